@@ -1,0 +1,88 @@
+"""Where the sequence and the bins of a gene lie: the one definition for both assemblies and both strands.
+
+Everything is 0-based half-open, and bins stand in ascending genomic order whatever the gene's strand; readers of the
+feature store turn minus-strand genes round (see `store`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Strand = Literal["+", "-"]
+
+# One byte a base; anything that is not A, C, G or T is N.
+BASES = "ACGT"
+N = 4
+_CODE = np.full(256, N, dtype=np.uint8)
+for _code, _base in enumerate(BASES):
+    _CODE[ord(_base)] = _CODE[ord(_base.lower())] = _code
+_COMPLEMENT = np.array([3, 2, 1, 0, N], dtype=np.uint8)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The span of sequence a backbone reads around a TSS, and the bins it describes.
+
+    The bins lie back to back in the middle of the sequence. `tss_index_plus` and `tss_index_minus` are the indices of
+    the TSS base within the (genomic, forward) sequence for genes of either strand.
+    """
+
+    sequence_length: int
+    bins: int
+    bin_size: int
+    tss_index_plus: int
+    tss_index_minus: int
+
+    @classmethod
+    def centred(cls, sequence_length: int, bins: int, bin_size: int) -> "Geometry":
+        """Enformer's: a window of `sequence_length` bp whose middle, index length // 2, is the TSS, on both strands."""
+        middle = sequence_length // 2
+        return cls(sequence_length, bins, bin_size, middle, middle)
+
+    @classmethod
+    def sliding(cls, window: int, bins: int, bin_size: int) -> "Geometry":
+        """ExPecto's: `bins` windows of `window` bp, `bin_size` apart, with shifts s from -bins/2 * bin_size upwards.
+
+        A window's centre is TSS + s * strand, and it covers the 1-based positions [centre - window/2 + 1, centre +
+        window/2]; its bin is the `bin_size` bp in its middle. So the span is shifted by one bin between the strands.
+        (Zhou et al. 2018, ExPecto's chromatin.py; 200 windows of 2,000 bp, 200 bp apart.)
+        """
+        before = bins // 2 * bin_size
+        after = (bins - 1) * bin_size - before
+        half = window // 2 - 1
+        return cls((bins - 1) * bin_size + window, bins, bin_size, before + half, after + half)
+
+    @classmethod
+    def from_config(cls, settings: Mapping[str, int]) -> "Geometry":
+        """The geometry of a config section: `sliding` if it names a `window`, `centred` by its `sequence_length`."""
+        return cls.sliding(**settings) if "window" in settings else cls.centred(**settings)
+
+    @property
+    def margin(self) -> int:
+        """Bases of sequence on either side of the bins, in bp."""
+        return (self.sequence_length - self.bins * self.bin_size) // 2
+
+    def sequence_start(self, tss: int, strand: Strand) -> int:
+        """First base of the sequence; may be negative near a contig's start (pad with N). `tss` is 0-based."""
+        return tss - (self.tss_index_plus if strand == "+" else self.tss_index_minus)
+
+    def bins_start(self, tss: int, strand: Strand) -> int:
+        """First base of the first bin in genomic order; bin i covers [start + i * bin_size, + bin_size)."""
+        return self.sequence_start(tss, strand) + self.margin
+
+
+def encode(sequence: str) -> np.ndarray:
+    """Codes (length,) uint8 of a sequence: A 0, C 1, G 2, T 3, anything else 4."""
+    return _CODE[np.frombuffer(sequence.encode("ascii"), dtype=np.uint8)]
+
+
+def decode(codes: np.ndarray) -> str:
+    """The sequence of codes (length,), upper case, with N for 4."""
+    return np.frombuffer(b"ACGTN", dtype=np.uint8)[codes].tobytes().decode("ascii")
+
+
+def reverse_complement(codes: np.ndarray) -> np.ndarray:
+    """Codes of the other strand, read in its own direction; reverses the last axis."""
+    return _COMPLEMENT[codes[..., ::-1]]
