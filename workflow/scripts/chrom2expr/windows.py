@@ -10,6 +10,8 @@ from typing import Literal
 
 import numpy as np
 
+from chrom2expr.errors import InputError
+
 Strand = Literal["+", "-"]
 
 # One byte a base; anything that is not A, C, G or T is N.
@@ -35,6 +37,17 @@ class Geometry:
     tss_index_plus: int
     tss_index_minus: int
 
+    def __post_init__(self) -> None:
+        if min(self.sequence_length, self.bins, self.bin_size) < 1:
+            raise InputError("geometry: sequence_length, window, bins and bin_size must be whole numbers above 0")
+        spare = self.sequence_length - self.bins * self.bin_size
+        if spare < 0 or spare % 2:
+            raise InputError(
+                f"geometry: {self.bins} bins (bins) of {self.bin_size} bp (bin_size) must lie in the middle of "
+                f"{self.sequence_length} bp of sequence (sequence_length, or window + (bins - 1) * bin_size), but "
+                + ("do not fit in it" if spare < 0 else f"leave an odd number of bases, {spare}, on their two sides")
+            )
+
     @classmethod
     def centred(cls, sequence_length: int, bins: int, bin_size: int) -> "Geometry":
         """Enformer's: a window of `sequence_length` bp whose middle, index length // 2, is the TSS, on both strands."""
@@ -49,6 +62,8 @@ class Geometry:
         window/2]; its bin is the `bin_size` bp in its middle. So the span is shifted by one bin between the strands.
         (Zhou et al. 2018, ExPecto's chromatin.py; 200 windows of 2,000 bp, 200 bp apart.)
         """
+        if window % 2:
+            raise InputError(f"geometry: window is {window} bp, but must be even: as long on both sides of its centre")
         before = bins // 2 * bin_size
         after = (bins - 1) * bin_size - before
         half = window // 2 - 1

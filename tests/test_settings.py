@@ -1,0 +1,146 @@
+"""The config is refused by name before any job starts, and completed with its defaults."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from chrom2expr import settings
+from chrom2expr.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[1]
+SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
+
+
+@pytest.fixture
+def config():
+    return yaml.safe_load((ROOT / "config/config.yaml").read_text())
+
+
+def broken(config, keys, value):
+    """A copy of the config in which the key at the path `keys` is `value`."""
+    changed = copy.deepcopy(config)
+    section = changed
+    for key in keys[:-1]:
+        section = section[key]
+    section[keys[-1]] = value
+    return changed
+
+
+def test_thesis_config_is_accepted_and_completed(config):
+    del config["genes"]["contigs"]
+    full = settings.checked(config, SCHEMA)
+    assert full["genes"]["contigs"] == "all"
+    assert full["threads"] == {"predict_tracks": 8, "fit_head": 8}
+    assert full["backbones"]["enformer"]["mem_mb"] == 16000
+    assert "genes" in config and "contigs" not in config["genes"], "the caller's config stays as it was"
+
+
+@pytest.mark.parametrize(
+    "keys, value, named",
+    [
+        (["sede"], 1, "sede"),
+        (["seed"], "one", "seed"),
+        (["genes", "contigs"], "some", "genes.contigs"),
+        (["genes", "exclude_type"], [], "exclude_type"),
+        (["expression", "pseudocount"], 0, "expression.pseudocount"),
+        (["backbones", "enformer", "shards"], 0, "backbones.enformer.shards"),
+        (["backbones", "enformer", "weights"], "enformer_wieghts", "backbones.enformer.weights"),
+        (["backbones", "enformer", "held_out"], ["chrX"], "backbones.enformer.held_out"),
+        (["backbones", "enformer", "geometry", "bins"], 2000, "backbones.enformer.geometry"),
+        (["backbones", "enformer", "geometry", "window"], 2000, "backbones.enformer.geometry"),
+        (["backbones", "enformer", "central_bins"], 1000, "backbones.enformer.central_bins"),
+        (["sources", "beluga_predicted", "backbone"], "borzoi", "sources.beluga_predicted.backbone"),
+        (["sources", "beluga_predicted", "groups"], 4, "sources.beluga_predicted.groups"),
+        (["sources", "beluga_experimental", "bigwigs"], {}, "sources.beluga_experimental.bigwigs"),
+        (["sources", "beluga_experimental", "bigwigs"], {"E": "a.bw"}, "sources.beluga_experimental.bigwigs.E"),
+        (["losses", "mse"], {"alpha": 0, "beta": 0}, "losses.mse"),
+        (["losses", "mse"], {"alpha": -1, "beta": 1}, "losses.mse.alpha"),
+        (["losses", "a/b"], {"alpha": 1, "beta": 1}, "a/b"),
+        (["figures", "fig3_2", "losses"], ["mse", "msee"], "figures.fig3_2.losses"),
+        (["figures", "fig3_2", "sources"], [], "figures.fig3_2.sources"),
+        (["figures", "fig3_2", "head"], "cnn", "figures.fig3_2.head"),
+        (["figures", "fig3_2", "inputs"], "all", "figures.fig3_2.inputs"),
+        (["heads", "multi_cnn", "settings", "blocks"], 8, "heads.multi_cnn.settings.blocks"),
+        (["heads", "multi_cnn", "grid", "dropout"], [], "heads.multi_cnn.grid.dropout"),
+        (["resources", "genome_grch38"], {}, "resources.genome_grch38"),
+        (["resources", "genome_grch38", "sha256"], "abc", "resources.genome_grch38.sha256"),
+    ],
+)
+def test_a_bad_key_is_named(config, keys, value, named):
+    with pytest.raises(InputError, match="config/README.md") as error:
+        settings.checked(broken(config, keys, value), SCHEMA)
+    assert named in str(error.value)
+
+
+def test_a_missing_section_is_named(config):
+    del config["losses"]
+    with pytest.raises(InputError, match="losses"):
+        settings.checked(config, SCHEMA)
+
+
+def test_every_key_is_documented_and_described():
+    readme = (ROOT / "config/README.md").read_text()
+    schema = yaml.safe_load(SCHEMA.read_text())
+
+    def keys(rules):
+        for key, inner in rules.get("properties", {}).items():
+            yield key, inner
+            yield from keys(inner)
+        for inner in [rules.get("additionalProperties"), *rules.get("$defs", {}).values()]:
+            if isinstance(inner, dict):
+                yield from keys(inner)
+
+    found = dict(keys(schema))
+    assert len(found) > 40
+    for key, inner in found.items():
+        assert key in readme, f"config/README.md does not mention {key}"
+        is_leaf = "properties" not in inner and "additionalProperties" not in inner and inner.get("type") != "object"
+        if is_leaf and "$ref" not in inner:
+            assert "description" in inner, f"the schema does not describe {key}"
+
+
+def test_resource_paths():
+    assert settings.resource_path({"url": "https://x.org/a/hg19.fa.gz"}, "genome") == "<resources>/genome/hg19.fa"
+    assert settings.resource_path({"url": "https://x.org/a.tar.gz", "member": "b.pth"}, "w") == "<resources>/w/b.pth"
+    assert settings.resource_path({"url": "https://x.org/a.gz", "path": "mine/c"}, "w") == "mine/c"
+    both = {"url": "https://x.org/m", "files": ["c.json", "d.bin"], "sha256": {"c.json": "0" * 64}}
+    assert settings.resource_path(both, "w") == ["<resources>/w/c.json", "<resources>/w/d.bin"]
+    assert settings.resource_path(both | {"path": "here"}, "w") == ["here/c.json", "here/d.bin"]
+    assert settings.download_source(both, "c.json") == {"url": "https://x.org/m/c.json", "member": None, "sha256": "0" * 64}
+
+
+def test_loss_labels():
+    assert settings.loss_label({"alpha": 0, "beta": 1}) == "MSE"
+    assert settings.loss_label({"alpha": 1, "beta": 0}) == "Pearson only"
+    assert settings.loss_label({"alpha": 0.1, "beta": 1}) == "α = 0.1"
+    assert settings.loss_label({"alpha": 10, "beta": 2}) == "α = 10, β = 2"
+
+
+def test_modules_follow_imports_and_leave_out_what_only_talks(tmp_path):
+    library = tmp_path / "chrom2expr"
+    library.mkdir()
+    (tmp_path / "door.py").write_text("from chrom2expr.door import job\nwith job():\n    from chrom2expr import a\n")
+    for name, text in {
+        "a": "from chrom2expr.b import x\n",
+        "b": "import numpy\nimport chrom2expr.errors\n",
+        "c": "",
+        "door": "from chrom2expr.errors import y\n",
+        "errors": "",
+        "room": "from chrom2expr import c\n",
+    }.items():
+        (library / f"{name}.py").write_text(text)
+
+    def names(*rooms):
+        return [Path(path).stem for path in settings.modules(tmp_path, "door.py", rooms)]
+
+    assert names() == ["a", "b"]
+    assert names("room") == ["a", "b", "c", "room"]
+
+
+def test_drawing_never_invalidates_computing():
+    scripts = ROOT / "workflow/scripts"
+    for script, rooms in {"predict_tracks.py": ["enformer", "beluga"], "fit_head.py": ["cnn"], "bin_bigwigs.py": []}.items():
+        used = {Path(path).stem for path in settings.modules(scripts, script, rooms)}
+        assert used and not used & {"plots", "evaluation", "settings", "simulate"}

@@ -1,0 +1,71 @@
+# Feature store and targets -> a fitted head, its predictions and their scores. A run is source/inputs/head/loss.
+
+RUN = "{source}/{inputs}/{head}/{loss}"
+
+
+def head_param(key, encode=as_json):
+    """A param read from the wildcards' head."""
+    return lambda wildcards: encode(config["heads"][wildcards.head][key])
+
+
+rule fit_head:
+    """Train a head over its whole grid, keep the best point, and predict the validation and test genes."""
+    input:
+        features="<results>/features/{source}.h5",
+        shards=feature_shards,
+        genes="<results>/genes/genes.tsv",
+        expression="<results>/genes/expression.h5",
+        code=lambda wildcards: code("fit_head.py", config["heads"][wildcards.head]["room"]),
+    output:
+        model=f"<results>/models/{RUN}/model.pt",
+        grid=f"<results>/models/{RUN}/grid.tsv",
+        predictions=f"<results>/models/{RUN}/predictions.h5",
+        summary=f"<results>/models/{RUN}/summary.json",
+    log:
+        f"<logs>/fit_head/{RUN}.log",
+    benchmark:
+        f"<benchmarks>/fit_head/{RUN}.tsv"
+    conda:
+        "../envs/model.yaml"
+    threads: config["threads"]["fit_head"]
+    resources:
+        mem_mb=head_param("mem_mb", int),
+        runtime=head_param("runtime", int),
+        gpu=1,
+    params:
+        room=head_param("room", str),
+        backbone=lambda wildcards: SOURCES[wildcards.source]["backbone"],
+        tracks=lambda wildcards: config["inputs"]["sets"][wildcards.inputs]["tracks"],
+        orientation=config["inputs"]["orientation"],
+        loss=lambda wildcards: as_json(config["losses"][wildcards.loss]),
+        settings=head_param("settings"),
+        grid=head_param("grid"),
+        batch_size=head_param("batch_size", int),
+        max_epochs=head_param("max_epochs", int),
+        patience=head_param("patience", int),
+        select_by=head_param("select_by", str),
+        seed=config["seed"],
+    script:
+        "../scripts/fit_head.py"
+
+
+rule evaluate_run:
+    """Score a run's test genes: Spearman across genes for each tissue, across tissues for each gene."""
+    input:
+        predictions=f"<results>/models/{RUN}/predictions.h5",
+        code=code("evaluate_run.py"),
+    output:
+        cross_gene=f"<results>/models/{RUN}/cross_gene.tsv",
+        cross_celltype=f"<results>/models/{RUN}/cross_celltype.tsv",
+    log:
+        f"<logs>/evaluate_run/{RUN}.log",
+    benchmark:
+        f"<benchmarks>/evaluate_run/{RUN}.tsv"
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    script:
+        "../scripts/evaluate_run.py"

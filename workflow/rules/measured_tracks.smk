@@ -1,0 +1,66 @@
+# bigWigs -> measured chromatin tracks in a backbone's bins, a group of tracks a job.
+
+
+def source_param(key, encode=as_json):
+    """A param read from the wildcards' source."""
+    return lambda wildcards: encode(SOURCES[wildcards.source][key])
+
+
+rule collect_bigwigs:
+    """Download one group's bigWigs, or find them where they lie; the manifest says which are missing."""
+    input:
+        tracks=lambda wildcards: resource(backbone_of(wildcards.source)["tracks"]),
+        code=code("collect_bigwigs.py"),
+    output:
+        manifest="<resources>/bigwigs/{source}/{shard}.tsv",
+        folder=temp(directory("<resources>/bigwigs/{source}/{shard}")),
+    log:
+        "<logs>/collect_bigwigs/{source}/{shard}.log",
+    benchmark:
+        "<benchmarks>/collect_bigwigs/{source}/{shard}.tsv"
+    wildcard_constraints:
+        source=one_of(MEASURED),
+    retries: 2
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=720,
+    params:
+        templates=source_param("bigwigs"),
+        missing=source_param("missing_bigwigs", str),
+        group=lambda wildcards: int(wildcards.shard),
+        groups=source_param("groups", int),
+    script:
+        "../scripts/collect_bigwigs.py"
+
+
+rule bin_bigwigs:
+    """Bin one group of bigWigs around every gene's TSS."""
+    input:
+        genes="<results>/genes/genes.tsv",
+        manifest="<resources>/bigwigs/{source}/{shard}.tsv",
+        folder="<resources>/bigwigs/{source}/{shard}",
+        info=lambda wildcards: f"<results>/genome/{backbone_of(wildcards.source)['assembly']}.json",
+        code=code("bin_bigwigs.py"),
+    output:
+        "<results>/features/{source}/{shard}.h5",
+    log:
+        "<logs>/bin_bigwigs/{source}/{shard}.log",
+    benchmark:
+        "<benchmarks>/bin_bigwigs/{source}/{shard}.tsv"
+    wildcard_constraints:
+        source=one_of(MEASURED),
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=360,
+    params:
+        assembly=backbone_param("assembly", str),
+        geometry=backbone_param("geometry"),
+        source="{source}",
+    script:
+        "../scripts/bin_bigwigs.py"

@@ -1,0 +1,38 @@
+# Sequences -> chromatin tracks predicted by a backbone.
+
+
+rule predict_tracks:
+    """Predict the tracks of one shard of genes; the model is loaded once."""
+    input:
+        codes=lambda wildcards: "<results>/sequences/{}/{}.h5".format(
+            SOURCES[wildcards.source]["backbone"], wildcards.shard
+        ),
+        weights=lambda wildcards: resource(backbone_of(wildcards.source)["weights"]),
+        tracks=lambda wildcards: resource(backbone_of(wildcards.source)["tracks"]),
+        code=lambda wildcards: code("predict_tracks.py", backbone_of(wildcards.source)["room"]),
+    output:
+        "<results>/features/{source}/{shard}.h5",
+    log:
+        "<logs>/predict_tracks/{source}/{shard}.log",
+    benchmark:
+        "<benchmarks>/predict_tracks/{source}/{shard}.tsv"
+    wildcard_constraints:
+        source=one_of(PREDICTED),
+    conda:
+        "../envs/model.yaml"
+    threads: config["threads"]["predict_tracks"]
+    resources:
+        mem_mb=backbone_param("mem_mb", int),
+        runtime=backbone_param("runtime", int),
+        gpu=1,
+    params:
+        room=backbone_param("room", str),
+        geometry=backbone_param("geometry"),
+        settings=backbone_param("settings"),
+        batch_size=backbone_param("batch_size", int),
+        reverse_complement=backbone_param("reverse_complement", bool),
+        central_bins=backbone_param("central_bins", int),
+        assembly=backbone_param("assembly", str),
+        source="{source}",
+    script:
+        "../scripts/predict_tracks.py"

@@ -1,0 +1,27 @@
+# Files from elsewhere: downloaded once and verified, or used where they lie.
+
+
+rule download:
+    """Fetch one resource, unpack it, and check its SHA-256."""
+    output:
+        "<resources>/{resource}/{file}",
+    log:
+        "<logs>/download/{resource}/{file}.log",
+    benchmark:
+        "<benchmarks>/download/{resource}/{file}.tsv"
+    wildcard_constraints:
+        resource=one_of(settings.downloads(config["resources"])),
+        file=r"[^/]+",
+    retries: 2
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=240,
+    params:
+        source=lambda wildcards: as_json(
+            settings.download_source(config["resources"][wildcards.resource], wildcards.file)
+        ),
+    script:
+        "../scripts/download.py"

@@ -1,0 +1,55 @@
+# Genomes -> the sequence around every gene's TSS, one byte a base.
+
+
+rule index_genome:
+    """Link a genome, index it, and note its checksum and contig lengths."""
+    input:
+        fasta=lambda wildcards: resource(f"genome_{wildcards.assembly}"),
+        code=code("index_genome.py"),
+    output:
+        fasta="<results>/genome/{assembly}.fa",
+        fai="<results>/genome/{assembly}.fa.fai",
+        info="<results>/genome/{assembly}.json",
+    log:
+        "<logs>/index_genome/{assembly}.log",
+    benchmark:
+        "<benchmarks>/index_genome/{assembly}.tsv"
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    script:
+        "../scripts/index_genome.py"
+
+
+rule extract_sequences:
+    """Write the codes of one shard of genes' sequences, after checking every gene against both genomes."""
+    input:
+        genes="<results>/genes/genes.tsv",
+        fasta=backbone_param("assembly", "<results>/genome/{}.fa".format),
+        fai=backbone_param("assembly", "<results>/genome/{}.fa.fai".format),
+        info_grch37="<results>/genome/grch37.json",
+        info_grch38="<results>/genome/grch38.json",
+        chain=resource("liftover_chain"),
+        code=code("extract_sequences.py"),
+    output:
+        "<results>/sequences/{backbone}/{shard}.h5",
+    log:
+        "<logs>/extract_sequences/{backbone}/{shard}.log",
+    benchmark:
+        "<benchmarks>/extract_sequences/{backbone}/{shard}.tsv"
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        assembly=backbone_param("assembly", str),
+        geometry=backbone_param("geometry"),
+        shard=lambda wildcards: int(wildcards.shard),
+        shards=backbone_param("shards", int),
+    script:
+        "../scripts/extract_sequences.py"

@@ -1,0 +1,93 @@
+# A simulated genome in the real formats, and small backbones trained on it. Included only when the config has a
+# `simulation` section; everything it writes lies in <resources>/simulated, and no other rule knows about it.
+
+SIMULATED = "<resources>/simulated"
+
+
+rule simulate_genome:
+    """Write two assemblies, their chain, genes, expression, track tables and bigWigs with a planted grammar."""
+    input:
+        code=code("simulate_genome.py"),
+    output:
+        grch37=f"{SIMULATED}/grch37.fa",
+        grch38=f"{SIMULATED}/grch38.fa",
+        chain=f"{SIMULATED}/grch37ToGrch38.over.chain.gz",
+        annotation=f"{SIMULATED}/geneanno.csv",
+        expression=f"{SIMULATED}/geneanno.exp.csv",
+        enformer_tracks=f"{SIMULATED}/targets_human.txt",
+        beluga_tracks=f"{SIMULATED}/deepsea_beluga_features.tsv",
+        motifs=f"{SIMULATED}/motifs.tsv",
+        bigwigs_enformer=directory(f"{SIMULATED}/bigwigs/enformer"),
+        bigwigs_beluga=directory(f"{SIMULATED}/bigwigs/beluga"),
+    log:
+        "<logs>/simulate_genome.log",
+    benchmark:
+        "<benchmarks>/simulate_genome.tsv"
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=20,
+    params:
+        simulation=as_json(config["simulation"]["genome"]),
+        seed=config["seed"],
+    script:
+        "../scripts/simulate_genome.py"
+
+
+def simulated_training_inputs(backbone):
+    """What a small backbone is trained on: the sequences and the measured tracks of its genes."""
+    source = config["simulation"]["backbones"][backbone]["train_on"]
+    return {
+        "codes": expand(
+            "<results>/sequences/{backbone}/{shard}.h5",
+            backbone=backbone,
+            shard=shard_names(config["backbones"][backbone]["shards"]),
+        ),
+        "features": f"<results>/features/{source}.h5",
+        "shards": expand(
+            "<results>/features/{source}/{shard}.h5",
+            source=source,
+            shard=shard_names(SOURCES[source]["groups"]),
+        ),
+    }
+
+
+for simulated_backbone, simulated_weights in [
+    (
+        "enformer",
+        [f"{SIMULATED}/enformer_weights/{file}" for file in config["resources"]["enformer_weights"]["files"]],
+    ),
+    ("beluga", f"{SIMULATED}/deepsea.beluga.pth"),
+]:
+
+    rule:
+        name:
+            f"train_simulated_{simulated_backbone}"
+        input:
+            **simulated_training_inputs(simulated_backbone),
+            motifs=rules.simulate_genome.output.motifs,
+            genes="<results>/genes/genes.tsv",
+            code=code("train_simulated_backbone.py", config["backbones"][simulated_backbone]["room"]),
+        output:
+            weights=simulated_weights,
+        log:
+            f"<logs>/train_simulated/{simulated_backbone}.log",
+        benchmark:
+            f"<benchmarks>/train_simulated/{simulated_backbone}.tsv"
+        conda:
+            "../envs/model.yaml"
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=60,
+            gpu=1,
+        params:
+            room=config["backbones"][simulated_backbone]["room"],
+            backbone=simulated_backbone,
+            geometry=as_json(config["backbones"][simulated_backbone]["geometry"]),
+            settings=as_json(config["simulation"]["backbones"][simulated_backbone]),
+            seed=config["seed"],
+        script:
+            "../scripts/train_simulated_backbone.py"

@@ -1,0 +1,193 @@
+"""The config: checked against its schema and for combinations that cannot work, before any job starts.
+
+Imported by the Snakefile, so it needs nothing but what Snakemake itself installs.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import jsonschema
+import yaml
+
+from chrom2expr.errors import InputError
+from chrom2expr.windows import Geometry
+
+# Modules that only talk to the user: an edit there changes no result.
+_SILENT = {"door", "errors"}
+
+
+def checked(config: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
+    """The config with the schema's defaults filled in.
+
+    Raises InputError naming every key that the schema rejects, or the keys of a combination that cannot work.
+    """
+    rules = yaml.safe_load(Path(schema).read_text())
+    full = _with_defaults(dict(config), rules, rules)
+    problems = [
+        f"{_key(error.absolute_path)}: {_plain(error)}"
+        for error in jsonschema.Draft202012Validator(rules).iter_errors(full)
+    ]
+    problems = sorted(problems) or list(_contradictions(full))
+    if problems:
+        raise InputError("the config cannot be used:\n  " + "\n  ".join(problems) + "\nconfig/README.md explains every key.")
+    for name, source in full["sources"].items():
+        source.setdefault("label", name.replace("_", " "))
+    return full
+
+
+def _key(path: Sequence[str | int]) -> str:
+    return ".".join(map(str, path)) or "top level"
+
+
+def _plain(error: jsonschema.ValidationError) -> str:
+    """A schema error in one line; of alternatives that all failed, the ones that came closest."""
+    if error.context:
+        return "; or ".join(
+            dict.fromkeys(f"{_key(inner.absolute_path)}: {inner.message}" for inner in error.context)
+        )
+    return error.message
+
+
+def _with_defaults(value: Any, rules: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
+    """A copy of `value` with the defaults of its schema `rules`, sections that are left out included."""
+    if "$ref" in rules:
+        rules = root["$defs"][rules["$ref"].rsplit("/", 1)[1]]
+    if not isinstance(value, Mapping):
+        return value
+    full = dict(value)
+    for key, inner in rules.get("properties", {}).items():
+        if key not in full and "default" in inner:
+            full[key] = inner["default"]
+    other = rules.get("additionalProperties")
+    for key in full:
+        inner = rules.get("properties", {}).get(key, other)
+        if isinstance(inner, Mapping):
+            full[key] = _with_defaults(full[key], inner, root)
+    return full
+
+
+def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
+    """Lines that name the keys of combinations that are each legal but cannot work together."""
+    resources, backbones, sources = config["resources"], config["backbones"], config["sources"]
+    for name, resource in resources.items():
+        if not resource.get("path") and not resource.get("url"):
+            yield f"resources.{name}: needs a url or a path"
+        if isinstance(resource.get("sha256"), Mapping) != bool(resource.get("files")) and resource.get("sha256"):
+            yield f"resources.{name}.sha256: give one checksum, or one for each of files"
+    for name, backbone in backbones.items():
+        for key in ("weights", "tracks"):
+            if backbone[key] not in resources:
+                yield f"backbones.{name}.{key}: {backbone[key]} is not among resources"
+        for chromosome in sorted(set(backbone["held_out"]) & set(config["genes"]["exclude_chromosomes"])):
+            yield f"backbones.{name}.held_out: {chromosome} is left out by genes.exclude_chromosomes"
+        try:
+            Geometry.from_config(backbone["geometry"])
+        except InputError as error:
+            yield f"backbones.{name}.geometry: {error}"
+        if backbone["central_bins"] > backbone["geometry"]["bins"]:
+            yield f"backbones.{name}.central_bins: more than geometry.bins ({backbone['geometry']['bins']})"
+    for name, source in sources.items():
+        if source["backbone"] not in backbones:
+            yield f"sources.{name}.backbone: {source['backbone']} is not among backbones"
+        if source["kind"] == "measured" and not source["bigwigs"]:
+            yield f"sources.{name}.bigwigs: a measured source needs at least one template"
+        if source["kind"] == "predicted":
+            for key in sorted({"bigwigs", "groups", "missing_bigwigs"} & set(source)):
+                yield f"sources.{name}.{key}: only measured sources have it"
+    for name, loss in config["losses"].items():
+        if loss["alpha"] == loss["beta"] == 0:
+            yield f"losses.{name}: alpha and beta are both 0, so nothing would be learned"
+    for name, figure in config["figures"].items():
+        for key, known in (("sources", sources), ("losses", config["losses"])):
+            for entry in figure[key]:
+                if entry not in known:
+                    yield f"figures.{name}.{key}: {entry} is not among {key}"
+        if figure["inputs"] not in config["inputs"]["sets"]:
+            yield f"figures.{name}.inputs: {figure['inputs']} is not among inputs.sets"
+        head = config["heads"].get(figure["head"])
+        if head is None:
+            yield f"figures.{name}.head: {figure['head']} is not among heads"
+            continue
+        blocks = head["settings"].get("blocks", 0)
+        for entry in figure["sources"]:
+            backbone = backbones.get(sources.get(entry, {}).get("backbone"))
+            if backbone and backbone["geometry"]["bins"] >> blocks < 1:
+                yield (
+                    f"heads.{figure['head']}.settings.blocks: {blocks} halvings leave nothing of the "
+                    f"{backbone['geometry']['bins']} bins of sources.{entry}"
+                )
+    for name in config.get("simulation", {}).get("backbones", {}):
+        if name not in backbones:
+            yield f"simulation.backbones.{name}: is not among backbones"
+
+
+def resource_path(resource: Mapping[str, Any], name: str) -> str | list[str]:
+    """Where a resource lies, as a pattern with <resources>: one file, or its `files` in their folder."""
+    folder = resource.get("path")
+    if resource.get("files"):
+        return [f"{folder or f'<resources>/{name}'}/{file}" for file in resource["files"]]
+    return folder or f"<resources>/{name}/{_file_name(resource)}"
+
+
+def _file_name(resource: Mapping[str, Any]) -> str:
+    """The name a download has once unpacked."""
+    return resource.get("member") or Path(urlparse(resource["url"]).path).name.removesuffix(".gz")
+
+
+def downloads(resources: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The names of the resources that are downloaded rather than used in place."""
+    return [name for name, resource in resources.items() if not resource.get("path")]
+
+
+def download_source(resource: Mapping[str, Any], file: str) -> dict[str, str | None]:
+    """Address, archive member and expected SHA-256 (of the unpacked file) of one file of a resource."""
+    checksum = resource.get("sha256")
+    if resource.get("files"):
+        checksum = (checksum or {}).get(file)
+        return {"url": f"{resource['url']}/{file}", "member": None, "sha256": checksum}
+    return {"url": resource["url"], "member": resource.get("member"), "sha256": checksum}
+
+
+def loss_label(loss: Mapping[str, float]) -> str:
+    """How a figure names a loss by its weights."""
+    alpha, beta = loss["alpha"], loss["beta"]
+    if alpha == 0:
+        return "MSE"
+    if beta == 0:
+        return "Pearson only"
+    return f"α = {alpha:g}" + ("" if beta == 1 else f", β = {beta:g}")
+
+
+def modules(scripts: str | Path, script: str, rooms: Sequence[str] = ()) -> list[str]:
+    """The library files that a script imports, directly or through others, and those of `rooms` it loads by name.
+
+    Paths start with `scripts`, the folder that holds the script and the library. Modules that change no result (log
+    and error messages) are left out.
+    """
+    library = Path(scripts) / "chrom2expr"
+    found: set[str] = set()
+    waiting = set(rooms) | _imports(Path(scripts) / script)
+    while waiting:
+        name = waiting.pop()
+        if name not in found and (library / f"{name}.py").is_file():
+            found.add(name)
+            waiting |= _imports(library / f"{name}.py")
+    return [str(library / f"{name}.py") for name in sorted(found - _SILENT)]
+
+
+@cache
+def _imports(path: Path) -> frozenset[str]:
+    """The names of the library's modules that a file imports, at its top or inside functions."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "chrom2expr":
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("chrom2expr."):
+            names.add(node.module.split(".")[1])
+        elif isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("chrom2expr.")}
+    return frozenset(names)
