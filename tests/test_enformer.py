@@ -1,0 +1,211 @@
+"""Our Enformer against enformer-pytorch's plain forward, and its weights folders."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from enformer_pytorch import Enformer
+from safetensors.torch import save_file
+
+from chrom2expr import enformer, windows
+from chrom2expr.errors import InputError
+from chrom2expr.windows import Geometry
+
+GEOMETRY = Geometry.centred(sequence_length=2048, bins=10, bin_size=128)
+CONFIG = {
+    "dim": 48,
+    "depth": 3,
+    "heads": 4,
+    "attn_dim_key": 8,
+    "dim_divisible_by": 8,
+    "target_length": 10,
+    "output_heads": {"human": 9, "mouse": 3},
+    "dropout_rate": 0,
+}
+CPU = torch.device("cpu")
+
+
+def network(**changes) -> Enformer:
+    """A network whose output varies from bin to bin: no layer is zero or the identity, as enformer-pytorch starts
+    some of them, and BatchNorm has seen a batch."""
+    torch.manual_seed(0)
+    net = enformer.build({**CONFIG, **changes})
+    for name, parameter in net.named_parameters():
+        if name.endswith(("to_out.weight", "to_attn_logits.weight", "to_rel_k.weight")):
+            parameter.data += 0.15 * torch.randn_like(parameter)
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm1d):
+            module.momentum = 1.0
+    length = 2**net.config.num_downsamples * (1536 if net.use_tf_gamma else 16)
+    with torch.no_grad():
+        net.train()(torch.eye(4)[torch.randint(0, 4, (2, length))])
+    return net.eval()
+
+
+def codes(batch: int, length: int = GEOMETRY.sequence_length, seed: int = 0) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).integers(0, 5, (batch, length), dtype=np.uint8))
+
+
+def plain(net: Enformer, sequences: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """enformer-pytorch's own forward on one-hot sequences, N all zeros."""
+    hot = torch.stack([(sequences == code).float() for code in range(4)], dim=-1)
+    with torch.no_grad():
+        return net(hot, head="human", return_embeddings=True)
+
+
+@pytest.fixture
+def weights(tmp_path):
+    enformer.save(network(), tmp_path / "weights")
+    return tmp_path / "weights"
+
+
+def load(weights, tracks=9, geometry=GEOMETRY, **settings):
+    return enformer.load(weights, geometry, tracks, settings, CPU)
+
+
+@pytest.mark.parametrize(("length", "bins"), [(2048, 10), (2048, 16), (1920, 9), (128 * 40, 8)])
+def test_same_as_plain_forward(weights, length, bins):
+    net, sequences = network(), codes(3, length)
+    net.set_target_length(bins)
+    tracks, embedding = plain(net, sequences)
+    found = load(weights, geometry=Geometry.centred(length, bins, 128)).predict(sequences)
+    assert found.tracks.shape == (3, bins, 9) and found.embedding.shape == (3, bins, 96)
+    assert tracks.std(dim=1).mean() > 0.01 and embedding.std(dim=1).mean() > 0.05
+    torch.testing.assert_close(found.tracks, tracks, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(found.embedding, embedding, atol=1e-5, rtol=1e-5)
+
+
+def test_attention_sees_positions(weights):
+    """Without its attention layers the network would not tell, so the comparison above would not test them."""
+    backbone, sequences = load(weights), codes(1)
+    before = backbone.predict(sequences).tracks
+    for layer in backbone.network.transformer:
+        layer[0].fn[1].keys.zero_()
+    assert (backbone.predict(sequences).tracks - before).abs().max() > 1e-3
+
+
+def test_tf_gamma(tmp_path):
+    """1,536 bins with the published number of gamma features, in a network that is small otherwise."""
+    small = {"dim": 192, "heads": 1, "depth": 1, "num_downsamples": 3, "dim_divisible_by": 96, "target_length": 896}
+    geometry = Geometry.centred(sequence_length=1536 * 8, bins=896, bin_size=8)
+    net = network(**small, use_tf_gamma=True)
+    enformer.save(net, tmp_path)
+    sequences = codes(1, geometry.sequence_length)
+    expected, _ = plain(net, sequences)
+    found = load(tmp_path, geometry=geometry, use_tf_gamma=True).predict(sequences).tracks
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    without = load(tmp_path, geometry=geometry).predict(sequences).tracks
+    assert (found - without).abs().max() > 1e-3
+    with pytest.raises(InputError, match="use_tf_gamma is for 196,608 bp"):
+        load(tmp_path, geometry=Geometry.centred(2048, 200, 8), use_tf_gamma=True)
+
+
+def test_batch_size_does_not_matter(weights):
+    backbone, sequences = load(weights), codes(5)
+    together = backbone.predict(sequences)
+    alone = [backbone.predict(sequence[None]) for sequence in sequences]
+    torch.testing.assert_close(together.tracks, torch.cat([one.tracks for one in alone]), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(together.embedding, torch.cat([one.embedding for one in alone]), atol=1e-5, rtol=1e-5)
+
+
+def test_strands(weights):
+    backbone, here = load(weights), codes(2)
+    there = torch.from_numpy(windows.reverse_complement(here.numpy()).copy())
+    both, turned = backbone.predict(here, reverse_complement=True), backbone.predict(there, reverse_complement=True)
+    for one, other in zip(both, turned, strict=True):
+        torch.testing.assert_close(one, other.flip(1), atol=1e-6, rtol=0)
+    mean = (backbone.predict(here).embedding + backbone.predict(there).embedding.flip(1)) / 2
+    torch.testing.assert_close(both.embedding, mean, atol=1e-6, rtol=0)
+
+
+def test_n_is_all_zeros(weights):
+    unknown = torch.full((1, GEOMETRY.sequence_length), windows.N, dtype=torch.uint8)
+    net = network()
+    with torch.no_grad():
+        expected = net(torch.zeros(1, GEOMETRY.sequence_length, 4), head="human")
+    torch.testing.assert_close(load(weights).predict(unknown).tracks, expected, atol=1e-5, rtol=1e-5)
+
+
+class TestWeights:
+    def test_hub_layout(self, tmp_path):
+        """As on the hub: every trunk tensor twice, keys of older versions in the config, either checkpoint format."""
+        net = network()
+        state = net.state_dict()
+        assert any(name.startswith("_trunk.") for name in state)
+        (tmp_path / "config.json").write_text(
+            json.dumps({**CONFIG, "architectures": ["Enformer"], "model_type": "enformer", "use_checkpointing": True})
+        )
+        sequences = codes(1)
+        expected, _ = plain(net, sequences)
+        save_file({name: value.clone() for name, value in state.items()}, tmp_path / "model.safetensors")
+        torch.testing.assert_close(load(tmp_path).predict(sequences).tracks, expected, atol=1e-5, rtol=1e-5)
+        (tmp_path / "model.safetensors").unlink()
+        torch.save(state, tmp_path / "pytorch_model.bin")
+        torch.testing.assert_close(load(tmp_path).predict(sequences).tracks, expected, atol=1e-5, rtol=1e-5)
+
+    def test_saving_is_reproducible(self, tmp_path):
+        for folder in ("a", "b"):
+            enformer.save(network(), tmp_path / folder)
+        for name in ("config.json", "pytorch_model.bin"):
+            assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+    @pytest.mark.parametrize(
+        ("damage", "message"),
+        [
+            (lambda state: state.pop("stem.0.bias"), r"1 missing: stem\.0\.bias"),
+            (lambda state: state.update(more=torch.zeros(1)), "1 not of this network: more"),
+            (lambda state: state.update({"_heads.human.0.bias": torch.zeros(2)}), r"_heads\.human\.0\.bias \(2,\)"),
+        ],
+    )
+    def test_tensors_that_do_not_fit(self, weights, damage, message):
+        state = torch.load(weights / "pytorch_model.bin", weights_only=True)
+        damage(state)
+        torch.save(state, weights / "pytorch_model.bin")
+        with pytest.raises(InputError, match=f"pytorch_model.bin: .*{message}"):
+            load(weights)
+
+    @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.safetensors"])
+    def test_truncated_checkpoint(self, weights, name):
+        content = (weights / "pytorch_model.bin").read_bytes()
+        (weights / "pytorch_model.bin").unlink()
+        (weights / name).write_bytes(content[: len(content) // 2])
+        with pytest.raises(InputError, match=f"{name}: not a readable checkpoint"):
+            load(weights)
+
+    def test_missing_files(self, weights):
+        (weights / "pytorch_model.bin").unlink()
+        with pytest.raises(InputError, match="holds no pytorch_model.bin or model.safetensors"):
+            load(weights)
+        (weights / "config.json").unlink()
+        with pytest.raises(InputError, match="config.json: missing"):
+            load(weights)
+
+    @pytest.mark.parametrize(
+        "text", ["{", "[1]", '{"dim": "wide"}', '{"dim": 96, "dim_divisible_by": 8, "depth": 1, "output_heads": 3}']
+    )
+    def test_broken_config(self, weights, text):
+        (weights / "config.json").write_text(text)
+        with pytest.raises(InputError, match="config.json: "):
+            load(weights)
+
+    def test_no_human_head(self, tmp_path):
+        enformer.save(network(output_heads={"mouse": 9}), tmp_path)
+        with pytest.raises(InputError, match="has no 'human', only mouse"):
+            load(tmp_path)
+
+    def test_other_number_of_tracks(self, weights):
+        with pytest.raises(InputError, match="weights: .* 9 tracks, but the track table describes 12"):
+            load(weights, tracks=12)
+
+    @pytest.mark.parametrize(
+        ("geometry", "message"),
+        [
+            (Geometry.centred(2048, 10, 64), "bins of 128 bp, but the config's geometry has bins of 64 bp"),
+            (Geometry.centred(2048, 11, 128), "same number cropped on both sides"),
+            (Geometry.centred(2000, 10, 128), "same number cropped on both sides"),
+        ],
+    )
+    def test_geometry_that_does_not_fit(self, weights, geometry, message):
+        with pytest.raises(InputError, match=message):
+            load(weights, geometry=geometry)

@@ -1,0 +1,173 @@
+"""A shard through a backbone into the store: the numbers, whatever the batch size, and nothing left by a failure."""
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from chrom2expr import inference
+from chrom2expr.backbone import Backbone, Prediction, one_hot, other_strand
+from chrom2expr.errors import InputError
+from chrom2expr.windows import Geometry, reverse_complement
+
+GEOMETRY = Geometry.centred(sequence_length=64, bins=6, bin_size=8)
+GENES = 7
+TRACKS = pd.DataFrame({"track_id": ["a", "b", "c"], "track_type": ["chromatin", "chromatin", "cage"]})
+CPU = torch.device("cpu")
+
+
+class Toy(Backbone):
+    """Each bin's share of A, C and G as tracks; of all four bases, times 100, as embedding."""
+
+    embedding_width = 4
+
+    def forward(self, codes: torch.Tensor) -> Prediction:
+        margin = GEOMETRY.margin
+        bases = one_hot(codes)[:, margin:-margin].unflatten(1, (GEOMETRY.bins, GEOMETRY.bin_size)).mean(2)
+        return Prediction(bases[..., :3], 100 * bases)
+
+
+@pytest.fixture
+def codes_path(tmp_path):
+    rng = np.random.default_rng(0)
+    with h5py.File(tmp_path / "codes.h5", "w") as file:
+        file["codes"] = rng.integers(0, 5, (GENES, GEOMETRY.sequence_length), dtype=np.uint8)
+        file["gene_id"] = [f"gene{row}" for row in range(GENES)]
+        file["strand"] = ["+", "-"] * 3 + ["+"]
+        file.attrs.update(assembly="grch38", genome_sha256="abc")
+    return tmp_path / "codes.h5"
+
+
+def predict(codes_path, output, backbone=None, **changes):
+    settings = {"batch_size": 3, "reverse_complement": False, "central_bins": 2} | changes
+    inference.predict_shard(
+        backbone or Toy(),
+        codes_path,
+        output,
+        tracks=TRACKS,
+        geometry=GEOMETRY,
+        provenance={"source": "toy", "weights_sha256": "def"},
+        device=CPU,
+        **settings,
+    )
+    return output
+
+
+def share(codes: np.ndarray, base: int) -> np.ndarray:
+    """Share of a base in every bin, (gene, bin), by a slow loop."""
+    return np.array([[np.mean(gene[8 + 8 * b : 16 + 8 * b] == base) for b in range(GEOMETRY.bins)] for gene in codes])
+
+
+def test_shard(codes_path, tmp_path):
+    with h5py.File(codes_path) as file:
+        codes = file["codes"][:]
+    with h5py.File(predict(codes_path, tmp_path / "shard.h5")) as shard:
+        expected = np.stack([share(codes, base) for base in range(3)], axis=-1)
+        assert shard["tracks"].dtype == np.float16
+        np.testing.assert_allclose(shard["tracks"][:], expected, atol=1e-3)
+        assert shard["central_tracks"].dtype == np.float32
+        np.testing.assert_allclose(shard["central_tracks"][:], expected[:, 2:4].mean(1), atol=1e-6)
+        assert shard["central_embedding"].shape == (GENES, 4)
+        np.testing.assert_allclose(shard["central_embedding"][:, 3], 100 * share(codes, 3)[:, 2:4].mean(1), atol=1e-4)
+        assert list(shard["gene_id"].asstr()) == [f"gene{row}" for row in range(GENES)]
+        assert list(shard["strand"].asstr()) == ["+", "-"] * 3 + ["+"]
+        assert list(shard["track_id"].asstr()) == ["a", "b", "c"]
+        attributes = {name: shard.attrs[name] for name in ("source", "assembly", "genome_sha256", "weights_sha256")}
+        assert attributes == {"source": "toy", "assembly": "grch38", "genome_sha256": "abc", "weights_sha256": "def"}
+
+
+def test_both_strands(codes_path, tmp_path):
+    with h5py.File(codes_path) as file:
+        codes = file["codes"][:]
+    with h5py.File(predict(codes_path, tmp_path / "shard.h5", reverse_complement=True)) as shard:
+        np.testing.assert_allclose(shard["tracks"][..., 0], (share(codes, 0) + share(codes, 3)) / 2, atol=1e-3)
+        np.testing.assert_allclose(shard["tracks"][..., 1], (share(codes, 1) + share(codes, 2)) / 2, atol=1e-3)
+
+
+def test_batch_size_does_not_matter(codes_path, tmp_path):
+    def contents(path):
+        with h5py.File(path) as shard:
+            return {name: shard[name][:].tolist() for name in shard}
+
+    shards = [contents(predict(codes_path, tmp_path / f"{size}.h5", batch_size=size)) for size in (1, 3, 7, 100)]
+    assert all(shard == shards[0] for shard in shards)
+
+
+def test_same_bytes_again(codes_path, tmp_path):
+    first, second = (predict(codes_path, tmp_path / name).read_bytes() for name in ("a.h5", "b.h5"))
+    assert first == second
+
+
+def test_no_means(codes_path, tmp_path):
+    with h5py.File(predict(codes_path, tmp_path / "none.h5", central_bins=0)) as shard:
+        assert not {"central_tracks", "central_embedding"} & set(shard)
+
+    class NoEmbedding(Toy):
+        embedding_width = None
+
+        def forward(self, codes):
+            return Prediction(super().forward(codes).tracks, None)
+
+    with h5py.File(predict(codes_path, tmp_path / "some.h5", NoEmbedding(), reverse_complement=True)) as shard:
+        assert "central_tracks" in shard and "central_embedding" not in shard
+
+
+def test_not_a_number(codes_path, tmp_path):
+    class Broken(Toy):
+        def forward(self, codes):
+            tracks, embedding = super().forward(codes)
+            unlucky = (codes == torch.from_numpy(h5py.File(codes_path)["codes"][4])).all(1)
+            tracks[unlucky, 2, 1] = float("nan")
+            return Prediction(tracks, embedding)
+
+    with pytest.raises(InputError, match="gene4"):
+        predict(codes_path, tmp_path / "out" / "shard.h5", Broken())
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_failure_in_the_middle(codes_path, tmp_path, monkeypatch):
+    class Dies(Toy):
+        calls = 0
+
+        def forward(self, codes):
+            self.calls += 1
+            if self.calls == 3:
+                raise RuntimeError("out of memory")
+            return super().forward(codes)
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        predict(codes_path, tmp_path / "out" / "shard.h5", Dies())
+    assert not list((tmp_path / "out").iterdir())
+
+    def full(*args, **kwargs):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(inference.ShardWriter, "write", full)
+    for size in (1, 100):  # in an earlier batch, in the last one
+        with pytest.raises(OSError, match="no space left"):
+            predict(codes_path, tmp_path / "out" / "shard.h5", batch_size=size)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_sequence_shards_that_cannot_be_used(codes_path, tmp_path):
+    with h5py.File(tmp_path / "short.h5", "w") as file:
+        file["codes"], file["gene_id"], file["strand"] = np.zeros((2, 32), np.uint8), ["x", "y"], ["+", "-"]
+    with pytest.raises(InputError, match="short.h5: sequences of 32 bp, but the geometry needs 64 bp"):
+        predict(tmp_path / "short.h5", tmp_path / "shard.h5")
+    with h5py.File(tmp_path / "bare.h5", "w") as file:
+        file["codes"] = np.zeros((2, 64), np.uint8)
+    with pytest.raises(InputError, match="bare.h5: a sequence shard without gene_id, strand"):
+        predict(tmp_path / "bare.h5", tmp_path / "shard.h5")
+    codes_path.write_bytes(codes_path.read_bytes()[:1000])
+    with pytest.raises(InputError, match="codes.h5: not a readable sequence shard"):
+        predict(codes_path, tmp_path / "shard.h5")
+    assert not (tmp_path / "shard.h5").exists()
+
+
+def test_other_strand_and_one_hot():
+    codes = np.random.default_rng(1).integers(0, 5, (3, 20), dtype=np.uint8)
+    assert np.array_equal(other_strand(torch.from_numpy(codes)).numpy(), reverse_complement(codes))
+    hot = one_hot(torch.tensor([[0, 1, 2, 3, 4]], dtype=torch.uint8), "AGCT")
+    expected = [[1, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]]
+    assert hot.dtype == torch.float32 and hot[0].tolist() == expected

@@ -1,0 +1,208 @@
+"""Enformer (Avsec et al. 2021) through enformer-pytorch: weights in the hub's layout, and fast exact inference.
+
+The hub's layout is a folder with `config.json` and `pytorch_model.bin` (or `model.safetensors`). The state dict there
+holds every tensor of the trunk twice, once under `_trunk.`; those copies are left out, on reading and on writing.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from enformer_pytorch import Enformer as Network
+from enformer_pytorch import EnformerConfig
+from enformer_pytorch.modeling_enformer import TF_GAMMAS, Attention, AttentionPool, get_positional_embed
+from torch import Tensor, nn
+from torch.nn import functional
+
+from chrom2expr.backbone import (
+    Backbone,
+    Prediction,
+    check_track_count,
+    load_exactly,
+    one_hot,
+    read_checkpoint,
+    write_checkpoint,
+)
+from chrom2expr.errors import InputError
+from chrom2expr.files import whole_file
+from chrom2expr.windows import Geometry
+
+CONFIG, CHECKPOINTS = "config.json", ("pytorch_model.bin", "model.safetensors")
+HEAD = "human"
+COPIES = "_trunk."
+
+
+def build(config: Mapping[str, Any]) -> Network:
+    """A plain, trainable enformer-pytorch network with fresh weights, from the keys of a hub `config.json`."""
+    return Network(EnformerConfig(**config))
+
+
+def read(weights: Path, geometry: Geometry, use_tf_gamma: bool = False) -> Network:
+    """The plain enformer-pytorch network of a weights folder, set to the geometry's bins; trainable.
+
+    `use_tf_gamma` takes the gamma positional features from the original TensorFlow code; they exist for 1,536 bins of
+    the trunk (196,608 bp) only. Raises InputError if config or checkpoint is missing, unreadable or does not fit the
+    network or the geometry.
+    """
+    weights = Path(weights)
+    config = _read_config(weights / CONFIG)
+    checkpoint = next((weights / name for name in CHECKPOINTS if (weights / name).is_file()), None)
+    if checkpoint is None:
+        raise InputError(f"{weights}: holds no {' or '.join(CHECKPOINTS)}; put the checkpoint beside {CONFIG}")
+    try:
+        network = build({**config, "target_length": geometry.bins, "use_tf_gamma": use_tf_gamma})
+    except (TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
+        raise InputError(f"{weights / CONFIG}: describes no Enformer ({error})") from None
+    _check_geometry(network, geometry, weights / CONFIG)
+    state = {name: value for name, value in read_checkpoint(checkpoint).items() if not name.startswith(COPIES)}
+    load_exactly(_WithoutCopies(network), state, checkpoint)
+    return network
+
+
+def load(
+    weights: Path, geometry: Geometry, tracks: int, settings: Mapping[str, Any], device: torch.device
+) -> Backbone:
+    """Enformer's human head from a weights folder; `settings` may hold `use_tf_gamma`. Raises InputError as `read`."""
+    network = read(weights, geometry, **settings)
+    if HEAD not in network.heads:
+        raise InputError(f"{Path(weights) / CONFIG}: output_heads has no {HEAD!r}, only {', '.join(network.heads)}")
+    check_track_count(weights, network.heads[HEAD][0].out_features, tracks)
+    return Enformer(network, geometry).to(device)
+
+
+def save(network: Network, weights: Path) -> None:
+    """Write a network to a folder as `read` reads it (enformer-pytorch's save_pretrained fails on the copies)."""
+    weights = Path(weights)
+    write_checkpoint(_WithoutCopies(network).state_dict(), weights / CHECKPOINTS[0])
+    with whole_file(weights / CONFIG) as partial:
+        partial.write_text(json.dumps(network.config.to_diff_dict(), indent=2, sort_keys=True) + "\n")
+
+
+class Enformer(Backbone):
+    """Enformer as a backbone: tracks of the human head, and the embedding that the heads read.
+
+    Takes `network` over: its attention and pooling layers are replaced by faster ones that give the same numbers.
+    """
+
+    software = ("torch", "enformer-pytorch")
+
+    def __init__(self, network: Network, geometry: Geometry) -> None:
+        super().__init__()
+        self.network = network.eval()
+        self.embedding_width = 2 * network.dim
+        positions = _positions(network, geometry.sequence_length // geometry.bin_size)
+        for stage in [network.stem, *network.conv_tower]:
+            stage[-1] = PairPool(stage[-1])
+        for layer in network.transformer:
+            layer[0].fn[1] = FusedAttention(layer[0].fn[1], positions)
+
+    def forward(self, codes: Tensor) -> Prediction:
+        """Prediction for codes (batch, length) uint8, in one pass through the trunk."""
+        embedding = self.network.trunk(one_hot(codes))
+        return Prediction(self.network.heads[HEAD](embedding), embedding)
+
+
+class FusedAttention(nn.Module):
+    """enformer-pytorch's attention in eval mode, exactly, for one number of bins.
+
+    The keys of the relative positions depend on that number only, and are computed once; the rest is PyTorch's fused
+    attention, with the content bias added to the queries and the position logits as its additive mask.
+    """
+
+    def __init__(self, attention: Attention, positions: Tensor) -> None:
+        """`positions` (2 * bins - 1, feature): positional features of the distances -bins + 1 … bins - 1."""
+        super().__init__()
+        self.attention = attention
+        with torch.no_grad():
+            keys = attention.to_rel_k(positions).unflatten(-1, (attention.heads, -1)).transpose(0, 1)
+        # A row of zeros at both ends makes every row of the shifted logits start at a multiple of the number of bins,
+        # the alignment that fused kernels want.
+        self.register_buffer("keys", functional.pad(keys, (0, 0, 1, 1)), persistent=False)
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """(batch, bin, width) -> (batch, bin, width)."""
+        plain = self.attention
+        query, key, value = (
+            project(embedding).unflatten(-1, (plain.heads, -1)).transpose(1, 2)  # (batch, head, bin, feature)
+            for project in (plain.to_q, plain.to_k, plain.to_v)
+        )
+        query = query * plain.scale
+        logits = (query + plain.rel_pos_bias) @ self.keys.transpose(-1, -2)  # (batch, head, bin, 2 * bins + 1)
+        batch, heads, bins, row = logits.shape
+        # Query i and key j are j - i apart, which is column bins + j - i of row i: a view, one step left a row.
+        shifted = logits.as_strided(
+            (batch, heads, bins, bins), (heads * bins * row, bins * row, row - 1, 1), storage_offset=bins
+        )
+        attended = functional.scaled_dot_product_attention(
+            query + plain.rel_content_bias, key, value, attn_mask=shifted, scale=1.0
+        )
+        return plain.to_out(attended.transpose(1, 2).flatten(2))
+
+
+class PairPool(nn.Module):
+    """enformer-pytorch's attention pooling of neighbours (pool size 2) with half the work.
+
+    A softmax over two logits is the sigmoid of their difference, and the logits are linear in the input, so they need
+    computing for the differences of neighbours only.
+    """
+
+    def __init__(self, pool: AttentionPool) -> None:
+        super().__init__()
+        self.to_logits = pool.to_attn_logits
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(batch, channel, length) -> (batch, channel, length / 2)."""
+        first, second = features[..., 0::2], features[..., 1::2]
+        difference = second - first
+        share = functional.conv1d(difference, self.to_logits.weight.squeeze(-1)).sigmoid()
+        return first + share * difference
+
+
+class _WithoutCopies(nn.Module):
+    """The modules of a network without the second path to its trunk: the names a checkpoint has without `_trunk.`."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        for name, child in network.named_children():
+            if f"{name}." != COPIES:
+                self.add_module(name, child)
+
+
+def _positions(network: Network, bins: int) -> Tensor:
+    """Positional features (2 * bins - 1, feature) of the transformer's attention, as its own layers compute them."""
+    features = network.transformer[0][0].fn[1].num_rel_pos_features
+    return get_positional_embed(bins, features, torch.device("cpu"), use_tf_gamma=network.use_tf_gamma)
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path}: missing; the weights folder needs the {CONFIG} of its network") from None
+    except ValueError as error:
+        raise InputError(f"{path}: not readable as JSON ({error})") from None
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: holds no settings; it must be a JSON object")
+    return config
+
+
+def _check_geometry(network: Network, geometry: Geometry, path: Path) -> None:
+    """The network's bins must be the geometry's, cropped by a whole number on either side."""
+    config, bin_size = network.config, 2**network.config.num_downsamples
+    bins, remainder = divmod(geometry.sequence_length, bin_size)
+    if geometry.bin_size != bin_size:
+        raise InputError(f"{path}: bins of {bin_size} bp, but the config's geometry has bins of {geometry.bin_size} bp")
+    # Cropping an odd difference would lose a bin.
+    if remainder or bins < geometry.bins or (bins - geometry.bins) % 2:
+        raise InputError(
+            f"{path}: {geometry.sequence_length:,} bp of sequence do not give {geometry.bins} bins of {bin_size} bp "
+            "with the same number cropped on both sides; change sequence_length or bins in the config's geometry"
+        )
+    shape = (2 * bins - 1, config.dim // config.heads // 6)
+    if network.use_tf_gamma and shape != tuple(TF_GAMMAS.shape):
+        raise InputError(
+            f"{path}: use_tf_gamma is for 196,608 bp and the published width only (it exists for 1,536 bins), here are "
+            f"{bins:,} bins of {shape[1]} gamma features; set use_tf_gamma: false in the backbone's settings"
+        )

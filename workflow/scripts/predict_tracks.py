@@ -1,0 +1,42 @@
+"""Predict the tracks of one shard of genes with a backbone: sequence codes in, a feature shard out."""
+
+import importlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+from chrom2expr.door import job
+
+with job(snakemake.log[0]):
+    import torch
+
+    from chrom2expr import files, inference
+    from chrom2expr.tracks import read_tracks
+    from chrom2expr.windows import Geometry
+
+    torch.set_num_threads(snakemake.threads)
+    params = snakemake.params
+    geometry = Geometry.from_config(json.loads(params.geometry))
+    tracks = read_tracks(snakemake.input.tracks)
+    device = inference.choose_device()
+    # One file, or the files of a folder.
+    listed = snakemake.input.weights
+    checkpoints, weights = ([listed], Path(listed)) if isinstance(listed, str) else (listed, Path(listed[0]).parent)
+    room = importlib.import_module(f"chrom2expr.{params.room}")
+    backbone = room.load(weights, geometry, len(tracks), json.loads(params.settings), device)
+    inference.predict_shard(
+        backbone,
+        snakemake.input.codes,
+        snakemake.output[0],
+        tracks=tracks,
+        geometry=geometry,
+        batch_size=params.batch_size,
+        reverse_complement=params.reverse_complement,
+        central_bins=params.central_bins,
+        provenance={
+            "source": params.source,
+            "weights_sha256": ", ".join(files.sha256(file) for file in checkpoints),
+            "software": ", ".join(f"{name} {version(name)}" for name in backbone.software),
+        },
+        device=device,
+    )
