@@ -1,0 +1,152 @@
+"""The rules as a whole: they plan, they are clean, and each has what a cluster and a reader need."""
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+import yaml
+
+from chrom2expr import settings
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = ROOT / "workflow/scripts"
+RULE_FILES = sorted((ROOT / "workflow/rules").glob("*.smk"))
+# Rooms that a script loads by the name in the config.
+ROOMS = {
+    "predict_tracks.py": ["enformer", "beluga"],
+    "train_simulated_backbone.py": ["enformer", "beluga"],
+    "fit_head.py": ["cnn"],
+}
+
+
+def snakemake(*arguments, cwd=ROOT):
+    environment = {key: value for key, value in os.environ.items() if key != "SNAKEMAKE_PROFILE"}
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", *arguments], cwd=cwd, env=environment, capture_output=True, text=True
+    )
+
+
+def rules():
+    """(name, text) of every rule in the rule files."""
+    for file in RULE_FILES:
+        parts = re.split(r"^ *rule ?(\w*):\n", file.read_text(), flags=re.M)
+        yield from zip(parts[1::2], parts[2::2])
+
+
+def third_party(script):
+    """Distributions that a script, its library modules and the rooms it loads import."""
+    files = [SCRIPTS / script, *map(Path, settings.modules(SCRIPTS, script, ROOMS.get(script, ())))]
+    names = set()
+    for node in (node for file in files for node in ast.walk(ast.parse(file.read_text()))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return {packages_distributions()[name][0] for name in names - set(sys.stdlib_module_names) - {"chrom2expr"}}
+
+
+def pins(lines):
+    return dict(line.strip(" -\n").split("==") for line in lines if "==" in line and not line.startswith("#"))
+
+
+def normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_every_rule_says_what_a_reader_and_a_cluster_need():
+    found = dict(rules())
+    assert len(found) >= 13
+    for name, text in found.items():
+        assert re.match(r'\s*(name:\s+f?".*"\s+)?""".+"""|\s*name:', text), f"{name} has no docstring"
+        for directive in ("log:", "benchmark:", "threads:", "resources:", "mem_mb=", "runtime=", "conda:", "script:"):
+            assert directive in text, f"{name} has no {directive}"
+
+
+def test_envs_pin_the_versions_of_requirements():
+    required = {normal(name): version for name, version in pins((ROOT / "requirements.txt").open()).items()}
+    envs = sorted((ROOT / "workflow/envs").glob("*.yaml"))
+    assert envs
+    for env in envs:
+        pinned = pins(env.open())
+        assert pinned
+        for name, version in pinned.items():
+            assert required[normal(name)] == version, f"{env.name}: {name}=={version}"
+
+
+def test_every_env_holds_what_its_scripts_import():
+    scripts = [
+        (env, script)
+        for _, text in rules()
+        for env in re.findall(r"envs/(\w+)\.yaml", text)
+        for script in re.findall(r"scripts/(\w+\.py)", text)
+    ]
+    assert {script for _, script in scripts} == {file.name for file in SCRIPTS.glob("*.py")}
+    for env, script in scripts:
+        held = {normal(name) for name in pins((ROOT / f"workflow/envs/{env}.yaml").open())}
+        assert not {normal(name) for name in third_party(script)} - held, f"{script} needs more than envs/{env}.yaml"
+
+
+def test_library_imports_point_downwards():
+    imports = {
+        file.stem: {Path(path).stem for path in settings._imports(file)}
+        for file in (SCRIPTS / "chrom2expr").glob("*.py")
+        if file.stem != "__init__"
+    }
+    while imports:
+        bottom = {name for name, uses in imports.items() if not uses & set(imports)}
+        assert bottom, f"these modules import each other in a circle: {sorted(imports)}"
+        imports = {name: uses for name, uses in imports.items() if name not in bottom}
+
+
+def planned_jobs(output):
+    table = output.split("Job stats:")[1].split("total")
+    return int(table[1].split()[0]), table[0]
+
+
+@pytest.mark.parametrize("profile", [None, "profiles/slurm"])
+@pytest.mark.parametrize("overlay", [None, "config/demo.yaml"])
+def test_figures_plan_dry_with_nothing_downloaded(profile, overlay, tmp_path):
+    arguments = ["--profile", profile] if profile else ["--cores", "2"]
+    figures = "results/figures" if overlay is None else "results/demo/figures"
+    arguments += ["--configfile", overlay] if overlay else []
+    if overlay:
+        arguments.append("--forceall")
+    result = snakemake("-n", "--quiet", "rules", f"{figures}/fig3_1.pdf", f"{figures}/fig3_2.pdf", *arguments)
+    assert result.returncode == 0, result.stderr + result.stdout
+    jobs, table = planned_jobs(result.stdout + result.stderr)
+    assert jobs <= 300
+    assert "fit_head" in table and "24" in table
+    assert ("simulate_genome" in table) == bool(overlay)
+
+
+def test_lint_and_format_are_clean():
+    lint = snakemake("--lint")
+    assert lint.returncode == 0, lint.stderr + lint.stdout
+    demo = snakemake("--lint", "--configfile", "config/demo.yaml")
+    assert demo.returncode == 0, demo.stderr + demo.stdout
+    files = [str(ROOT / "Snakefile"), *map(str, RULE_FILES)]
+    shaped = subprocess.run([sys.executable, "-m", "snakefmt", "--check", *files], cwd=ROOT, capture_output=True, text=True)
+    assert shaped.returncode == 0, shaped.stderr
+
+
+def test_a_bad_config_stops_before_any_job(tmp_path):
+    overlay = tmp_path / "bad.yaml"
+    overlay.write_text(json.dumps({"genes": {"contigz": "all"}}))
+    result = snakemake("-n", "--configfile", str(overlay))
+    assert result.returncode != 0
+    assert "contigz" in result.stderr + result.stdout
+    assert "Traceback" not in result.stderr
+
+
+def test_demo_and_thesis_share_no_root():
+    thesis, demo = (
+        yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())["pathvars"] for name in ("config", "demo")
+    )
+    assert set(thesis) == set(demo)
+    assert not set(thesis.values()) & set(demo.values())
