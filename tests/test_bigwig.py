@@ -1,0 +1,292 @@
+import http.server
+import threading
+import tracemalloc
+
+import h5py
+import numpy as np
+import pandas as pd
+import pyBigWig
+import pytest
+
+from chrom2expr import bigwig
+from chrom2expr.bigwig import BigWig, bin_group, collect_bigwigs, merge_windows, read_manifest, transform
+from chrom2expr.errors import InputError
+from chrom2expr.store import FeatureStore
+from chrom2expr.windows import Geometry
+
+CONTIGS = {"chr1": 50_000, "chr2": 9_000, "chr3": 7_000}
+ABSENT = "chr3"  # of the assembly, but in no bigWig
+BINS, SIZE = 12, 16
+GEOMETRY = Geometry.centred(sequence_length=256, bins=BINS, bin_size=SIZE)
+
+
+def write_bigwig(path, seed=0, contigs=CONTIGS, holes=0.4):
+    """Intervals of random length and value with holes between them; returns one value a base, NaN in holes."""
+    rng = np.random.default_rng(seed)
+    truth = {}
+    with pyBigWig.open(str(path), "w") as file:
+        present = {name: length for name, length in contigs.items() if name != ABSENT}
+        file.addHeader(list(present.items()))
+        for name, length in present.items():
+            edges = np.unique(np.append(rng.integers(0, length, length // 15), [0, length]))
+            kept = rng.random(len(edges) - 1) > holes
+            starts, ends = edges[:-1][kept], edges[1:][kept]
+            values = rng.gamma(1, 20, len(starts)).astype(np.float32)
+            file.addEntries([name] * len(starts), starts.tolist(), ends=ends.tolist(), values=values.tolist())
+            truth[name] = np.full(length, np.nan)
+            for start, end, value in zip(starts, ends, values):
+                truth[name][start:end] = value
+    return truth
+
+
+def gene_table(count=60, seed=1, contigs=CONTIGS):
+    """Genes anywhere, some within half a window of a contig's end, some on a contig that the bigWigs do not have."""
+    rng = np.random.default_rng(seed)
+    chrom = rng.choice(list(contigs), count)
+    tss = np.array([rng.integers(1, contigs[name] + 1) for name in chrom])
+    chrom[:3], tss[:3] = ["chr1", "chr1", "chr2"], [1, contigs["chr1"], 40]
+    return pd.DataFrame(
+        {
+            "gene_id": [f"g{row}" for row in range(count)],
+            "strand": "?",
+            "strand_grch38": rng.choice(["+", "-"], count),
+            "chrom_grch38": chrom,
+            "tss_grch38": tss,
+        }
+    )
+
+
+def slow_bins(truth, start, length):
+    """Sum and coverage of a window's bins, base by base."""
+    sums, covered = np.zeros(BINS), np.zeros(BINS, bool)
+    for index in range(BINS * SIZE):
+        base = start + index
+        if 0 <= base < length and truth is not None and not np.isnan(truth[base]):
+            sums[index // SIZE] += truth[base]
+            covered[index // SIZE] = True
+    return sums, covered
+
+
+def slow_transform(total, statistic, clip, scale):
+    value = total / SIZE if statistic == "mean" else total
+    if value > clip:
+        value = clip + (value - clip) ** 0.5
+    return value * scale
+
+
+def manifest(paths, statistic="mean", clip=np.inf, scale=1.0):
+    return pd.DataFrame(
+        {
+            "track_id": [f"t{row}" for row in range(len(paths))],
+            "track_type": "chromatin",
+            "clip": clip,
+            "scale": scale,
+            "sum_stat": statistic,
+            "path": [str(path) for path in paths],
+            "reason": "",
+        }
+    )
+
+
+def run(table, genes, output, geometry=GEOMETRY):
+    bin_group(table, genes, geometry, CONTIGS, "grch38", output, {"source": "test"})
+    with h5py.File(output) as file:
+        return file["tracks"][:].astype(float), file["covered"][:]
+
+
+@pytest.mark.parametrize("geometry", [GEOMETRY, Geometry.sliding(window=64, bins=BINS, bin_size=SIZE)])
+def test_a_group_equals_a_slow_loop(tmp_path, monkeypatch, geometry, capsys):
+    monkeypatch.setattr(bigwig, "SPAN", 700)
+    monkeypatch.setattr(bigwig, "BLOCK", 3 * BINS * 13)
+    truths = [write_bigwig(tmp_path / f"{seed}.bw", seed) for seed in range(3)]
+    table = manifest([tmp_path / "0.bw", "", tmp_path / "1.bw", tmp_path / "2.bw"])
+    rules = {"t0": ("mean", 8, 2), "t2": ("sum", 100, 1), "t3": ("mean", np.inf, 0.5)}
+    for track, rule in rules.items():
+        table.loc[table["track_id"] == track, ["sum_stat", "clip", "scale"]] = rule
+    genes = gene_table()
+    values, covered = run(table, genes, tmp_path / "x.h5", geometry)
+    assert values.shape == (60, BINS, 3)
+    for row, gene in enumerate(genes.itertuples()):
+        start = geometry.bins_start(gene.tss_grch38 - 1, gene.strand_grch38)
+        for column, (truth, rule) in enumerate(zip(truths, rules.values())):
+            sums, mask = slow_bins(truth.get(gene.chrom_grch38), start, CONTIGS[gene.chrom_grch38])
+            expected = [slow_transform(total, *rule) for total in sums]
+            np.testing.assert_allclose(values[row, :, column], expected, rtol=1e-3)
+            np.testing.assert_array_equal(covered[row, :, column], mask)
+    assert 0 < covered.mean() < 1 and not values[~covered].any()
+    said = capsys.readouterr().out
+    assert f"{(genes['chrom_grch38'] == ABSENT).sum()} genes lie on 1 contigs it does not have" in said
+    with FeatureStore(tmp_path / "x.h5") as store:
+        assert store.track_id.tolist() == ["t0", "t2", "t3"]
+        assert store.strand.tolist() == genes["strand_grch38"].tolist()
+        assert store.provenance == {"source": "test", "assembly": "grch38"}
+
+
+def test_sums_equal_pybigwigs_exact_statistics(tmp_path):
+    write_bigwig(tmp_path / "x.bw")
+    start = np.random.default_rng(0).integers(0, CONTIGS["chr1"] - BINS * SIZE, 100)
+    chrom = np.full(100, "chr1")
+    with BigWig(tmp_path / "x.bw", CONTIGS) as file, pyBigWig.open(str(tmp_path / "x.bw")) as reference:
+        sums, covered = file.sums(merge_windows(chrom, start, BINS * SIZE), start, BINS, SIZE)
+        for row, first in enumerate(start.tolist()):
+            for index, low in enumerate(range(first, first + BINS * SIZE, SIZE)):
+                total, = reference.stats("chr1", low, low + SIZE, type="sum", exact=True)
+                assert covered[row, index] == (total is not None)
+                assert sums[row, index] == pytest.approx(total or 0, rel=1e-5)
+
+
+def test_spans_hold_every_window_once_and_stay_short(monkeypatch):
+    monkeypatch.setattr(bigwig, "SPAN", 500)
+    rng = np.random.default_rng(0)
+    chrom, start = rng.choice(["chr1", "chr2"], 200), rng.integers(-50, 9000, 200)
+    spans = merge_windows(chrom, start, 100)
+    assert sorted(window for span in spans for window in span.windows) == list(range(200))
+    for span in spans:
+        assert span.high - span.low <= 500
+        inside = span.windows
+        assert set(chrom[inside]) == {span.chrom}
+        assert start[inside].min() == span.low and start[inside].max() + 100 == span.high
+    assert any(len(span.windows) > 2 for span in spans)
+
+
+def test_the_clip_is_soft_and_comes_before_the_scale():
+    sums = np.array([8, 16, 400, -8], dtype=np.float32)
+    np.testing.assert_allclose(transform(sums, 4, "mean", 4, 3), [6, 12, 3 * (4 + 96**0.5), -6], rtol=1e-6)
+    np.testing.assert_allclose(transform(sums, 4, "sum", np.inf, 1), sums)
+
+
+def test_a_group_without_files_is_an_empty_shard(tmp_path):
+    values, _ = run(manifest(["", ""]), gene_table(), tmp_path / "x.h5")
+    assert values.shape == (60, BINS, 0)
+
+
+def refused(tmp_path, message, path="x.bw", genes=None):
+    with pytest.raises(InputError, match=message):
+        run(manifest([tmp_path / path]), gene_table() if genes is None else genes, tmp_path / "x.h5")
+    assert not [file for file in tmp_path.iterdir() if ".h5" in file.name]
+
+
+def test_files_that_are_no_bigwigs_are_refused(tmp_path, capfd):
+    write_bigwig(tmp_path / "good.bw")
+    content = (tmp_path / "good.bw").read_bytes()
+    for bad in (b"", b"chr1 1 2 3\n" * 50, content[: len(content) // 3], content[:100]):
+        (tmp_path / "x.bw").write_bytes(bad)
+        refused(tmp_path, r"x\.bw: missing, cut short, or not a bigWig")
+    refused(tmp_path, r"nowhere\.bw: missing", path="nowhere.bw")
+
+
+def test_a_file_damaged_in_the_middle_is_named_and_leaves_nothing(tmp_path, capfd):
+    write_bigwig(tmp_path / "x.bw")
+    content = bytearray((tmp_path / "x.bw").read_bytes())
+    # The compressed values follow the header, zoom headers and contigs.
+    content[2_000:12_000] = bytes(10_000)
+    (tmp_path / "x.bw").write_bytes(content)
+    refused(tmp_path, r"x\.bw: cannot be read at chr\d:.*damaged")
+
+
+def test_a_bigwig_of_another_assembly_is_refused(tmp_path):
+    write_bigwig(tmp_path / "x.bw", contigs={"chr1": 50_000, "chr2": 9_001})
+    refused(tmp_path, r"x\.bw: chr2 is 9,001 bp long, but 9,000 bp in the genome")
+
+
+def test_a_bigwig_with_other_names_is_refused(tmp_path):
+    write_bigwig(tmp_path / "x.bw", contigs={"1": 50_000, "2": 9_000})
+    refused(tmp_path, r"x\.bw: has none of the genes' contigs \(chr1, chr2, chr3, ...\) but 1, 2")
+
+
+def test_memory_does_not_grow_with_the_genes(tmp_path, monkeypatch):
+    bins = 240
+    monkeypatch.setattr(bigwig, "BLOCK", bins * 20)
+    write_bigwig(tmp_path / "x.bw")
+    geometry, table = Geometry.centred(sequence_length=bins * 4, bins=bins, bin_size=4), manifest([tmp_path / "x.bw"])
+
+    def peak(count):
+        genes = gene_table(count)
+        tracemalloc.start()
+        bin_group(table, genes, geometry, CONTIGS, "grch38", tmp_path / "x.h5", {"source": "test"})
+        highest = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return highest
+
+    peak(20)  # what is loaded once
+    # A gene's values and mask take 1,200 bytes; its name and place may be kept.
+    assert peak(220) - peak(20) < 200 * bins * 5 / 2
+
+
+TEMPLATES = {"EN": "{folder}/other/{identifier}.bw", "ENCFF": "{folder}/{identifier}.bw"}
+
+
+def track_table(identifiers):
+    return pd.DataFrame(
+        {"track_id": identifiers, "track_type": "chromatin", "clip": np.inf, "scale": 2.0, "sum_stat": "mean"}
+    )
+
+
+def collect(tmp_path, templates, missing="skip", group=0, groups=1, identifiers=None):
+    identifiers = identifiers or [f"ENCFF{row}" for row in range(5)] + ["CNhs1", "ENx"]
+    places = {prefix: place.replace("{folder}", str(tmp_path)) for prefix, place in templates.items()}
+    collect_bigwigs(
+        track_table(identifiers), places, missing, group, groups, tmp_path / "fetched", tmp_path / "manifest.tsv"
+    )
+    return read_manifest(tmp_path / "manifest.tsv")
+
+
+def test_local_bigwigs_are_used_in_place_by_the_longest_prefix(tmp_path, capsys):
+    (tmp_path / "other").mkdir()
+    for name in ("ENCFF0.bw", "ENCFF3.bw", "other/ENx.bw", "other/ENCFF1.bw"):
+        (tmp_path / name).touch()
+    table = collect(tmp_path, TEMPLATES)
+    assert table.columns.tolist() == bigwig.MANIFEST_COLUMNS
+    assert table["track_id"].tolist() == [f"ENCFF{row}" for row in range(5)] + ["ENx"]
+    assert dict(zip(table["track_id"], table["path"]))["ENx"] == str(tmp_path / "other" / "ENx.bw")
+    assert (table["path"] != "").tolist() == [True, False, False, True, False, True]
+    assert table.loc[1, "reason"] == f"{tmp_path}/ENCFF1.bw: no such file, for track ENCFF1"
+    assert np.isinf(table["clip"]).all() and (table["scale"] == 2).all()
+    assert "6 of 7 tracks" in capsys.readouterr().out
+
+
+def test_groups_cover_every_track_once_in_order(tmp_path):
+    parts = [collect(tmp_path, TEMPLATES, group=group, groups=4)["track_id"].tolist() for group in range(4)]
+    assert sum(parts, []) == [f"ENCFF{row}" for row in range(5)] + ["ENx"]
+    assert [len(part) for part in parts] == [2, 2, 1, 1]
+    assert collect(tmp_path, TEMPLATES, group=8, groups=9).empty
+
+
+def test_missing_bigwigs_can_be_an_error(tmp_path):
+    with pytest.raises(InputError, match=r"ENCFF0\.bw: no such file.*6 of 6.*missing_bigwigs: skip"):
+        collect(tmp_path, TEMPLATES, missing="error")
+    assert not (tmp_path / "manifest.tsv").exists()
+    with pytest.raises(InputError, match="no track's identifier begins with X"):
+        collect(tmp_path, {"X": "y"})
+
+
+@pytest.fixture
+def server():
+    """ENCFF0 is there, ENCFF1 is not, ENCFF2 breaks off, anything else is a server's failure."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            status = {"/ENCFF0": 200, "/ENCFF1": 404, "/ENCFF2": 200}.get(self.path, 500)
+            self.send_response(status)
+            self.send_header("Content-Length", str(9 if self.path == "/ENCFF2" else 4))
+            self.end_headers()
+            self.wfile.write(b"data")
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield {"ENCFF": f"http://127.0.0.1:{httpd.server_port}/{{identifier}}"}
+        httpd.shutdown()
+
+
+def test_downloads_are_whole_or_missing_or_an_error(tmp_path, server):
+    table = collect(tmp_path, server, identifiers=["ENCFF0", "ENCFF1"])
+    assert table["path"].tolist() == [str(tmp_path / "fetched" / "ENCFF0.bigWig"), ""]
+    assert "the server answers 404" in table.loc[1, "reason"]
+    assert (tmp_path / "fetched" / "ENCFF0.bigWig").read_bytes() == b"data"
+    for identifier, message in (("ENCFF2", "4 of 9 bytes"), ("ENCFF3", "500")):
+        with pytest.raises(InputError, match=message):
+            collect(tmp_path, server, identifiers=[identifier])
+    assert [file.name for file in (tmp_path / "fetched").iterdir()] == ["ENCFF0.bigWig"]

@@ -1,0 +1,351 @@
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import tracemalloc
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from chrom2expr.errors import InputError
+from chrom2expr.store import FeatureStore, ShardWriter, merge
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "workflow" / "scripts"
+GENES, BINS, TRACKS = 11, 7, 9
+STRAND = np.array(["+", "-", "-", "+", "+", "-", "+", "-", "+", "-", "+"])
+PROVENANCE = {"source": "test", "assembly": "grch38", "genome_sha256": "abc", "software": "one 1.0"}
+
+
+def values(genes=GENES, bins=BINS, tracks=TRACKS):
+    return np.random.default_rng(0).normal(size=(genes, bins, tracks)).astype(np.float16)
+
+
+def names(letter, rows):
+    return np.array([f"{letter}{row}é" for row in rows])
+
+
+def kinds(columns):
+    return np.where(np.asarray(columns) < 6, "chromatin", "cage")
+
+
+def write_shard(path, array, genes=None, tracks=None, kind=None, block=3, provenance=PROVENANCE, **options):
+    """A shard of some genes and tracks (indices) of `array`, written in blocks."""
+    genes = np.arange(array.shape[0]) if genes is None else np.asarray(genes)
+    tracks = np.arange(array.shape[2]) if tracks is None else np.asarray(tracks, dtype=int)
+    part = array[genes][:, :, tracks]
+    with ShardWriter(
+        path,
+        gene_id=names("g", genes),
+        strand=STRAND[genes % GENES],
+        track_id=names("t", tracks),
+        track_type=kinds(tracks) if kind is None else kind,
+        bins=array.shape[1],
+        bin_size=128,
+        provenance=provenance,
+        **options,
+    ) as writer:
+        for start in range(0, len(genes), block):
+            rows = slice(start, start + block)
+            mask = {"covered": part[rows] > 0} if options.get("covered") else {}
+            means = {name: part[rows].mean(1) for name in options.get("means", {})}
+            writer.write(start, part[rows], **mask, **means)
+    return path
+
+
+@pytest.fixture(params=["genes", "tracks"])
+def merged(request, tmp_path):
+    """A store of three shards; 11 genes or 9 tracks are not evenly divided."""
+    array = values()
+    size = GENES if request.param == "genes" else TRACKS
+    shards = [
+        write_shard(
+            tmp_path / "features" / "s" / f"{number:03}.h5", array, covered=True, **{request.param: part},
+            means={"central_tracks": len(part) if request.param == "tracks" else TRACKS},
+        )
+        for number, part in enumerate(np.array_split(np.arange(size), 3))
+    ]
+    merge(shards, tmp_path / "features" / "s.h5")
+    return tmp_path / "features" / "s.h5", array
+
+
+def in_gene_orientation(array):
+    return np.stack([gene[::-1] if strand == "-" else gene for gene, strand in zip(array, STRAND)])
+
+
+def test_a_merged_store_reads_as_what_was_written(merged):
+    path, array = merged
+    with FeatureStore(path) as features:
+        assert features.gene_id.tolist() == names("g", range(GENES)).tolist()
+        assert features.track_id.tolist() == names("t", range(TRACKS)).tolist()
+        assert features.strand.tolist() == STRAND.tolist()
+        assert (features.bins, features.bin_size, features.provenance) == (BINS, 128, PROVENANCE)
+        everything = features.select(features.gene_id, "all", "genomic")
+        np.testing.assert_array_equal(everything.read(np.arange(GENES)), array)
+        order = np.random.default_rng(1).permutation(GENES)
+        shuffled = features.select(features.gene_id[order], "chromatin", "gene")
+        assert shuffled.shape == (GENES, BINS, 6)
+        rows = np.array([4, 0, 9, 4])
+        read = shuffled.read(rows)
+        assert read.dtype == np.float16
+        np.testing.assert_array_equal(read, in_gene_orientation(array)[order][rows][:, :, :6])
+        assert shuffled.bytes_read == 4 * BINS * 6 * 2
+
+
+def test_other_programs_read_the_merged_file_through_hdf5(merged):
+    path, array = merged
+    with h5py.File(path) as file:
+        np.testing.assert_array_equal(file["tracks"][:], array)
+        np.testing.assert_array_equal(file["covered"][:], array > 0)
+        np.testing.assert_array_equal(file["central_tracks"][:], array.mean(1).astype(np.float32))
+        assert file["gene_id"].asstr()[3] == "g3é"
+
+
+def test_the_folder_can_be_moved_and_the_working_directory_does_not_matter(merged, tmp_path, monkeypatch):
+    path, array = merged
+    shutil.move(path.parent, tmp_path / "elsewhere")
+    # A decoy of the old shards' relative name, where HDF5 might look.
+    write_shard(tmp_path / "cwd" / "s" / "000.h5", np.zeros_like(array))
+    monkeypatch.chdir(tmp_path / "cwd")
+    with FeatureStore("../elsewhere/s.h5") as features:
+        np.testing.assert_array_equal(
+            features.select(features.gene_id, "all", "genomic").read(np.arange(GENES)), array
+        )
+
+
+def test_tracks_that_are_not_next_to_each_other_are_picked(tmp_path):
+    array = values()
+    kind = np.array(["chromatin", "cage", "chromatin", "cage", "cage", "chromatin", "cage", "cage", "chromatin"])
+    shards = [
+        write_shard(tmp_path / f"{number}.h5", array, tracks=part, kind=kind[part])
+        for number, part in enumerate(([0, 1, 2], [3, 4], [5, 6, 7, 8]))
+    ]
+    merge(shards, tmp_path / "all.h5")
+    with FeatureStore(tmp_path / "all.h5") as features:
+        read = features.select(features.gene_id, "chromatin", "gene").read(np.arange(GENES))
+    np.testing.assert_array_equal(read, in_gene_orientation(array)[:, :, kind == "chromatin"])
+
+
+def test_chunks_are_one_gene_and_at_most_a_mebibyte(tmp_path):
+    def chunks(bins, tracks):
+        path = write_shard(tmp_path / "x.h5", np.zeros((1, bins, tracks), np.float16), kind=["cage"] * tracks)
+        with h5py.File(path) as file:
+            assert file["tracks"].fletcher32 and file["tracks"].compression is None
+            return file["tracks"].chunks
+
+    assert chunks(896, 5313) == (1, 90, 5313)
+    assert chunks(200, 2002) == (1, 200, 2002)
+    assert chunks(896, 130) == (1, 896, 130)
+
+
+def test_values_beyond_float16_are_clipped_and_counted(tmp_path, capsys):
+    array = np.array([[[1e6, -np.inf, 65504, 65510, 1]]], dtype=np.float32)
+    write_shard(tmp_path / "x.h5", array)
+    assert "2 values" in capsys.readouterr().out
+    with FeatureStore(tmp_path / "x.h5") as features, h5py.File(tmp_path / "x.h5") as file:
+        assert file.attrs["clipped"] == 2
+        assert features.select(["g0é"], "all").read([0]).tolist() == [[[65504, -65504, 65504, 65504, 1]]]
+
+
+def test_nan_is_refused_by_name_and_nothing_is_left(tmp_path):
+    for dtype in (np.float16, np.float32):
+        array = values().astype(dtype)
+        array[4, 2, 5] = np.nan
+        with pytest.raises(InputError, match="g4é, t5é"):
+            write_shard(tmp_path / "x.h5", array)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_shard_with_genes_not_written_is_an_error_and_leaves_nothing(tmp_path):
+    with pytest.raises(RuntimeError, match="10 genes were not written"):
+        with ShardWriter(
+            tmp_path / "x.h5", gene_id=names("g", range(GENES)), strand=STRAND, track_id=["a"], track_type=["cage"],
+            bins=2, bin_size=1, provenance={},
+        ) as writer:
+            writer.write(3, np.zeros((1, 2, 1)))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_shape_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="shape"):
+        with ShardWriter(
+            tmp_path / "x.h5", gene_id=["a"], strand=["+"], track_id=["a"], track_type=["cage"], bins=2, bin_size=1,
+            provenance={}, means={"central_tracks": 1},
+        ) as writer:
+            writer.write(0, np.zeros((1, 1, 1)), central_tracks=np.zeros((1, 1)))
+
+
+def test_a_writer_killed_in_the_middle_leaves_no_shard(tmp_path):
+    code = f"""
+import sys, time; sys.path.insert(0, {str(SCRIPTS)!r})
+import numpy as np
+from chrom2expr.store import ShardWriter
+with ShardWriter({str(tmp_path / "x.h5")!r}, gene_id=["a", "b"], strand="+-", track_id=["t"], track_type=["cage"],
+                 bins=4, bin_size=1, provenance={{}}) as writer:
+    writer.write(0, np.ones((1, 4, 1)))
+    print("written", flush=True)
+    time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"written\n"
+        os.kill(process.pid, signal.SIGKILL)
+    assert not (tmp_path / "x.h5").exists()
+
+
+def damage(path, fraction=None, needle=None):
+    """Flip one bit, at a fraction of the file or where `needle` stands."""
+    content = bytearray(path.read_bytes())
+    place = content.index(needle) if needle else int(len(content) * fraction)
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_flipped_bit_is_seen_when_its_gene_is_read(merged):
+    path, array = merged
+    with FeatureStore(path) as features:
+        shard = features._pieces[1].path
+        gene, column = features._pieces[1].genes[1], features._pieces[1].columns
+    damage(shard, needle=np.ascontiguousarray(array[gene][:, column.start : column.stop]).tobytes())
+    merge(sorted((path.parent / "s").iterdir()), path)
+    with FeatureStore(path) as features:
+        selection = features.select(features.gene_id, "all")
+        with pytest.raises(InputError, match=rf"001\.h5: damaged at gene g{gene}é.*delete it and rerun"):
+            selection.read([gene])
+        with pytest.raises(InputError, match=f"g{gene}é"):
+            list(selection.batches(np.arange(GENES), 2))
+        np.testing.assert_array_equal(selection.read([0]), in_gene_orientation(array)[:1])
+
+
+def test_a_truncated_or_flipped_shard_is_named_at_merge(merged):
+    path, _ = merged
+    shards = sorted((path.parent / "s").iterdir())
+    content = shards[1].read_bytes()
+    for broken in (content[:-200], content[:300], b"", b"not HDF5" * 100):
+        shards[1].write_bytes(broken)
+        for check in (lambda: merge(shards, path), lambda: FeatureStore(path)):
+            with pytest.raises(InputError, match=r"001\.h5: .*delete it and rerun"):
+                check()
+    shards[1].write_bytes(content)
+    damage(shards[1], needle="g1é".encode() if b"g1" in content else "g5é".encode())
+    with pytest.raises(InputError, match=r"001\.h5: damaged"):
+        merge(shards, path)
+
+
+def test_a_missing_or_incomplete_shard_is_named(merged):
+    path, _ = merged
+    shards = sorted((path.parent / "s").iterdir())
+    with h5py.File(shards[2], "r+") as file:
+        del file.attrs["complete"]
+    with pytest.raises(InputError, match=r"002\.h5: not a complete"):
+        merge(shards, path)
+    shards[2].unlink()
+    with pytest.raises(InputError, match=r"002\.h5: the feature file is missing"):
+        FeatureStore(path)
+
+
+def test_shards_that_do_not_belong_together_are_refused(tmp_path):
+    array = values()
+    first = write_shard(tmp_path / "a.h5", array, genes=[0, 1])
+    others = {
+        "genome_sha256": write_shard(tmp_path / "b.h5", array, [2], provenance=PROVENANCE | {"genome_sha256": "x"}),
+        "bins": write_shard(tmp_path / "c.h5", array[:, :5], [2]),
+        "tracks": write_shard(tmp_path / "d.h5", array, [2], [0, 1]),
+        "datasets": write_shard(tmp_path / "e.h5", array, [2], covered=True),
+        "gene g1é is twice": write_shard(tmp_path / "f.h5", array, [1, 2]),
+    }
+    for what, other in others.items():
+        with pytest.raises(InputError, match=rf"{other.name}.*{what}|{what}.*{other.name}"):
+            merge([first, other], tmp_path / "all.h5")
+    assert not (tmp_path / "all.h5").exists()
+    same_tracks = write_shard(tmp_path / "g.h5", array, [0, 1], [0, 1])
+    with pytest.raises(InputError, match="track t0é is twice"):
+        merge([first, same_tracks], tmp_path / "all.h5")
+
+
+def test_shards_may_be_of_different_software(tmp_path):
+    array = values()
+    shards = [
+        write_shard(tmp_path / f"{n}.h5", array, [n], provenance=PROVENANCE | {"software": f"v{n}"}) for n in range(2)
+    ]
+    merge(shards, tmp_path / "all.h5")
+    with FeatureStore(tmp_path / "all.h5") as features:
+        assert features.provenance["software"] == "v0; v1"
+
+
+def test_a_shard_without_tracks_is_legal_unless_all_are(tmp_path):
+    array = values()
+    empty = [write_shard(tmp_path / f"{n}.h5", array, tracks=[], kind=[], covered=True) for n in range(2)]
+    full = write_shard(tmp_path / "2.h5", array, tracks=[3, 4], covered=True)
+    merge([empty[0], full, empty[1]], tmp_path / "all.h5")
+    with FeatureStore(tmp_path / "all.h5") as features:
+        np.testing.assert_array_equal(
+            features.select(features.gene_id, "all", "genomic").read(np.arange(GENES)), array[:, :, 3:5]
+        )
+        with pytest.raises(InputError, match="'cage'"):
+            features.select(features.gene_id, "cage")
+    for shards in (empty, empty[:1]):
+        with pytest.raises(InputError, match="none of the shards holds a track"):
+            merge(shards, tmp_path / "none.h5")
+
+
+def test_an_unknown_gene_is_named(merged):
+    with FeatureStore(merged[0]) as features:
+        with pytest.raises(InputError, match="gene nobody is not in"):
+            features.select(["g0é", "nobody"])
+
+
+def test_batches_come_in_order_and_the_next_is_read_meanwhile(merged):
+    path, array = merged
+    order = np.random.default_rng(2).permutation(GENES)
+    with FeatureStore(path) as features:
+        selection = features.select(features.gene_id, "all")
+        reads, plain = [], selection.read
+        selection.read = lambda rows: (reads.append(threading.current_thread()), plain(rows))[1]
+        batches = selection.batches(order, 4)
+        first = next(batches)
+        deadline = time.monotonic() + 10
+        while len(reads) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.05)
+        assert len(reads) == 2 and threading.main_thread() not in reads
+        rest = list(batches)
+        assert [len(rows) for rows, _ in [first, *rest]] == [4, 4, 3]
+        np.testing.assert_array_equal(np.concatenate([rows for rows, _ in [first, *rest]]), order)
+        np.testing.assert_array_equal(
+            np.concatenate([batch for _, batch in [first, *rest]]), in_gene_orientation(array)[order]
+        )
+        assert selection.bytes_read == array.nbytes
+        assert list(selection.batches(order[:0], 4)) == []
+
+
+def test_the_reading_thread_ends_when_the_consumer_stops(merged):
+    before = threading.active_count()
+    with FeatureStore(merged[0]) as features:
+        batches = features.select(features.gene_id).batches(np.arange(GENES), 2)
+        next(batches)
+        assert threading.active_count() == before + 1
+        batches.close()
+        assert threading.active_count() == before
+
+
+def test_reading_memory_does_not_grow_with_the_genes(tmp_path):
+    array = np.zeros((200, 50, 100), np.float16)
+    path = write_shard(tmp_path / "x.h5", array, kind=["chromatin"] * 100, block=200)
+    with FeatureStore(path) as features:
+        selection = features.select(features.gene_id)
+        tracemalloc.start()
+        for _ in selection.batches(np.arange(200), 4):
+            pass
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    batch = 4 * 50 * 100 * 2
+    assert batch < peak < 5 * batch < array.nbytes / 9
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path):
+    first, second = (write_shard(tmp_path / folder / "x.h5", values(), covered=True) for folder in "ab")
+    assert first.read_bytes() == second.read_bytes()

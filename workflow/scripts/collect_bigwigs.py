@@ -1,0 +1,20 @@
+"""A track table in; one group's bigWigs, found or downloaded, and a manifest of them out."""
+
+import json
+
+from chrom2expr.door import job
+
+with job(snakemake.log[0]):
+    from chrom2expr import bigwig
+    from chrom2expr.tracks import read_tracks
+
+    settings = snakemake.params
+    bigwig.collect_bigwigs(
+        read_tracks(snakemake.input.tracks),
+        json.loads(settings.templates),
+        settings.missing,
+        settings.group,
+        settings.groups,
+        snakemake.output.folder,
+        snakemake.output.manifest,
+    )

@@ -1,0 +1,8 @@
+"""Shards of features in; one virtual feature store that refers to them out."""
+
+from chrom2expr.door import job
+
+with job(snakemake.log[0]):
+    from chrom2expr import store
+
+    store.merge(snakemake.input.shards, snakemake.output[0])
