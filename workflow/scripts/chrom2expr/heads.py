@@ -1,0 +1,164 @@
+"""What all heads have in common: the data they are fitted to, the interface they offer, the files they leave behind.
+
+A head is a room that exports `fit(task: Task) -> Fitted`; the config names it by `heads: NAME: room`.
+"""
+
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import h5py
+import numpy as np
+import torch
+
+from chrom2expr import metrics
+from chrom2expr.errors import InputError
+from chrom2expr.files import whole_file
+from chrom2expr.genes import read_genes
+from chrom2expr.store import FeatureStore, Selection
+from chrom2expr.training import Split
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Data:
+    """One source's features and the expression of its genes, by split.
+
+    `splits` and `gene_id` have the keys train, val and test; `inputs` says which features these are (the store's
+    source, the set of tracks, the orientation), so that a saved model can name what it wants to be given.
+    """
+
+    splits: Mapping[str, Split]
+    gene_id: Mapping[str, np.ndarray]
+    tissue: np.ndarray
+    track_id: np.ndarray
+    inputs: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything that decides a fit: the data and the head's section of the config, with the loss's weights."""
+
+    data: Data
+    loss: Mapping[str, float]
+    settings: Mapping[str, Any]
+    grid: Mapping[str, Sequence[float]]
+    batch_size: int
+    max_epochs: int
+    patience: int
+    select_by: str
+    seed: int
+    device: torch.device
+
+
+class Fitted(Protocol):
+    """A fitted head."""
+
+    table: list[dict[str, Any]]  # the rows of grid.tsv, one a point tried, with `chosen` yes or no
+
+    def predict(self, features: Selection) -> np.ndarray:
+        """(gene, tissue) float32, in the units of the targets, in the order of `features`."""
+
+    def save(self, path: Path) -> None:
+        """Write all that predicting takes into one file."""
+
+
+def read_data(features: Path, genes: Path, expression: Path, backbone: str, tracks: str, orientation: str) -> Data:
+    """Open a feature store and the targets, split by the column `split_<backbone>` of genes.tsv.
+
+    Raises InputError when the files disagree about the genes, when a split is empty, and when the store lacks genes
+    or the kind of tracks.
+    """
+    table = read_genes(genes)
+    column = f"split_{backbone}"
+    if column not in table.columns:
+        raise InputError(f"{genes} has no column {column}: was it written for another config?")
+    with h5py.File(expression) as file:
+        observed = file["log_rpkm"][:].astype(np.float32)
+        gene_id = file["gene_id"].asstr()[:]
+        tissue = file["tissue"].asstr()[:]
+    if not np.array_equal(gene_id, table["gene_id"].to_numpy(dtype=object)):
+        raise InputError(f"the genes of {expression} are not the rows of {genes}: make both again from the same table")
+    store = FeatureStore(features)
+    splits, ids = {}, {}
+    for split in SPLITS:
+        rows = np.flatnonzero(table[column].to_numpy() == split)
+        if not len(rows):
+            raise InputError(f"{genes}: {column} puts no gene into {split}: see backbones: {backbone}: held_out")
+        ids[split] = gene_id[rows]
+        splits[split] = Split(store.select(ids[split], tracks, orientation), observed[rows])
+    kept = np.ones(len(store.track_id), dtype=bool) if tracks == "all" else store.track_type == tracks
+    inputs = {"source": str(store.provenance.get("source", "")), "tracks": tracks, "orientation": orientation}
+    return Data(splits, ids, tissue, store.track_id[kept], inputs)
+
+
+def write_run(task: Task, fitted: Fitted, model: Path, grid: Path, predictions: Path, summary: Path) -> None:
+    """Write a fitted head's files; the predictions are those of the validation and test genes."""
+    data = task.data
+    predicted = {split: fitted.predict(data.splits[split].features) for split in ("val", "test")}
+    with whole_file(model) as partial:
+        fitted.save(partial)
+    _write_grid(grid, fitted.table)
+    _write_predictions(predictions, data, predicted)
+    _write_summary(summary, task, fitted.table, predicted["val"])
+
+
+def _write_grid(path: Path, table: Sequence[Mapping[str, Any]]) -> None:
+    """grid.tsv: a row a point; empty where a point has no value."""
+    with whole_file(path) as partial, open(partial, "w", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(handle, fieldnames=list(table[0]), delimiter="\t", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(table)
+
+
+def _write_predictions(path: Path, data: Data, predicted: Mapping[str, np.ndarray]) -> None:
+    """predictions.h5: `predicted` and `observed` (gene, tissue) float32, `gene_id`, `tissue`, `split`."""
+    columns = {
+        "predicted": np.concatenate(list(predicted.values())),
+        "observed": np.concatenate([data.splits[split].observed for split in predicted]),
+        "gene_id": np.concatenate([data.gene_id[split] for split in predicted]),
+        "tissue": data.tissue,
+        "split": np.concatenate([np.full(len(values), split, dtype=object) for split, values in predicted.items()]),
+    }
+    with whole_file(path) as partial, h5py.File(partial, "w") as file:
+        for name, values in columns.items():
+            dtype = h5py.string_dtype() if values.dtype == object else np.float32
+            file.create_dataset(name, data=values, dtype=dtype, track_times=False)
+
+
+def _write_summary(path: Path, task: Task, table: Sequence[Mapping[str, Any]], predicted: np.ndarray) -> None:
+    """summary.json: the point chosen, what it was fitted to, what was missing, and its validation scores."""
+    observed = task.data.splits["val"].observed
+    scores = {
+        name: metrics.summarise(metric(predicted, observed))._asdict()
+        for name, metric in (("cross_gene", metrics.cross_gene), ("cross_celltype", metrics.cross_celltype))
+    }
+    summary = {
+        "inputs": dict(task.data.inputs),
+        "loss": dict(task.loss),
+        "device": task.device.type,
+        "bins": task.data.splits["train"].features.shape[1],
+        "tracks": len(task.data.track_id),
+        "tissues": len(task.data.tissue),
+        "genes": {
+            name: {
+                "all": len(split.observed),
+                "with_expression": len(split.usable),
+                "missing_values": int(np.isnan(split.observed).sum()),
+            }
+            for name, split in task.data.splits.items()
+        },
+        "chosen": next(row for row in table if row["chosen"] == "yes"),
+        "diverged": sum(row.get("status") == "diverged" for row in table),
+        "validation": {
+            name: {key: None if math.isnan(value) else value for key, value in score.items()}
+            for name, score in scores.items()
+        },
+    }
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")

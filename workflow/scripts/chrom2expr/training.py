@@ -1,0 +1,227 @@
+"""Train a whole grid of models on one pass over the data an epoch, and keep the best by the validation genes."""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from chrom2expr import metrics
+from chrom2expr.door import Progress
+from chrom2expr.errors import InputError
+from chrom2expr.losses import hybrid_loss
+from chrom2expr.store import Selection
+
+
+@dataclass(frozen=True)
+class Split:
+    """The genes of one split: their features, row by row, and what was observed of them.
+
+    `observed` is (gene, tissue) float32, ln(RPKM + pseudocount), NaN where missing; it is all that is held in memory.
+    """
+
+    features: Selection
+    observed: np.ndarray
+
+    @property
+    def usable(self) -> np.ndarray:
+        """Rows, ascending, of the genes with at least one observed value."""
+        return np.flatnonzero(~np.isnan(self.observed).all(axis=1))
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How to train: the loss's weights, the loop, AdamW's weight decay, and what the best epoch is chosen by."""
+
+    alpha: float
+    beta: float
+    batch_size: int
+    max_epochs: int
+    patience: int
+    select_by: Literal["validation_loss", "validation_cross_gene"]
+    weight_decay: float
+    seed: int
+
+
+class Model(torch.nn.Module):
+    """What the loop trains: `prepare` is the part that all models of a grid share, `forward` takes what it returns."""
+
+    def prepare(self, features: torch.Tensor) -> torch.Tensor:
+        """From a batch of the store, (gene, bin, track) float16, to the network's input; holds no parameters."""
+        raise NotImplementedError
+
+
+def expand(grid: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:
+    """Every combination of the grid's values, the last key's changing fastest."""
+    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+
+
+def fit_grid(
+    build: Callable[[Mapping[str, float]], Model],
+    points: Sequence[Mapping[str, float]],
+    train: Split,
+    validation: Split,
+    schedule: Schedule,
+    device: torch.device,
+) -> tuple[Model, list[dict[str, Any]]]:
+    """Train `build(point)` for every point of the grid; return the best model, on `device` in eval mode, and the table.
+
+    Each epoch reads the training genes once, in an order drawn from the seed, and the validation genes once; every
+    point that has not stopped takes its own AdamW step (learning rate: `point["learning_rate"]`) on each batch. A
+    point's best epoch is kept by `schedule.select_by`; it stops after `patience` epochs without a better one, and is
+    dropped when its loss is no longer finite. Points do not influence one another: one trained alone ends in the same
+    bits.
+
+    A last batch of a single gene is no basis for BatchNorm: that gene, another one each epoch, sits the epoch out.
+    Genes without any observed value take no part.
+
+    The table has a row a point: its settings, `status` (ok or diverged), `epochs` run, `epoch` chosen (1-based),
+    `validation_loss` and `validation_cross_gene` (mean over tissues) at that epoch, `chosen` (yes or no).
+
+    Raises InputError when there is nothing to train on, when the Pearson term has fewer than two tissues, and when
+    every point diverges.
+    """
+    rows = train.usable
+    _check(rows, train, validation, schedule)
+    runs = [_Run(dict(point), build(point).to(device), schedule.weight_decay) for point in points]
+    shuffle = np.random.default_rng(schedule.seed)
+    targets = torch.from_numpy(train.observed).to(device)
+    print(f"{len(runs)} grid points, at most {schedule.max_epochs} epochs of {len(rows):,} training genes")
+    progress = Progress(schedule.max_epochs * len(rows), "genes (of all epochs)")
+    for epoch in range(1, schedule.max_epochs + 1):
+        active = [run for run in runs if not run.stopped]
+        if not active:
+            break
+        order = shuffle.permutation(rows)
+        if schedule.batch_size > 1 and len(order) % schedule.batch_size == 1:
+            order = order[:-1]
+        for batch, features in train.features.batches(order, schedule.batch_size):
+            prepared = active[0].model.prepare(torch.from_numpy(features).to(device))
+            observed = targets[torch.from_numpy(batch).to(device)]
+            for run in active:
+                run.step(prepared, observed, schedule)
+            progress.advance(len(batch))
+        _validate(active, epoch, validation, schedule, device)
+    best = _choose(runs, schedule)
+    best.model.load_state_dict(best.state)
+    return best.model.eval(), [run.row(schedule, chosen=run is best) for run in runs]
+
+
+def predict(models: Sequence[Model], features: Selection, batch_size: int, device: torch.device) -> list[np.ndarray]:
+    """Predictions (gene, tissue) float32 of each model for every gene, in order, from one pass over the features."""
+    predicted: list[list[np.ndarray]] = [[] for _ in models]
+    for model in models:
+        model.eval()
+    with torch.inference_mode():
+        for _, batch in features.batches(np.arange(features.shape[0]), batch_size):
+            prepared = models[0].prepare(torch.from_numpy(batch).to(device))
+            for model, parts in zip(models, predicted, strict=True):
+                parts.append(model(prepared).float().cpu().numpy())
+    return [np.concatenate(parts) for parts in predicted]
+
+
+@dataclass
+class _Run:
+    """One point of the grid on its way: its model and optimiser, and the best epoch so far."""
+
+    point: dict[str, float]
+    model: Model
+    weight_decay: float
+    total_loss: torch.Tensor | float = 0.0
+    epochs: int = 0
+    best_epoch: int = 0
+    best_score: float = float("inf")
+    best: dict[str, float] = field(default_factory=dict)
+    state: dict[str, torch.Tensor] = field(default_factory=dict)
+    stopped: bool = False
+    diverged: bool = False
+
+    def __post_init__(self) -> None:
+        self.optimiser = torch.optim.AdamW(
+            self.model.parameters(), lr=self.point["learning_rate"], weight_decay=self.weight_decay, fused=True
+        )
+
+    def step(self, prepared: torch.Tensor, observed: torch.Tensor, schedule: Schedule) -> None:
+        self.model.train()
+        self.optimiser.zero_grad()
+        loss = hybrid_loss(self.model(prepared), observed, schedule.alpha, schedule.beta)
+        loss.backward()
+        self.optimiser.step()
+        # Stays on the device: looking at every step's loss would make a GPU wait for each.
+        self.total_loss = self.total_loss + loss.detach()
+
+    def record(self, epoch: int, scores: dict[str, float], schedule: Schedule) -> None:
+        """Take in an epoch's validation scores: keep the state if it is the best, stop if patience has run out."""
+        self.epochs = epoch
+        if not np.isfinite(scores["validation_loss"]) or not np.isfinite(float(self.total_loss)):
+            self.stopped = self.diverged = True
+            self.state = {}
+            return
+        self.total_loss = 0.0
+        score = scores["validation_loss"]
+        if schedule.select_by == "validation_cross_gene":
+            score = -scores["validation_cross_gene"]  # NaN, an undefined correlation, is never the best
+        if score < self.best_score:
+            self.best_score, self.best_epoch, self.best = score, epoch, scores
+            self.state = {name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()}
+        self.stopped = epoch - self.best_epoch >= schedule.patience
+
+    def row(self, schedule: Schedule, chosen: bool) -> dict[str, Any]:
+        """This point's row of grid.tsv; a diverged point has no epoch and no scores."""
+        scores = {} if self.diverged else self.best
+        return {
+            **self.point,
+            "status": "diverged" if self.diverged else "ok",
+            "epochs": self.epochs,
+            "epoch": self.best_epoch if scores else None,
+            "validation_loss": scores.get("validation_loss"),
+            "validation_cross_gene": scores.get("validation_cross_gene"),
+            "chosen": "yes" if chosen else "no",
+        }
+
+
+def _validate(active: Sequence[_Run], epoch: int, validation: Split, schedule: Schedule, device: torch.device) -> None:
+    """Score every active point on the validation genes, from one pass over their features."""
+    observed = torch.from_numpy(validation.observed)
+    predictions = predict([run.model for run in active], validation.features, schedule.batch_size, device)
+    for run, predicted in zip(active, predictions, strict=True):
+        loss = hybrid_loss(torch.from_numpy(predicted), observed, schedule.alpha, schedule.beta)
+        correlation = metrics.summarise(metrics.cross_gene(predicted, validation.observed)).mean
+        run.record(epoch, {"validation_loss": float(loss), "validation_cross_gene": correlation}, schedule)
+        settings = ", ".join(f"{name} {value:g}" for name, value in run.point.items())
+        state = "diverged, dropped" if run.diverged else "stopped" if run.stopped else ""
+        print(f"epoch {epoch}: {settings}: validation loss {loss:.5g}, cross-gene {correlation:.4f} {state}".rstrip())
+
+
+def _choose(runs: Sequence[_Run], schedule: Schedule) -> _Run:
+    """The best point of all, the first of equals; says so when it lies on an edge of the learning rates tried."""
+    candidates = [run for run in runs if run.state]
+    if not candidates:
+        raise InputError(
+            "no point of the grid could be chosen: every loss became infinite or NaN, or every validation correlation "
+            "is undefined. Add smaller values to heads: NAME: grid: learning_rate, and check the features for huge "
+            "values (settings: transform: log1p tames them)"
+        )
+    best = min(candidates, key=lambda run: run.best_score)
+    rates = sorted({run.point["learning_rate"] for run in runs})
+    rate = best.point["learning_rate"]
+    print(f"chosen by {schedule.select_by}: {best.point}, epoch {best.best_epoch}")
+    if len(rates) > 1 and rate in (rates[0], rates[-1]):
+        side = "smallest" if rate == rates[0] else "largest"
+        print(f"Warning: the best learning rate, {rate:g}, is the {side} one tried: consider widening the grid")
+    return best
+
+
+def _check(rows: np.ndarray, train: Split, validation: Split, schedule: Schedule) -> None:
+    """Raise InputError before any work where training could not mean anything."""
+    if len(rows) < 2:
+        raise InputError(f"{len(rows)} training genes have an observed expression value: at least two are needed")
+    if not len(validation.usable):
+        raise InputError("no validation gene has an observed expression value: nothing to choose the model by")
+    if schedule.alpha and train.observed.shape[1] < 2:
+        raise InputError(
+            "the loss's Pearson term runs over the tissues of a gene, and there is one tissue: set losses: NAME: alpha "
+            "to 0"
+        )

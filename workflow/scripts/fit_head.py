@@ -1,0 +1,31 @@
+"""Fit one head to one source with one loss; write the model, the grid, and the validation and test predictions."""
+
+from chrom2expr.door import job
+
+with job(snakemake.log[0]):  # noqa: F821
+    import importlib
+    import json
+
+    import torch
+
+    from chrom2expr import heads
+    from chrom2expr.inference import choose_device
+
+    given, params, made = snakemake.input, snakemake.params, snakemake.output  # noqa: F821
+    torch.set_num_threads(snakemake.threads)  # noqa: F821
+    room = importlib.import_module(f"chrom2expr.{params.room}")
+    task = heads.Task(
+        data=heads.read_data(
+            given.features, given.genes, given.expression, params.backbone, params.tracks, params.orientation
+        ),
+        loss=json.loads(params.loss),
+        settings=json.loads(params.settings),
+        grid=json.loads(params.grid),
+        batch_size=params.batch_size,
+        max_epochs=params.max_epochs,
+        patience=params.patience,
+        select_by=params.select_by,
+        seed=params.seed,
+        device=choose_device(),
+    )
+    heads.write_run(task, room.fit(task), made.model, made.grid, made.predictions, made.summary)
