@@ -1,0 +1,172 @@
+"""Figures against the tables they are drawn from."""
+
+import os
+import subprocess
+import sys
+from itertools import combinations
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.text import Text
+
+from chrom2expr import plots
+from chrom2expr.errors import InputError
+from chrom2expr.evaluation import Bar, write_figure_table
+
+SOURCES = ["Enformer predictions", "Enformer experimental", "Beluga predictions", "Beluga experimental"]
+LOSSES = ["MSE", "α = 0.1", "α = 1", "α = 10", "α = 100", "Pearson only"]
+TAB10 = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"]
+NAN = float("nan")
+
+
+def table(figure, sources=SOURCES, losses=LOSSES, lowest=0.1):
+    """Made-up bars, a different height each; the thesis states a value for the first loss of the first source."""
+    random = np.random.default_rng(3)
+    return [
+        Bar(
+            figure, panel, loss, source, random.uniform(lowest, 0.9), random.uniform(0.005, 0.02),
+            n + 75 * ("Beluga" in source) * (panel == "cross-celltype"), 0,
+            0.427 if loss == losses[0] and source == sources[0] else NAN,
+        )
+        for panel, n in (("cross-gene", 218), ("cross-celltype", 420))
+        for source in sources
+        for loss in losses
+    ]  # fmt: skip
+
+
+def drawn(bars):
+    """The Figure of some bars, laid out as it is saved."""
+    with matplotlib.rc_context(plots.STYLE):
+        made = plots._DRAWINGS[bars[0].figure](bars)
+        made.draw_without_rendering()
+    return made
+
+
+def bars_of(axes):
+    """Of every series of the axes: its rectangles, and the lower and upper ends of their error bars."""
+    for container in axes.containers:
+        if hasattr(container, "errorbar"):
+            segments = container.errorbar.lines[2][0].get_segments()
+            yield container.patches, [segment[:, 1] for segment in segments]
+
+
+@pytest.mark.parametrize("lowest", [0.1, -0.5])
+def test_fig3_2_shows_every_number_in_the_colour_of_its_loss(lowest):
+    bars = table("fig3_2", lowest=lowest)
+    made = drawn(bars)
+    assert [axes.get_title(loc="left") for axes in made.axes] == [
+        "Cross-gene (mean over 218 cell types)",
+        "Cross-celltype (mean over 420 to 495 test genes)",
+    ]
+    for axes, panel in zip(made.axes, ("cross-gene", "cross-celltype"), strict=True):
+        for (patches, errors), loss, colour in zip(bars_of(axes), LOSSES, TAB10, strict=False):
+            for place, (patch, error, source) in enumerate(zip(patches, errors, SOURCES, strict=True)):
+                (bar,) = [b for b in bars if (b.panel, b.series, b.x) == (panel, loss, source)]
+                assert patch.get_y() + patch.get_height() == pytest.approx(bar.mean)
+                assert error == pytest.approx([bar.mean - bar.sem, bar.mean + bar.sem])
+                assert to_hex(patch.get_facecolor()) == colour
+                assert abs(patch.get_x() + patch.get_width() / 2 - place) < 0.4
+        assert len(list(bars_of(axes))) == 6
+        assert axes.get_ylabel() == "Spearman correlation"
+        assert len(axes.lines) - 2 * 6 == (lowest < 0)  # the zero line, beside two caps a series
+    assert [label.get_text() for label in made.axes[-1].get_xticklabels()] == SOURCES
+    assert [text.get_text() for text in made.legends[0].get_texts()] == [*LOSSES, "thesis"]
+
+
+def test_fig3_1_is_blue_for_cross_gene_and_orange_for_cross_celltype():
+    bars = table("fig3_1", losses=["MSE"])
+    made = drawn(bars)
+    (axes,) = made.axes
+    for (patches, _), panel, colour in zip(bars_of(axes), ("cross-gene", "cross-celltype"), TAB10, strict=False):
+        assert [patch.get_height() for patch in patches] == pytest.approx([b.mean for b in bars if b.panel == panel])
+        assert {to_hex(patch.get_facecolor()) for patch in patches} == {colour}
+    assert len(list(bars_of(axes))) == 2
+    assert "loss: MSE" in axes.get_xlabel()
+
+
+@pytest.mark.parametrize(("figure", "losses"), [("fig3_1", LOSSES[:1]), ("fig3_2", LOSSES)])
+def test_the_thesis_value_stands_on_its_bar(figure, losses):
+    bars = table(figure, losses=losses)
+    for axes in drawn(bars).axes:
+        (points,) = [c for c in axes.collections if type(c).__name__ == "PathCollection"]
+        first = [patches[0] for patches, _ in bars_of(axes)][: 2 if figure == "fig3_1" else 1]
+        centres = [patch.get_x() + patch.get_width() / 2 for patch in first]
+        np.testing.assert_allclose(points.get_offsets(), [(centre, 0.427) for centre in centres])
+    without = [bar._replace(thesis=NAN) for bar in bars]
+    assert "thesis" not in [text.get_text() for text in drawn(without).legends[0].get_texts()]
+
+
+def test_undefined_bars_are_named_and_undefined_correlations_counted():
+    bars = table("fig3_2")
+    bars[2] = bars[2]._replace(mean=NAN, sem=NAN, n=0, undefined=218)
+    bars[30] = bars[30]._replace(undefined=3)
+    made = drawn(bars)
+    assert [text.get_text().strip() for text in made.axes[0].texts] == ["undefined"]
+    assert not made.axes[1].texts
+    assert "221 undefined correlations left out" in made.axes[1].get_xlabel()
+    assert made.axes[0].get_title(loc="left") == "Cross-gene (mean over 218 cell types)"
+    throughout = [bar._replace(mean=NAN, sem=NAN, n=0, undefined=218) for bar in bars]
+    made = drawn(throughout)
+    for axes in made.axes:
+        assert len(axes.texts) == 24
+        assert all(axes.bbox.padded(1).containsy(text.get_window_extent().y1) for text in axes.texts)
+
+
+LONG = ["a_name_of_one_long_word_only_" * 2, "many short words in one name " * 3, *SOURCES]
+CASES = {
+    "fig3_1": table("fig3_1", losses=["MSE"]),
+    "fig3_2": table("fig3_2"),
+    "negative": table("fig3_2", lowest=-0.9),
+    "one source": table("fig3_2", sources=["one"], losses=LOSSES[:1]),
+    "ten losses": table("fig3_2", losses=[f"α = {10.0**i:g}, β = {i + 2}" for i in range(10)]),
+    "long names": table("fig3_2", sources=LONG, losses=["x" * 70, "y " * 60]),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_nothing_overlaps_and_nothing_is_cut_off(name):
+    made = drawn(CASES[name])
+    page = made.bbox
+    boxes = {"legend": made.legends[0].get_window_extent()}
+    for number, axes in enumerate(made.axes):
+        boxes[f"panel {number}"] = axes.get_window_extent().padded(-1)
+        texts = [axes.xaxis.label, axes.yaxis.label, axes._left_title]
+        if number == len(made.axes) - 1:  # the panels above it share its tick labels
+            texts += axes.get_xticklabels()
+        boxes |= {f"{number}: {text.get_text()}": text.get_window_extent() for text in texts if text.get_text()}
+    for label, box in boxes.items():
+        inside = box.x0 >= page.x0 - 1 and box.x1 <= page.x1 + 1 and box.y0 >= page.y0 - 1 and box.y1 <= page.y1 + 1
+        assert inside, f"{label} leaves the page"
+    for (one, first), (two, second) in combinations(boxes.items(), 2):
+        assert not first.overlaps(second), f"{one} overlaps {two}"
+    assert min(text.get_fontsize() for text in made.findobj(Text) if text.get_text()) >= 8
+
+
+def test_the_same_table_gives_the_same_bytes_in_another_process(tmp_path):
+    write_figure_table(tmp_path / "t.tsv", table("fig3_2"))
+    plots.draw("fig3_2", tmp_path / "t.tsv", tmp_path / "a.pdf", tmp_path / "a.png")
+    library = Path(plots.__file__).parents[1]
+    code = "from chrom2expr import plots; plots.draw('fig3_2', 't.tsv', 'b.pdf', 'b.png')"
+    environment = os.environ | {"PYTHONPATH": str(library), "PYTHONHASHSEED": "7"}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
+    for kind in ("pdf", "png"):
+        assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
+    pdf = (tmp_path / "a.pdf").read_bytes()
+    assert b"/FontFile2" in pdf and b"/Type3" not in pdf  # embedded TrueType
+    assert b"CreationDate" not in pdf
+
+
+def test_a_table_that_does_not_fit_the_figure_is_refused(tmp_path):
+    path = tmp_path / "t.tsv"
+    write_figure_table(path, table("fig3_2"))
+    with pytest.raises(InputError, match="table of fig3_2, not of fig3_1"):
+        plots.draw("fig3_1", path, tmp_path / "a.pdf", tmp_path / "a.png")
+    with pytest.raises(InputError, match="no drawing is called fig9_9; there are fig3_1, fig3_2"):
+        plots.draw("fig9_9", path, tmp_path / "a.pdf", tmp_path / "a.png")
+    write_figure_table(path, table("fig3_1"))
+    with pytest.raises(InputError, match="fig3_1 shows one loss"):
+        plots.draw("fig3_1", path, tmp_path / "a.pdf", tmp_path / "a.png")
+    assert [file.name for file in tmp_path.iterdir()] == ["t.tsv"]
