@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional
 
 from chrom2expr import beluga, windows
+from chrom2expr.backbone import one_hot
 from chrom2expr.errors import InputError
 from chrom2expr.windows import Geometry
 
@@ -30,7 +31,7 @@ def window_by_window(state: dict[str, torch.Tensor], sequence: torch.Tensor, win
     """The published network, written out on the bare tensors, for one region (length,) of codes."""
     predictions = []
     for start in range(0, len(sequence) - window + 1, step):
-        x = torch.zeros(1, 4, 1, window)
+        x = torch.zeros(1, 4, 1, window, dtype=state["model.0.0.weight"].dtype)
         for position, code in enumerate(sequence[start : start + window].tolist()):
             if code < 4:
                 x[0, "AGCT".index("ACGT"[code]), 0, position] = 1
@@ -46,13 +47,17 @@ def window_by_window(state: dict[str, torch.Tensor], sequence: torch.Tensor, win
 
 @pytest.mark.parametrize(("window", "step"), [(2000, 200), (400, 200), (402, 50), (400, 16), (402, 34), (400, 400)])
 def test_scan_is_window_by_window(window, step):
-    net, geometry = network(window), Geometry.sliding(window=window, bins=6, bin_size=step)
+    # In float64, so that only a wrong window, not rounding, can make a difference.
+    net, geometry = network(window).double(), Geometry.sliding(window=window, bins=6, bin_size=step)
     sequences = codes(2, geometry.sequence_length)
-    found = beluga.Beluga(net, geometry).predict(sequences).tracks
+    regions = one_hot(sequences, beluga.CHANNELS).double().transpose(1, 2).unsqueeze(2)
+    found = net.scan(regions, step)
     expected = torch.stack([window_by_window(net.state_dict(), sequence, window, step) for sequence in sequences])
     assert found.shape == (2, 6, TRACKS)
     assert expected.std() > 0.01
-    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
+    single = beluga.Beluga(network(window), geometry).predict(sequences).tracks
+    torch.testing.assert_close(single.double(), expected, atol=5e-6, rtol=0)
 
 
 def test_published_layout():

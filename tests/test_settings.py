@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from chrom2expr import settings
+from chrom2expr import plots, settings
 from chrom2expr.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,6 +59,8 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["losses", "mse"], {"alpha": -1, "beta": 1}, "losses.mse.alpha"),
         (["losses", "a/b"], {"alpha": 1, "beta": 1}, "a/b"),
         (["figures", "fig3_2", "losses"], ["mse", "msee"], "figures.fig3_2.losses"),
+        (["losses", "hybrid_0.1"], {"alpha": 1, "beta": 1}, "figures.fig3_2.losses"),
+        (["figures", "fig9_1"], {}, "fig9_1"),
         (["figures", "fig3_2", "sources"], [], "figures.fig3_2.sources"),
         (["figures", "fig3_2", "head"], "cnn", "figures.fig3_2.head"),
         (["figures", "fig3_2", "inputs"], "all", "figures.fig3_2.inputs"),
@@ -99,6 +101,11 @@ def test_every_key_is_documented_and_described():
         is_leaf = "properties" not in inner and "additionalProperties" not in inner and inner.get("type") != "object"
         if is_leaf and "$ref" not in inner:
             assert "description" in inner, f"the schema does not describe {key}"
+
+
+def test_the_schema_knows_the_figures_that_can_be_drawn():
+    schema = yaml.safe_load(SCHEMA.read_text())
+    assert set(schema["properties"]["figures"]["propertyNames"]["enum"]) == set(plots.FIGURES)
 
 
 def test_resource_paths():

@@ -32,7 +32,6 @@ rule predict_tracks:
         batch_size=backbone_param("batch_size", int),
         reverse_complement=backbone_param("reverse_complement", bool),
         central_bins=backbone_param("central_bins", int),
-        assembly=backbone_param("assembly", str),
         source="{source}",
     script:
         "../scripts/predict_tracks.py"

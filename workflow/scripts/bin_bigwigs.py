@@ -9,12 +9,13 @@ from chrom2expr.door import job
 with job(snakemake.log[0]):
     from chrom2expr import bigwig
     from chrom2expr.genes import read_genes
+    from chrom2expr.tracks import read_manifest
     from chrom2expr.windows import Geometry
 
     settings = snakemake.params
     genome = json.loads(Path(snakemake.input.info).read_text())
     bigwig.bin_group(
-        bigwig.read_manifest(snakemake.input.manifest),
+        read_manifest(snakemake.input.manifest),
         read_genes(snakemake.input.genes),
         Geometry.from_config(json.loads(settings.geometry)),
         genome["contigs"],

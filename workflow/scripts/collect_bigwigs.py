@@ -5,11 +5,11 @@ import json
 from chrom2expr.door import job
 
 with job(snakemake.log[0]):
-    from chrom2expr import bigwig
+    from chrom2expr.collect import collect_bigwigs
     from chrom2expr.tracks import read_tracks
 
     settings = snakemake.params
-    bigwig.collect_bigwigs(
+    collect_bigwigs(
         read_tracks(snakemake.input.tracks),
         json.loads(settings.templates),
         settings.missing,

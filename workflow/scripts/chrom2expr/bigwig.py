@@ -1,11 +1,10 @@
-"""Measured tracks: bigWig files found, binned around every gene, and written to the feature store.
+"""Measured tracks: bigWig files binned around every gene and written to the feature store.
 
 The rule is Basenji's (calico/basenji, bin/basenji_data_read.py): bases that nothing covers count as 0, also in a mean;
 bins are summed or averaged; what exceeds the track's clip is softened to clip + sqrt(excess); the result is scaled.
 Unlike Basenji we do not round bases to float16 before they are pooled.
 """
 
-import urllib.error
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,15 +15,10 @@ import pandas as pd
 import pyBigWig
 
 from chrom2expr.door import Progress
-from chrom2expr.download import fetch
 from chrom2expr.errors import InputError
-from chrom2expr.files import whole_file
 from chrom2expr.genes import locate
 from chrom2expr.store import ShardWriter
 from chrom2expr.windows import Geometry
-
-MANIFEST_COLUMNS = ["track_id", "track_type", "clip", "scale", "sum_stat", "path", "reason"]
-NOT_THERE = (403, 404, 410)  # a server's answers that trying again will not change
 
 # Bases read at once, which bounds the memory of overlapping windows, and values of a block of genes held at once.
 SPAN = 1 << 20
@@ -191,67 +185,3 @@ def _count_absent(file: BigWig, chrom: np.ndarray) -> None:
     if len(absent):
         names = np.unique(absent)
         print(f"{file.path}: {len(absent):,} genes lie on {len(names)} contigs it does not have, {names[0]}, ...")
-
-
-def collect_bigwigs(
-    tracks: pd.DataFrame,
-    templates: Mapping[str, str],
-    missing: str,
-    group: int,
-    groups: int,
-    folder: str | Path,
-    manifest: str | Path,
-) -> None:
-    """Find or download the bigWigs of one of `groups` groups of tracks, and write the manifest (MANIFEST_COLUMNS).
-
-    tracks: of `tracks.read_tracks`; templates: a URL or path with {identifier}, by the prefix of the identifiers it
-    is for; the longest prefix wins, and tracks of no prefix take no part. Downloads go to `folder`, which is made.
-    A file that is not there is an InputError if `missing` is "error", and has a reason but no path if it is "skip".
-    A download that fails otherwise is always an InputError, so that a bad network never drops a track.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    prefixes = [_longest_prefix(identifier, templates) for identifier in tracks["track_id"]]
-    wanted = [row for row, prefix in enumerate(prefixes) if prefix is not None]
-    if not wanted:
-        raise InputError(f"bigwigs: no track's identifier begins with {' or '.join(templates) or 'anything'}")
-    print(f"{len(wanted):,} of {len(tracks):,} tracks have a place for their bigWig")
-    rows = np.array_split(wanted, groups)[group]
-    found = [_find(tracks["track_id"].iloc[row], templates[prefixes[row]], folder) for row in rows]
-    reasons = [reason for _, reason in found if reason]
-    for reason in reasons:
-        print(f"missing: {reason}")
-    if reasons and missing == "error":
-        raise InputError(
-            f"{reasons[0]} ({len(reasons)} of {len(rows)} bigWigs of this group are missing); correct bigwigs in the "
-            "config, or set missing_bigwigs: skip to go on without them"
-        )
-    table = tracks.iloc[rows].assign(path=[path for path, _ in found], reason=[reason for _, reason in found])
-    with whole_file(manifest) as partial:
-        table[MANIFEST_COLUMNS].to_csv(partial, sep="\t", index=False, lineterminator="\n")
-
-
-def read_manifest(path: str | Path) -> pd.DataFrame:
-    """A manifest that `collect_bigwigs` wrote; path and reason are empty strings where there is none."""
-    kinds = dict.fromkeys(MANIFEST_COLUMNS, str) | {"clip": float, "scale": float}
-    return pd.read_csv(path, sep="\t", dtype=kinds, keep_default_na=False)
-
-
-def _longest_prefix(identifier: str, templates: Mapping[str, str]) -> str | None:
-    return max((prefix for prefix in templates if identifier.startswith(prefix)), key=len, default=None)
-
-
-def _find(identifier: str, template: str, folder: Path) -> tuple[str, str]:
-    """The path of a track's bigWig, downloaded if need be, and "", or "" and the reason why there is none."""
-    place = template.replace("{identifier}", identifier)
-    if "://" not in place:
-        return (place, "") if Path(place).is_file() else ("", f"{place}: no such file, for track {identifier}")
-    path = folder / f"{identifier}.bigWig"
-    try:
-        fetch(place, path)
-    except InputError as error:
-        cause = error.__context__
-        if isinstance(cause, urllib.error.HTTPError) and cause.code in NOT_THERE:
-            return "", f"{place}: the server answers {cause.code}, for track {identifier}"
-        raise
-    return str(path), ""

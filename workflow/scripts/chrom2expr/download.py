@@ -12,12 +12,18 @@ from chrom2expr.errors import InputError
 from chrom2expr.files import sha256, whole_file
 
 _TIMEOUT = 60  # seconds without a byte
+_NOT_THERE = {403, 404, 410}  # how archives answer for a file that they do not hold
+
+
+class NotThere(InputError):
+    """The server answers, and has no such file."""
 
 
 def fetch(url: str, path: str | Path) -> None:
     """Download `url` to `path`, whole or not at all.
 
-    Raises InputError if the address does not answer, or sends fewer bytes than it announced.
+    Raises NotThere if the server has no such file, InputError if the address does not answer, or sends fewer bytes
+    than it announced.
     """
     try:
         with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, whole_file(path) as partial:
@@ -27,7 +33,8 @@ def fetch(url: str, path: str | Path) -> None:
             if announced is not None and int(announced) != received:
                 raise InputError(f"{url}: {received:,} of {int(announced):,} bytes arrived; run again")
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        raise InputError(
+        kind = NotThere if getattr(error, "code", None) in _NOT_THERE else InputError
+        raise kind(
             f"{url}: cannot be downloaded ({error}); fetch it yourself and give its place as a path in the config"
         ) from None
 

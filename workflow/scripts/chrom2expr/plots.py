@@ -32,12 +32,12 @@ STYLE = {
 }
 UNITS = {CROSS_GENE: "cell types", CROSS_CELLTYPE: "test genes"}
 
-_DRAWINGS: dict[str, Drawing] = {}
+FIGURES: dict[str, Drawing] = {}
 
 
 def figure(drawing: Drawing) -> Drawing:
     """Mark a function as the drawing of the figure that has its name."""
-    _DRAWINGS[drawing.__name__] = drawing
+    FIGURES[drawing.__name__] = drawing
     return drawing
 
 
@@ -46,13 +46,13 @@ def draw(name: str, table: str | Path, pdf: str | Path, png: str | Path) -> None
 
     Raises InputError if the figure is unknown, or if the table is damaged or another figure's.
     """
-    if name not in _DRAWINGS:
-        raise InputError(f"no drawing is called {name}; there are {', '.join(sorted(_DRAWINGS))}.")
+    if name not in FIGURES:
+        raise InputError(f"no drawing is called {name}; there are {', '.join(sorted(FIGURES))}.")
     bars = read_figure_table(table)
     if others := {bar.figure for bar in bars} - {name}:
         raise InputError(f"{table} is the table of {', '.join(sorted(others))}, not of {name}.")
     with matplotlib.rc_context(STYLE):
-        drawn = _DRAWINGS[name](bars)
+        drawn = FIGURES[name](bars)
         with whole_file(pdf) as partial:
             drawn.savefig(partial, format="pdf", metadata={"CreationDate": None})
         with whole_file(png) as partial:

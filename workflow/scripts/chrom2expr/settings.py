@@ -1,6 +1,6 @@
 """The config: checked against its schema and for combinations that cannot work, before any job starts.
 
-Imported by the Snakefile, so it needs nothing but what Snakemake itself installs.
+Imported by the Snakefile, so it needs nothing but NumPy and what Snakemake itself installs.
 """
 
 import ast
@@ -106,6 +106,9 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
             for entry in figure[key]:
                 if entry not in known:
                     yield f"figures.{name}.{key}: {entry} is not among {key}"
+        labels = [loss_label(config["losses"][entry]) for entry in figure["losses"] if entry in config["losses"]]
+        for label in sorted({label for label in labels if labels.count(label) > 1}):
+            yield f"figures.{name}.losses: two of them would both be labelled {label!r}"
         if figure["inputs"] not in config["inputs"]["sets"]:
             yield f"figures.{name}.inputs: {figure['inputs']} is not among inputs.sets"
         head = config["heads"].get(figure["head"])

@@ -1,4 +1,4 @@
-"""The track tables: which tracks a backbone predicts, and how each is measured."""
+"""The track tables: which tracks a backbone predicts, how each is measured, and where its bigWig lies."""
 
 import csv
 from pathlib import Path
@@ -13,6 +13,7 @@ BASENJI_COLUMNS = ("identifier", "clip", "scale", "sum_stat", "description")
 BELUGA_COLUMNS = ("Cell type", "Assay", "Treatment", "Assay type", "Source")
 PEAK_ENDINGS = (".narrowPeak.gz", ".bed.gz")
 STATISTICS = ("mean", "sum")
+MANIFEST_COLUMNS = ["track_id", "track_type", "clip", "scale", "sum_stat", "path", "reason"]
 
 
 def read_tracks(path: str | Path) -> pd.DataFrame:
@@ -94,3 +95,9 @@ def _refuse(path: str | Path, bad: pd.Series, what: str, values: pd.Series) -> N
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise InputError(f"{path}, line {row + 2}: {what}, found '{values.iloc[row]}'; correct the table of tracks")
+
+
+def read_manifest(path: str | Path) -> pd.DataFrame:
+    """A manifest that `collect.collect_bigwigs` wrote (MANIFEST_COLUMNS); path and reason are empty strings where there is none."""
+    kinds = dict.fromkeys(MANIFEST_COLUMNS, str) | {"clip": float, "scale": float}
+    return pd.read_csv(path, sep="\t", dtype=kinds, keep_default_na=False)
