@@ -117,7 +117,8 @@ def test_figures_plan_dry_with_nothing_downloaded(profile, overlay, tmp_path):
     arguments += ["--configfile", overlay] if overlay else []
     if overlay:
         arguments.append("--forceall")
-    result = snakemake("-n", "--quiet", "rules", f"{figures}/fig3_1.pdf", f"{figures}/fig3_2.pdf", *arguments)
+    targets = (f"{figures}/fig3_1.pdf", f"{figures}/fig3_2.pdf")
+    result = snakemake(*targets, "-n", *arguments, "--quiet", "rules")
     assert result.returncode == 0, result.stderr + result.stdout
     jobs, table = planned_jobs(result.stdout + result.stderr)
     assert jobs <= 300

@@ -1,4 +1,4 @@
-# What several rule files need: the checked config, and helpers that turn its sections into paths and params.
+# What the rules share: the checked config, and helpers that turn its sections into paths and params.
 
 import json
 import os
@@ -24,6 +24,8 @@ SOURCES = config["sources"]
 PREDICTED = [name for name, source in SOURCES.items() if source["kind"] == "predicted"]
 MEASURED = [name for name, source in SOURCES.items() if source["kind"] == "measured"]
 ASSEMBLIES = ["grch37", "grch38"]
+# A run: one head, fitted to one source with one loss.
+RUN = "{source}/{inputs}/{head}/{loss}"
 
 
 def one_of(names):
@@ -43,7 +45,7 @@ wildcard_constraints:
 
 
 def code(script, *rooms):
-    """The library modules that `script` and the rooms it finds by name import: an edit there reruns the rule."""
+    """The library modules that `script` and the rooms it finds by name import: an edit there reruns what uses it."""
     return settings.modules(SCRIPTS, script, rooms)
 
 
@@ -82,3 +84,48 @@ def feature_shards(wildcards):
     source = SOURCES[wildcards.source]
     count = source["groups"] if source["kind"] == "measured" else backbone_of(wildcards.source)["shards"]
     return expand("<results>/features/{source}/{shard}.h5", source=wildcards.source, shard=shard_names(count))
+
+
+def source_param(key, encode=as_json):
+    """A param read from the wildcards' source."""
+    return lambda wildcards: encode(SOURCES[wildcards.source][key])
+
+
+def head_param(key, encode=as_json):
+    """A param read from the wildcards' head."""
+    return lambda wildcards: encode(config["heads"][wildcards.head][key])
+
+
+def figure_runs(figure):
+    """The runs of a figure, as source/inputs/head/loss, in the order in which its bars stand."""
+    section = config["figures"][figure]
+    return [
+        {"source": source, "inputs": section["inputs"], "head": section["head"], "loss": loss}
+        for source in section["sources"]
+        for loss in section["losses"]
+    ]
+
+
+def figure_scores(task):
+    """The score files of a figure's runs in one task."""
+    return lambda wildcards: [
+        f"<results>/models/{RUN}/{task}.tsv".format(**run) for run in figure_runs(wildcards.figure)
+    ]
+
+
+def simulated_training_inputs(backbone):
+    """What a small backbone is trained on: the sequences and the measured tracks of its genes."""
+    source = config["simulation"]["backbones"][backbone]["train_on"]
+    return {
+        "codes": expand(
+            "<results>/sequences/{backbone}/{shard}.h5",
+            backbone=backbone,
+            shard=shard_names(config["backbones"][backbone]["shards"]),
+        ),
+        "features": f"<results>/features/{source}.h5",
+        "shards": expand(
+            "<results>/features/{source}/{shard}.h5",
+            source=source,
+            shard=shard_names(SOURCES[source]["groups"]),
+        ),
+    }

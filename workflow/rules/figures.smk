@@ -1,23 +1,6 @@
 # Scores of runs -> a figure's table -> the figure.
 
 
-def figure_runs(figure):
-    """The runs of a figure, as source/inputs/head/loss, in the order in which its bars stand."""
-    section = config["figures"][figure]
-    return [
-        {"source": source, "inputs": section["inputs"], "head": section["head"], "loss": loss}
-        for source in section["sources"]
-        for loss in section["losses"]
-    ]
-
-
-def figure_scores(task):
-    """The score files of a figure's runs in one task."""
-    return lambda wildcards: [
-        f"<results>/models/{RUN}/{task}.tsv".format(**run) for run in figure_runs(wildcards.figure)
-    ]
-
-
 rule tabulate_figure:
     """Gather the numbers that a figure shows."""
     input:

@@ -1,12 +1,5 @@
 # Feature store and targets -> a fitted head, its predictions and their scores. A run is source/inputs/head/loss.
 
-RUN = "{source}/{inputs}/{head}/{loss}"
-
-
-def head_param(key, encode=as_json):
-    """A param read from the wildcards' head."""
-    return lambda wildcards: encode(config["heads"][wildcards.head][key])
-
 
 rule fit_head:
     """Train a head over its whole grid, keep the best point, and predict the validation and test genes."""

@@ -1,11 +1,6 @@
 # bigWigs -> measured chromatin tracks in a backbone's bins, a group of tracks a job.
 
 
-def source_param(key, encode=as_json):
-    """A param read from the wildcards' source."""
-    return lambda wildcards: encode(SOURCES[wildcards.source][key])
-
-
 rule collect_bigwigs:
     """Download one group's bigWigs, or find them where they lie; the manifest says which are missing."""
     input:

@@ -36,24 +36,6 @@ rule simulate_genome:
         "../scripts/simulate_genome.py"
 
 
-def simulated_training_inputs(backbone):
-    """What a small backbone is trained on: the sequences and the measured tracks of its genes."""
-    source = config["simulation"]["backbones"][backbone]["train_on"]
-    return {
-        "codes": expand(
-            "<results>/sequences/{backbone}/{shard}.h5",
-            backbone=backbone,
-            shard=shard_names(config["backbones"][backbone]["shards"]),
-        ),
-        "features": f"<results>/features/{source}.h5",
-        "shards": expand(
-            "<results>/features/{source}/{shard}.h5",
-            source=source,
-            shard=shard_names(SOURCES[source]["groups"]),
-        ),
-    }
-
-
 for simulated_backbone, simulated_weights in [
     (
         "enformer",

@@ -1,0 +1,210 @@
+"""The workflow as a user runs it, in a copy of the repository: the demo, real gene tables, the full-size Enformer."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from chrom2expr import enformer, store
+from test_workflow import ROOT, planned_jobs, snakemake
+
+DEMO = ("--cores", "2", "--configfile", "config/demo.yaml")
+GENERATED = (".git", ".venv", ".snakemake", "results", "resources", "__pycache__", ".pytest_cache")
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """A copy of the repository without anything generated."""
+    folder = tmp_path_factory.mktemp("clone") / "chrom2expr"
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*GENERATED))
+    return folder
+
+
+def run(folder, *arguments):
+    result = snakemake(*arguments, cwd=folder)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-6000:]
+    return result.stdout + result.stderr
+
+
+def table(path):
+    with open(path) as handle:
+        return list(csv.DictReader(handle, delimiter="\t"))
+
+
+@pytest.mark.slow
+class TestDemo:
+    """One run of the demo, and what can be seen in it."""
+
+    @pytest.fixture(scope="class")
+    def demo(self, copy):
+        run(copy, *DEMO)
+        return copy
+
+    @pytest.fixture(scope="class")
+    def means(self, demo):
+        """Mean Spearman by (task, loss), a value a source."""
+        rows = table(demo / "results/demo/figures/fig3_2.tsv")
+        found = {}
+        for row in rows:
+            found.setdefault((row["panel"], row["series"]), []).append(float(row["mean"]))
+        return {key: np.array(values) for key, values in found.items()}
+
+    def test_figures_are_whole(self, demo):
+        for figure, bars in (("fig3_1", 8), ("fig3_2", 48)):
+            for suffix in ("pdf", "png"):
+                assert (demo / f"results/demo/figures/{figure}.{suffix}").stat().st_size > 10_000
+            rows = table(demo / f"results/demo/figures/{figure}.tsv")
+            assert len(rows) == bars
+            assert all(row["mean"] and row["sem"] and int(row["n"]) > 20 for row in rows)
+
+    def test_the_thesis_effects_are_learned(self, means):
+        cross_gene = {loss: values for (task, loss), values in means.items() if task == "cross-gene"}
+        cross_celltype = {loss: values for (task, loss), values in means.items() if task == "cross-celltype"}
+        assert (cross_gene["MSE"] > 0.5).all(), cross_gene
+        assert (cross_celltype["α = 100"] > cross_celltype["MSE"]).all(), cross_celltype
+        assert (cross_gene["Pearson only"] < cross_gene["MSE"] - 0.25).all(), cross_gene
+
+    def test_predictions_carry_signal_that_shuffling_destroys(self, demo):
+        import h5py
+
+        from chrom2expr import metrics
+
+        path = demo / "results/demo/models/enformer_predicted/chromatin/multi_cnn/hybrid_100/predictions.h5"
+        with h5py.File(path) as file:
+            test = file["split"].asstr()[:] == "test"
+            predicted, observed = file["predicted"][:][test], file["observed"][:][test]
+        shuffled = np.random.default_rng(0).permutation(observed)
+        centred = [values - np.nanmean(values, axis=0) for values in (predicted, observed, shuffled)]
+        real = metrics.summarise(metrics.cross_celltype(centred[0], centred[1])).mean
+        chance = metrics.summarise(metrics.cross_celltype(centred[0], centred[2])).mean
+        assert real > 0.15 > abs(chance) + 0.05, (real, chance)
+        assert abs(metrics.summarise(metrics.cross_gene(predicted, shuffled)).mean) < 0.25
+
+    def test_run_twice_recomputes_nothing(self, demo):
+        assert "Nothing to be done" in run(demo, *DEMO)
+
+    def test_a_new_loss_weight_reruns_only_that_loss(self, demo):
+        (demo / "mine.yaml").write_text(json.dumps({"losses": {"hybrid_10": {"alpha": 20}}}))
+        jobs, planned = planned_jobs(run(demo, "-n", *DEMO, "mine.yaml", "--quiet", "rules"))
+        assert {line.split()[0]: int(line.split()[1]) for line in planned.splitlines() if "_" in line} == {
+            "fit_head": 4,
+            "evaluate_run": 4,
+            "tabulate_figure": 1,
+            "draw_figure": 1,
+        }
+
+    def test_editing_the_plots_redraws_and_computes_nothing(self, demo):
+        plots = demo / "workflow/scripts/chrom2expr/plots.py"
+        before = plots.read_text()
+        plots.write_text(before + "\n# edited\n")
+        try:
+            _, planned = planned_jobs(run(demo, "-n", *DEMO, "--quiet", "rules"))
+        finally:
+            plots.write_text(before)
+        assert "draw_figure" in planned and "fit_head" not in planned and "tabulate_figure" not in planned
+
+    def test_no_job_takes_4_gib(self, demo):
+        peaks = {}
+        for file in (demo / "results/demo/benchmarks").rglob("*.tsv"):
+            value = table(file)[0]["max_rss"]
+            peaks[str(file)] = 0 if value in ("-", "NA") else float(value)
+        assert len(peaks) > 70
+        assert max(peaks.values()) < 4096, max(peaks, key=peaks.get)
+
+    def test_a_damaged_shard_is_named_and_nothing_is_half_written(self, demo):
+        shard = demo / "results/demo/features/beluga_experimental/001.h5"
+        before = shard.read_bytes()
+        shard.write_bytes(before[: len(before) // 2])
+        merged = demo / "results/demo/features/beluga_experimental.h5"
+        try:
+            result = snakemake(
+                str(merged.relative_to(demo)), "--forcerun", "merge_features", *DEMO, cwd=demo
+            )
+        finally:
+            shard.write_bytes(before)
+        assert result.returncode != 0
+        assert "beluga_experimental/001.h5" in result.stdout + result.stderr
+        assert "delete it" in result.stdout + result.stderr
+        assert not merged.exists()
+
+
+@pytest.mark.slow
+def test_the_real_gene_table_gives_the_thesis_counts(copy, shared_data, tmp_path):
+    genes = 24_339
+    with open(tmp_path / "expression.csv", "w") as handle:
+        tissues = np.random.default_rng(0).lognormal(size=(genes, 218)).round(3)
+        pd.DataFrame(tissues, index=range(1, genes + 1), columns=[f"tissue {k}" for k in range(218)]).to_csv(handle)
+    overlay = tmp_path / "real.yaml"
+    overlay.write_text(
+        json.dumps(
+            {
+                "resources": {
+                    "gene_annotation": {"path": str(shared_data / "geneanno.csv")},
+                    "liftover_chain": {"path": str(shared_data / "hg19ToHg38.over.chain.gz")},
+                    "gene_expression": {"path": str(tmp_path / "expression.csv")},
+                }
+            }
+        )
+    )
+    run(copy, "results/genes/genes.tsv", "--cores", "2", "--configfile", str(overlay))
+    kept = pd.read_csv(copy / "results/genes/genes.tsv", sep="\t")
+    dropped = pd.read_csv(copy / "results/genes/dropped.tsv", sep="\t")
+    assert len(kept) == 22_828
+    assert kept["split_enformer"].value_counts().to_dict() == {"train": 21_988, "val": 420, "test": 420}
+    assert kept["split_beluga"].value_counts().to_dict() == {"train": 21_838, "val": 495, "test": 495}
+    assert len(dropped) == genes - 22_828 and dropped["reason"].str.len().min() > 3
+    assert not set(kept["gene_id"]) & set(dropped["gene_id"])
+
+
+@pytest.mark.slow
+def test_the_full_size_enformer_runs_on_real_sequence(copy, shared_data, tmp_path):
+    """251 M random parameters, 196,608 bp of chr22, 5,313 tracks, through the rules."""
+    chr22 = (shared_data / "hg38_chr22_32000000_32300000.fa").read_text()
+    length = sum(len(line) for line in chr22.splitlines()[1:])
+    (tmp_path / "genome.fa").write_text(chr22.rstrip() + "\n>chr1\n" + "ACGT" * 250 + "\n")
+    lengths = {"chr22": length, "chr1": 1000}
+    (tmp_path / "identity.chain").write_text(
+        "".join(f"chain 1000 {c} {n} + 0 {n} {c} {n} + 0 {n} {k}\n{n}\n\n" for k, (c, n) in enumerate(lengths.items(), 1))
+    )
+    places = [("chr22", 150_001), ("chr22", 160_001), ("chr1", 500)]
+    (tmp_path / "genes.csv").write_text(
+        "id,symbol,seqnames,strand,TSS,CAGE_representative_TSS,type\n"
+        + "".join(f"G{k},S{k},{c},+,{p},{p},protein_coding\n" for k, (c, p) in enumerate(places))
+    )
+    (tmp_path / "expression.csv").write_text(",a,b\n1,0.5,1\n2,0,3\n3,2,2\n")
+    torch.manual_seed(0)
+    enformer.save(enformer.build({"output_heads": {"human": 5313}}), tmp_path / "weights")
+    paths = {
+        "gene_annotation": "genes.csv",
+        "gene_expression": "expression.csv",
+        "liftover_chain": "identity.chain",
+        "genome_grch37": "genome.fa",
+        "genome_grch38": "genome.fa",
+        "enformer_weights": "weights",
+    }
+    resources = {name: {"path": str(tmp_path / path)} for name, path in paths.items()}
+    resources["enformer_tracks"] = {"path": str(shared_data / "targets_human.txt")}
+    overlay = tmp_path / "full.yaml"
+    overlay.write_text(
+        json.dumps(
+            {
+                "pathvars": {name: str(tmp_path / "out" / name) for name in ("results", "resources", "logs", "benchmarks")},
+                "resources": resources,
+                "threads": {"predict_tracks": 2},
+                "backbones": {name: {"held_out": ["chr22"], "shards": 3} for name in ("enformer", "beluga")},
+            }
+        )
+    )
+    shard = tmp_path / "out/results/features/enformer_predicted/000.h5"
+    run(copy, str(shard), "--cores", "2", "--configfile", str(overlay))
+    with store.FeatureStore(shard) as features:
+        values = features.select(["G0"], tracks="all").read(np.array([0]))
+        assert values.shape == (1, 896, 5313)
+        assert (features.track_type == "cage").sum() == 638
+        assert np.isfinite(values).all() and values.astype(np.float32).std() > 0
+        assert features.file["central_embedding"].shape == (1, 3072)
