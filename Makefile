@@ -5,13 +5,13 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 FIGURES := results/demo/figures
 
-# Jobs of the demo are small: one thread each, side by side.
+# Jobs of the demo are small: one thread each, side by side, on a CPU or sharing a GPU.
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo test test-slow format clean-demo
 
 demo: $(INSTALLED)
-	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
+	$(BIN)/snakemake --cores $(CORES) --resources gpu=$(CORES) --configfile config/demo.yaml
 	@echo "Figures of the demo:" && ls $(FIGURES)/*.pdf $(FIGURES)/*.png
 
 test: $(INSTALLED)

@@ -13,7 +13,7 @@ import torch
 from chrom2expr import enformer, store
 from test_workflow import ROOT, planned_jobs, snakemake
 
-DEMO = ("--cores", "2", "--configfile", "config/demo.yaml")
+DEMO = ("--cores", "2", "--resources", "gpu=2", "--configfile", "config/demo.yaml")
 GENERATED = (".git", ".venv", ".snakemake", "results", "resources", "__pycache__", ".pytest_cache")
 
 
