@@ -98,6 +98,12 @@ class TestDemo:
             "draw_figure": 1,
         }
 
+    def test_new_targets_repeat_no_inference(self, demo):
+        (demo / "mine.yaml").write_text(json.dumps({"expression": {"pseudocount": 0.01}}))
+        _, planned = planned_jobs(run(demo, "-n", *DEMO, "mine.yaml", "--quiet", "rules"))
+        rules = {line.split()[0] for line in planned.splitlines() if "_" in line}
+        assert rules == {"compute_targets", "fit_head", "evaluate_run", "tabulate_figure", "draw_figure"}
+
     def test_editing_the_plots_redraws_and_computes_nothing(self, demo):
         plots = demo / "workflow/scripts/chrom2expr/plots.py"
         before = plots.read_text()
