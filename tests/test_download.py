@@ -100,7 +100,9 @@ def target(tmp_path):
     return folder / "file"
 
 
-@pytest.mark.parametrize("name, member", [("plain.fa", None), ("genome.fa.gz", None), ("archive.tar.gz", "weights.pth")])
+@pytest.mark.parametrize(
+    "name, member", [("plain.fa", None), ("genome.fa.gz", None), ("archive.tar.gz", "weights.pth")]
+)
 def test_unpacks_and_verifies(server, target, name, member):
     download.resource(f"{server}/{name}", target, member, hashlib.sha256(CONTENT).hexdigest())
     assert target.read_bytes() == CONTENT

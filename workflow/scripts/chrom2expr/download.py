@@ -86,7 +86,7 @@ def resource(url: str, path: str | Path, member: str | None = None, checksum: st
                 packed.rename(partial)
         except _DAMAGED:
             raise InputError(
-                f"{url}: what arrived is not a whole {'tar archive' if member else '.gz file'}, but damaged, cut short, "
+                f"{url}: what arrived is not a whole {'tar archive' if member else '.gz file'}, but damaged, cut short "
                 "or a page that says why; open the address in a browser and correct it in the config, run again, or "
                 "fetch the file yourself and give its place as a path in the config"
             ) from None
