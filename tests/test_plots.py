@@ -40,7 +40,7 @@ def table(figure, sources=SOURCES, losses=LOSSES, lowest=0.1):
 def drawn(bars):
     """The Figure of some bars, laid out as it is saved."""
     with matplotlib.rc_context(plots.STYLE):
-        made = plots._DRAWINGS[bars[0].figure](bars)
+        made = plots.FIGURES[bars[0].figure](bars)
         made.draw_without_rendering()
     return made
 
