@@ -36,7 +36,10 @@ localrules:
     index_genome,
     collect_bigwigs,
     merge_features,
+    evaluate_baseline,
     tabulate_figure,
+    tabulate_overview,
+    tabulate_variation,
     draw_figure,
 
 
@@ -44,3 +47,4 @@ rule all:
     default_target: True
     input:
         expand("<results>/figures/{figure}.pdf", figure=config["figures"]),
+        "<results>/genes/variation.tsv",

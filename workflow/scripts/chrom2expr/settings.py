@@ -6,6 +6,7 @@ Imported by the Snakefile, so it needs nothing but NumPy and what Snakemake itse
 import ast
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -14,10 +15,13 @@ import jsonschema
 import yaml
 
 from chrom2expr.errors import InputError
-from chrom2expr.windows import Geometry
+from chrom2expr.windows import Geometry, central
 
 # Modules that only talk to the user: an edit there changes no result.
 _SILENT = {"door", "errors"}
+
+# What names a run, in the order of its folder: models/{source}/{inputs}/{head}/{loss}.
+RUN = ("source", "inputs", "head", "loss")
 
 
 def checked(config: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
@@ -27,6 +31,11 @@ def checked(config: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
     """
     rules = yaml.safe_load(Path(schema).read_text())
     full = _with_defaults(dict(config), rules, rules)
+    for section in ("backbones", "sources", "heads"):
+        entries = full.get(section)
+        for name, entry in entries.items() if isinstance(entries, dict) else ():
+            if isinstance(entry, dict):
+                entry.setdefault("label", name.replace("_", " "))
     problems = [
         f"{_key(error.absolute_path)}: {_plain(error)}"
         for error in jsonschema.Draft202012Validator(rules).iter_errors(full)
@@ -34,8 +43,6 @@ def checked(config: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
     problems = sorted(problems) or list(_contradictions(full))
     if problems:
         raise InputError("the config cannot be used:\n  " + "\n  ".join(problems) + "\nconfig/README.md explains every key.")
-    for name, source in full["sources"].items():
-        source.setdefault("label", name.replace("_", " "))
     return full
 
 
@@ -102,30 +109,104 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         if loss["alpha"] == loss["beta"] == 0:
             yield f"losses.{name}: alpha and beta are both 0, so nothing would be learned"
     for name, figure in config["figures"].items():
-        for key, known in (("sources", sources), ("losses", config["losses"])):
-            for entry in figure[key]:
-                if entry not in known:
-                    yield f"figures.{name}.{key}: {entry} is not among {key}"
-        labels = [loss_label(config["losses"][entry]) for entry in figure["losses"] if entry in config["losses"]]
-        for label in sorted({label for label in labels if labels.count(label) > 1}):
-            yield f"figures.{name}.losses: two of them would both be labelled {label!r}"
-        if figure["inputs"] not in config["inputs"]["sets"]:
-            yield f"figures.{name}.inputs: {figure['inputs']} is not among inputs.sets"
-        head = config["heads"].get(figure["head"])
-        if head is None:
-            yield f"figures.{name}.head: {figure['head']} is not among heads"
-            continue
-        blocks = head["settings"].get("blocks", 0)
-        for entry in figure["sources"]:
-            backbone = backbones.get(sources.get(entry, {}).get("backbone"))
-            if backbone and backbone["geometry"]["bins"] >> blocks < 1:
-                yield (
-                    f"heads.{figure['head']}.settings.blocks: {blocks} halvings leave nothing of the "
-                    f"{backbone['geometry']['bins']} bins of sources.{entry}"
-                )
+        yield from _figure_contradictions(config, name)
     for name in config.get("simulation", {}).get("backbones", {}):
         if name not in backbones:
             yield f"simulation.backbones.{name}: is not among backbones"
+
+
+def _figure_contradictions(config: Mapping[str, Any], name: str) -> Iterator[str]:
+    sections = {
+        "source": ("sources", config["sources"]),
+        "inputs": ("inputs.sets", config["inputs"]["sets"]),
+        "head": ("heads", config["heads"]),
+        "loss": ("losses", config["losses"]),
+    }
+    where = f"figures.{name}.runs"
+    unknown = [
+        f"{where}: {part} {run[part]} is not among {sections[part][0]}"
+        for run in _named_runs(config, name)
+        for part in RUN
+        if run[part] not in sections[part][1]
+    ]
+    if unknown:
+        yield from dict.fromkeys(unknown)
+        return
+    labelled: dict[tuple[str, str], str] = {}
+    grouped: dict[str, str] = {}
+    for run in figure_runs(config, name):
+        backbone_name = config["sources"][run["source"]]["backbone"]
+        backbone = config["backbones"].get(backbone_name)
+        if backbone is None:  # reported with its source
+            continue
+        other = labelled.setdefault((run["series"], run["x"]), run["run"])
+        if other != run["run"]:
+            yield f"{where}: {other} and {run['run']} would both be labelled {run['series']!r} of {run['x']!r}"
+        if grouped.setdefault(run["x"], backbone_name) != backbone_name:
+            yield (
+                f"{where}: group {run['x']!r} mixes {grouped[run['x']]} and {backbone_name}, whose test genes differ: "
+                "give them groups of their own"
+            )
+        bins, wanted = backbone["geometry"]["bins"], config["inputs"]["sets"][run["inputs"]]["bins"] or None
+        try:
+            middle = central(bins, wanted)
+        except InputError as error:
+            yield f"inputs.sets.{run['inputs']}.bins: sources.{run['source']}: {error}"
+            continue
+        blocks = config["heads"][run["head"]]["settings"].get("blocks", 0)
+        if (middle.stop - middle.start) >> blocks < 1:
+            yield (
+                f"heads.{run['head']}.settings.blocks: {blocks} halvings leave nothing of the "
+                f"{middle.stop - middle.start} bins of {run['source']}/{run['inputs']}"
+            )
+    if name == "fig2_2" and len(figure_runs(config, name)) != 1:
+        yield f"{where}: fig2_2 shows the network of one run, so name one"
+
+
+def _named_runs(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
+    """The runs of a figure as written: every combination of a line's names, with the line's group and label if any."""
+    runs = []
+    for line in config["figures"][figure]["runs"]:
+        names = ([line[part]] if isinstance(line[part], str) else line[part] for part in RUN)
+        own = {key: line[key] for key in ("group", "label") if key in line}
+        runs += [dict(zip(RUN, chosen, strict=True)) | own for chosen in product(*names)]
+    return runs
+
+
+def figure_runs(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
+    """The runs of a figure, in the order in which they stand: the names in `RUN`, `run` (its folder), `x`, `series`.
+
+    `x`, its group, is the line's `group`, or the source's label. `series` is the line's `label`, or that of what the
+    figure's key `series` names: the source, the inputs, the head or the loss.
+    """
+    told_apart = config["figures"][figure]["series"]
+    labels = {
+        "source": lambda name: config["sources"][name]["label"],
+        "inputs": lambda name: name.replace("_", " "),
+        "head": lambda name: config["heads"][name]["label"],
+        "loss": lambda name: loss_label(config["losses"][name]),
+    }
+    return [
+        {part: run[part] for part in RUN}
+        | {
+            "run": "/".join(run[part] for part in RUN),
+            "x": run.get("group", labels["source"](run["source"])),
+            "series": run.get("label", labels[told_apart](run[told_apart])),
+        }
+        for run in _named_runs(config, figure)
+    ]
+
+
+def figure_entries(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
+    """What a figure's table has rows for: `run`, `x` and `series` of its runs, then `run` and `x` of the baselines.
+
+    The baseline of a group is that of its backbone's split.
+    """
+    runs = figure_runs(config, figure)
+    backbones = {run["x"]: config["sources"][run["source"]]["backbone"] for run in runs}
+    return [{key: run[key] for key in ("run", "x", "series")} for run in runs] + [
+        {"run": f"baseline/{backbone}", "x": x} for x, backbone in backbones.items()
+    ]
 
 
 def resource_path(resource: Mapping[str, Any], name: str) -> str | list[str]:
