@@ -5,14 +5,16 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 FIGURES := results/demo/figures
 
-# Jobs of the demo are small: one thread each, side by side.
+# Jobs of the demo are small: one thread each, side by side, on a CPU or sharing a GPU.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow format clean-demo
+.PHONY: demo install test test-slow format clean-demo
 
 demo: $(INSTALLED)
-	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
+	$(BIN)/snakemake --cores $(CORES) --resources gpu=$(CORES) --configfile config/demo.yaml
 	@echo "Figures of the demo:" && ls $(FIGURES)/*.pdf $(FIGURES)/*.png
+
+install: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest

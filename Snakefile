@@ -33,7 +33,6 @@ resource_scopes:
 localrules:
     all,
     download,
-    index_genome,
     collect_bigwigs,
     merge_features,
     evaluate_baseline,

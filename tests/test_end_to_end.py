@@ -13,7 +13,7 @@ import torch
 from chrom2expr import enformer, store
 from test_workflow import ROOT, planned_jobs, snakemake
 
-DEMO = ("--cores", "2", "--configfile", "config/demo.yaml")
+DEMO = ("--cores", "2", "--resources", "gpu=2", "--configfile", "config/demo.yaml")
 GENERATED = (".git", ".venv", ".snakemake", "results", "resources", "__pycache__", ".pytest_cache")
 
 
@@ -97,6 +97,12 @@ class TestDemo:
             "tabulate_figure": 1,
             "draw_figure": 1,
         }
+
+    def test_new_targets_repeat_no_inference(self, demo):
+        (demo / "mine.yaml").write_text(json.dumps({"expression": {"pseudocount": 0.01}}))
+        _, planned = planned_jobs(run(demo, "-n", *DEMO, "mine.yaml", "--quiet", "rules"))
+        rules = {line.split()[0] for line in planned.splitlines() if "_" in line}
+        assert rules == {"compute_targets", "fit_head", "evaluate_run", "tabulate_figure", "draw_figure"}
 
     def test_editing_the_plots_redraws_and_computes_nothing(self, demo):
         plots = demo / "workflow/scripts/chrom2expr/plots.py"

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chrom2expr import sequences, windows
+from chrom2expr import genes, sequences, windows
 from chrom2expr.errors import InputError
 from chrom2expr.files import sha256
 from chrom2expr.windows import Geometry
@@ -121,15 +121,14 @@ def test_a_fasta_cut_short_after_indexing_is_refused(tmp_path, fasta):
         genome.codes("chr2", 0, 333)
 
 
-def test_check_genes_names_gene_file_and_row(fasta):
-    genome = sequences.Genome(fasta)
-    sequences.check_genes(gene_table(), genome, "grch37", "genes.tsv")
-    with pytest.raises(InputError, match=r"genes\.tsv, line 3: G2 .* has no chr9"):
-        sequences.check_genes(gene_table(chrom_grch37=["chr1", "chr9", "chr2"]), genome, "grch37", "genes.tsv")
-    with pytest.raises(InputError, match=r"genes\.tsv, line 4: G3 lies at chr2:334 of grch37, .* ends chr2 at 333"):
-        sequences.check_genes(gene_table(tss_grch37=[1, 500, 334]), genome, "grch37", "genes.tsv")
+def test_check_places_names_gene_file_and_row():
+    genes.check_places(gene_table(), LENGTHS, "grch37", "places.tsv")
+    with pytest.raises(InputError, match=r"places\.tsv, line 3: G2 .* has no chr9"):
+        genes.check_places(gene_table(chrom_grch37=["chr1", "chr9", "chr2"]), LENGTHS, "grch37", "places.tsv")
+    with pytest.raises(InputError, match=r"places\.tsv, line 4: G3 lies at chr2:334 of grch37, .* ends chr2 at 333"):
+        genes.check_places(gene_table(tss_grch37=[1, 500, 334]), LENGTHS, "grch37", "places.tsv")
     with pytest.raises(InputError, match=r"line 2: G1 lies at chr1:1001 of grch38"):
-        sequences.check_genes(gene_table(tss_grch38=[1001, 51, 300]), genome, "grch38", "genes.tsv")
+        genes.check_places(gene_table(tss_grch38=[1001, 51, 300]), LENGTHS, "grch38", "places.tsv")
 
 
 def test_shards_are_those_of_array_split():
@@ -199,24 +198,27 @@ def stage(tmp_path):
 
     def run():
         log = tmp_path / "log"
+        places = tmp_path / "places.tsv"
         run_door(
-            "prepare_genes.py",
+            "lift_genes.py",
             log,
-            input=dict(
-                annotation=tmp_path / "genes.csv", expression=tmp_path / "exp.csv", chain=tmp_path / "over.chain"
-            ),
-            output=dict(
-                genes=tmp_path / "genes.tsv", dropped=tmp_path / "dropped.tsv", expression=tmp_path / "expression.h5"
-            ),
-            params=dict(
-                exclude_types="[]",
-                exclude_chromosomes="[]",
-                contigs="all",
-                held_out='{"enformer": ["chr2"]}',
-                seed=1,
-                pseudocount="0.0001",
-                missing="keep",
-            ),
+            input=dict(annotation=tmp_path / "genes.csv", chain=tmp_path / "over.chain"),
+            output=dict(places=places, dropped=tmp_path / "dropped.tsv"),
+            params=dict(exclude_types="[]", exclude_chromosomes="[]", contigs="all"),
+        )
+        run_door(
+            "split_genes.py",
+            log,
+            input=dict(places=places),
+            output=dict(genes=tmp_path / "genes.tsv"),
+            params=dict(held_out='{"enformer": ["chr2"]}', seed=1),
+        )
+        run_door(
+            "compute_targets.py",
+            log,
+            input=dict(annotation=tmp_path / "genes.csv", expression=tmp_path / "exp.csv", places=places),
+            output=dict(expression=tmp_path / "expression.h5"),
+            params=dict(pseudocount="0.0001", missing="keep"),
         )
         for assembly in ("grch37", "grch38"):
             fa = tmp_path / f"{assembly}.fa"
@@ -226,11 +228,10 @@ def stage(tmp_path):
             "extract_sequences.py",
             log,
             input=dict(
-                genes=tmp_path / "genes.tsv",
+                places=places,
                 fasta=tmp_path / "grch38.fa",
                 chain=tmp_path / "over.chain",
-                info_grch37=tmp_path / "grch37.json",
-                info_grch38=tmp_path / "grch38.json",
+                info=tmp_path / "grch38.json",
             ),
             output=dict(codes=tmp_path / "001.h5"),
             params=dict(

@@ -1,6 +1,10 @@
 """The config is refused by name before any job starts, and completed with its defaults."""
 
 import copy
+import dataclasses
+import importlib
+import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -11,11 +15,24 @@ from chrom2expr.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
+ROOMS = sorted(SCHEMA.parent.glob("rooms/*.schema.yaml"))
 
 
 @pytest.fixture
 def config():
     return yaml.safe_load((ROOT / "config/config.yaml").read_text())
+
+
+@pytest.fixture
+def demo(config):
+    """The config with the demo's laid over it."""
+    return laid_over(config, yaml.safe_load((ROOT / "config/demo.yaml").read_text()))
+
+
+def laid_over(below, above):
+    if not isinstance(below, dict) or not isinstance(above, dict):
+        return above
+    return below | {key: laid_over(below.get(key), value) for key, value in above.items()}
 
 
 def broken(config, keys, value):
@@ -75,6 +92,29 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["figures", "fig3_2", "runs", 0, "inputs"], "cage", "figures.fig3_2.runs: inputs cage is not among inputs.sets"),
         (["heads", "multi_cnn", "settings", "blocks"], 8, "heads.multi_cnn.settings.blocks"),
         (["heads", "multi_cnn", "grid", "dropout"], [], "heads.multi_cnn.grid.dropout"),
+        (["heads", "multi_cnn", "room"], "cmn", "heads.multi_cnn.room: there is no cmn.py in "),
+        (["backbones", "beluga", "room"], "belugo", "backbones.beluga.room: there is no belugo.py in "),
+        (["heads", "multi_cnn", "settings", "widht"], 3, "heads.multi_cnn.settings.widht: is unknown"),
+        (["heads", "multi_cnn", "settings", "transform"], "lgo", "heads.multi_cnn.settings.transform: 'lgo'"),
+        (["heads", "multi_cnn", "settings", "kernel_size"], "five", "heads.multi_cnn.settings.kernel_size: 'five'"),
+        (["heads", "multi_cnn", "settings", "kernel_size"], 5.0, "heads.multi_cnn.settings.kernel_size: 5.0"),
+        (["heads", "multi_cnn", "settings", "kernel_size"], 4, "sees; odd"),
+        (["heads", "multi_cnn", "settings", "weight_decay"], -1, "heads.multi_cnn.settings.weight_decay: -1"),
+        (["heads", "multi_cnn", "grid", "learning_rte"], [1], "heads.multi_cnn.grid.learning_rte: is unknown"),
+        (["heads", "multi_cnn", "grid"], {"dropout": [0]}, "heads.multi_cnn.grid: 'learning_rate' is a required"),
+        (["heads", "multi_cnn", "grid", "learning_rate"], [0], "heads.multi_cnn.grid.learning_rate.0: 0 "),
+        (["heads", "multi_cnn", "grid", "learning_rate"], ["1e-4"], "learning_rate.0: '1e-4' is not of type 'number'"),
+        (["heads", "multi_cnn", "grid", "learning_rate"], ["1e-4"], "written 1.0e-4, not 1e-4"),
+        (["expression", "pseudocount"], "1e-4", "written 1.0e-4, not 1e-4"),
+        (["heads", "multi_cnn", "grid", "dropout"], [2.0, -1], "heads.multi_cnn.grid.dropout.0: 2.0 "),
+        (["heads", "multi_cnn", "grid", "dropout"], [2.0, -1], "heads.multi_cnn.grid.dropout.1: -1 "),
+        (["backbones", "enformer", "settings"], {"use_tf_gama": True}, "backbones.enformer.settings.use_tf_gama: is"),
+        (["backbones", "enformer", "geometry", "sequence_length"], 131072, "only length that use_tf_gamma exists for"),
+        (["backbones", "beluga", "settings"], {"hiden": 3}, "backbones.beluga.settings.hiden: is unknown"),
+        (["backbones", "beluga", "settings"], {"channels": [1, 2]}, "backbones.beluga.settings.channels"),
+        (["figures", "fig3_1", "losses"], ["mse", "pearson"], "figures.fig3_1.losses"),
+        (["sources", "beluga_predicted", "label"], "Enformer predictions", "figures.fig3_2.sources: two"),
+        (["sources", "beluga_predicted", "label"], "Enformer predictions", "labelled 'Enformer predictions'"),
         (["resources", "genome_grch38"], {}, "resources.genome_grch38"),
         (["resources", "genome_grch38", "sha256"], "abc", "resources.genome_grch38.sha256"),
     ],
@@ -85,6 +125,68 @@ def test_a_bad_key_is_named(config, keys, value, named):
     assert named in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "keys, value, named",
+    [
+        (["genome", "tisues"], 24, "simulation.genome.tisues: is unknown"),
+        (["genome", "tissues"], "many", "simulation.genome.tissues"),
+        (["genome", "genes", "chr1"], -1, "simulation.genome.genes.chr1"),
+        (["genome"], {}, "simulation.genome: 'genes' is a required"),
+        (["backbones", "beluga", "train_on"], "nope", "simulation.backbones.beluga.train_on: nope"),
+        (["backbones", "beluga", "train_on"], "beluga_predicted", "simulation.backbones.beluga.train_on"),
+        (["backbones", "beluga", "train_on"], "enformer_experimental", "simulation.backbones.beluga.train_on"),
+        (["backbones", "beluga", "epoch"], 3, "simulation.backbones.beluga.epoch: is unknown"),
+        (["backbones", "beluga", "network", "dim"], 3, "simulation.backbones.beluga.network.dim: is unknown"),
+        (["backbones", "enformer", "network", "depth"], 0, "simulation.backbones.enformer.network.depth"),
+        (["backbones", "borzoi"], {}, "borzoi"),
+    ],
+)
+def test_a_bad_key_of_the_simulation_is_named(demo, keys, value, named):
+    with pytest.raises(InputError) as error:
+        settings.checked(broken(demo, ["simulation", *keys], value), SCHEMA)
+    assert named in str(error.value)
+
+
+def test_the_demo_is_accepted_and_rooms_are_completed(demo):
+    demo["heads"]["multi_cnn"]["settings"] = {"blocks": 3}
+    demo["backbones"]["enformer"]["settings"] = {}
+    full = settings.checked(demo, SCHEMA)
+    assert full["heads"]["multi_cnn"]["settings"]["transform"] == "log1p"
+    assert full["backbones"]["enformer"]["settings"] == {"use_tf_gamma": False}
+    assert full["backbones"]["beluga"]["settings"] == demo["backbones"]["beluga"]["settings"]
+    assert demo["heads"]["multi_cnn"]["settings"] == {"blocks": 3}, "the caller's config stays as it was"
+
+
+def test_a_room_without_a_schema_takes_what_it_is_given(config):
+    own = {"room": "training", "settings": {"blocks": "many", "anything": [1]}, "grid": {"strength": ["weak"]}}
+    config["heads"]["multi_cnn"] = own
+    full = settings.checked(config, SCHEMA)["heads"]["multi_cnn"]
+    assert (full["settings"], full["grid"]) == (own["settings"], own["grid"])
+
+
+@pytest.mark.parametrize(
+    "room, part, names",
+    [
+        ("cnn", "settings", lambda room: parameters(room.ExpressionCNN) | {"weight_decay"}),
+        ("enformer", "settings", lambda room: parameters(room.read)),
+        ("beluga", "settings", lambda room: parameters(room.Network)),
+        ("beluga", "network", lambda room: parameters(room.Network)),
+        ("simulate", "genome", lambda room: {field.name for field in dataclasses.fields(room.Settings)}),
+    ],
+)
+def test_the_rooms_schemas_list_what_the_rooms_take(room, part, names):
+    rules = yaml.safe_load((SCHEMA.parent / f"rooms/{room}.schema.yaml").read_text())
+    section = rules["properties"][part]
+    section = rules["$defs"]["sizes"] if "$ref" in section else section
+    assert set(section["properties"]) == names(importlib.import_module(f"chrom2expr.{room}"))
+
+
+def parameters(function):
+    """The parameters of a function that a room's settings give, not its data, geometry, grid or seed."""
+    given = {"weights", "geometry", "tracks", "bins", "tissues", "window", "dropout", "seed", "start"}
+    return set(inspect.signature(function).parameters) - given
+
+
 def test_a_missing_section_is_named(config):
     del config["losses"]
     with pytest.raises(InputError, match="losses"):
@@ -93,7 +195,6 @@ def test_a_missing_section_is_named(config):
 
 def test_every_key_is_documented_and_described():
     readme = (ROOT / "config/README.md").read_text()
-    schema = yaml.safe_load(SCHEMA.read_text())
 
     def keys(rules):
         for key, inner in rules.get("properties", {}).items():
@@ -103,13 +204,14 @@ def test_every_key_is_documented_and_described():
             if isinstance(inner, dict):
                 yield from keys(inner)
 
-    found = dict(keys(schema))
-    assert len(found) > 40
-    for key, inner in found.items():
-        assert key in readme, f"config/README.md does not mention {key}"
+    found = [entry for file in [SCHEMA, *ROOMS] for entry in keys(yaml.safe_load(file.read_text()))]
+    assert len(ROOMS) == 4 and len(found) > 120
+    for key, inner in found:
+        assert re.search(rf"\b{key}\b", readme), f"config/README.md does not mention {key}"
         is_leaf = "properties" not in inner and "additionalProperties" not in inner and inner.get("type") != "object"
         if is_leaf and "$ref" not in inner:
-            assert "description" in inner, f"the schema does not describe {key}"
+            # An unquoted comma would end it early.
+            assert inner.get("description", "").endswith("."), f"the schema does not describe {key}"
 
 
 def test_the_schema_knows_the_figures_that_can_be_drawn():

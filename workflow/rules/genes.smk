@@ -1,21 +1,20 @@
-# Gene table and expression matrix -> lifted genes, splits and targets.
+# Gene table and expression matrix -> lifted genes, splits and targets. Sequences and tracks depend on the places only,
+# so that other targets or splits never repeat inference.
 
 
-rule prepare_genes:
-    """Lift the genes to GRCh38, filter and split them, and compute their targets."""
+rule lift_genes:
+    """Lift the genes to GRCh38 and leave out those that the config does not want."""
     input:
         annotation=resource("gene_annotation"),
-        expression=resource("gene_expression"),
         chain=resource("liftover_chain"),
-        code=code("prepare_genes.py"),
+        code=code("lift_genes.py"),
     output:
-        genes="<results>/genes/genes.tsv",
+        places="<results>/genes/places.tsv",
         dropped="<results>/genes/dropped.tsv",
-        expression="<results>/genes/expression.h5",
     log:
-        "<logs>/prepare_genes.log",
+        "<logs>/lift_genes.log",
     benchmark:
-        "<benchmarks>/prepare_genes.tsv"
+        "<benchmarks>/lift_genes.tsv"
     conda:
         "../envs/data.yaml"
     threads: 1
@@ -26,9 +25,57 @@ rule prepare_genes:
         exclude_types=as_json(config["genes"]["exclude_types"]),
         exclude_chromosomes=as_json(config["genes"]["exclude_chromosomes"]),
         contigs=config["genes"]["contigs"],
+    script:
+        "../scripts/lift_genes.py"
+
+
+rule split_genes:
+    """Deal the genes out to training, validation and test, for every backbone."""
+    input:
+        places="<results>/genes/places.tsv",
+        code=code("split_genes.py"),
+    output:
+        "<results>/genes/genes.tsv",
+    log:
+        "<logs>/split_genes.log",
+    benchmark:
+        "<benchmarks>/split_genes.tsv"
+    priority: 1  # a config that cannot be split is found before the long jobs start
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
         held_out=as_json({name: backbone["held_out"] for name, backbone in config["backbones"].items()}),
-        pseudocount=as_json(config["expression"]["pseudocount"]),
-        missing=config["expression"]["missing"],
         seed=config["seed"],
     script:
-        "../scripts/prepare_genes.py"
+        "../scripts/split_genes.py"
+
+
+rule compute_targets:
+    """Compute the targets, ln(RPKM + pseudocount), of the genes."""
+    input:
+        annotation=resource("gene_annotation"),
+        expression=resource("gene_expression"),
+        places="<results>/genes/places.tsv",
+        code=code("compute_targets.py"),
+    output:
+        "<results>/genes/expression.h5",
+    log:
+        "<logs>/compute_targets.log",
+    benchmark:
+        "<benchmarks>/compute_targets.tsv"
+    priority: 1  # a bad matrix is found before the long jobs start
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        pseudocount=as_json(config["expression"]["pseudocount"]),
+        missing=config["expression"]["missing"],
+    script:
+        "../scripts/compute_targets.py"

@@ -5,7 +5,6 @@ rule collect_bigwigs:
     """Download one group's bigWigs, or find them where they lie; the manifest says which are missing."""
     input:
         tracks=lambda wildcards: resource(backbone_of(wildcards.source)["tracks"]),
-        code=code("collect_bigwigs.py"),
     output:
         manifest="<resources>/bigwigs/{source}/{shard}.tsv",
         folder=temp(directory("<resources>/bigwigs/{source}/{shard}")),
@@ -15,7 +14,6 @@ rule collect_bigwigs:
         "<benchmarks>/collect_bigwigs/{source}/{shard}.tsv"
     wildcard_constraints:
         source=one_of(MEASURED),
-    retries: 2
     conda:
         "../envs/data.yaml"
     threads: 1
@@ -34,7 +32,8 @@ rule collect_bigwigs:
 rule bin_bigwigs:
     """Bin one group of bigWigs around every gene's TSS."""
     input:
-        genes="<results>/genes/genes.tsv",
+        places="<results>/genes/places.tsv",
+        chain=resource("liftover_chain"),
         manifest="<resources>/bigwigs/{source}/{shard}.tsv",
         folder="<resources>/bigwigs/{source}/{shard}",
         info=lambda wildcards: f"<results>/genome/{backbone_of(wildcards.source)['assembly']}.json",
@@ -47,6 +46,7 @@ rule bin_bigwigs:
         "<benchmarks>/bin_bigwigs/{source}/{shard}.tsv"
     wildcard_constraints:
         source=one_of(MEASURED),
+    priority: 1  # a group is binned and dropped before the next one is fetched
     conda:
         "../envs/data.yaml"
     threads: 1

@@ -25,11 +25,12 @@ rule predict_tracks:
         mem_mb=backbone_param("mem_mb", int),
         runtime=backbone_param("runtime", int),
         gpu=1,
+        # Decides memory and speed, not the result: as a resource it triggers no rerun.
+        batch_size=backbone_param("batch_size", int),
     params:
         room=backbone_param("room", str),
         geometry=backbone_param("geometry"),
         settings=backbone_param("settings"),
-        batch_size=backbone_param("batch_size", int),
         reverse_complement=backbone_param("reverse_complement", bool),
         central_bins=backbone_param("central_bins", int),
         source="{source}",

@@ -25,13 +25,12 @@ rule index_genome:
 
 
 rule extract_sequences:
-    """Write the codes of one shard of genes' sequences, after checking every gene against both genomes."""
+    """Write the codes of one shard of genes' sequences, after checking every gene against the genome."""
     input:
-        genes="<results>/genes/genes.tsv",
+        places="<results>/genes/places.tsv",
         fasta=backbone_param("assembly", "<results>/genome/{}.fa".format),
         fai=backbone_param("assembly", "<results>/genome/{}.fa.fai".format),
-        info_grch37="<results>/genome/grch37.json",
-        info_grch38="<results>/genome/grch38.json",
+        info=backbone_param("assembly", "<results>/genome/{}.json".format),
         chain=resource("liftover_chain"),
         code=code("extract_sequences.py"),
     output:

@@ -8,15 +8,18 @@ from chrom2expr.door import job
 
 with job(snakemake.log[0]):
     from chrom2expr import bigwig
-    from chrom2expr.genes import read_genes
+    from chrom2expr.genes import check_chain, check_places, read_chain, read_genes
     from chrom2expr.tracks import read_manifest
     from chrom2expr.windows import Geometry
 
-    settings = snakemake.params
-    genome = json.loads(Path(snakemake.input.info).read_text())
+    source, settings = snakemake.input, snakemake.params
+    genome = json.loads(Path(source.info).read_text())
+    genes = read_genes(source.places)
+    check_chain(read_chain(source.chain), settings.assembly, genome["contigs"])
+    check_places(genes, genome["contigs"], settings.assembly, source.places)
     bigwig.bin_group(
-        read_manifest(snakemake.input.manifest),
-        read_genes(snakemake.input.genes),
+        read_manifest(source.manifest),
+        genes,
         Geometry.from_config(json.loads(settings.geometry)),
         genome["contigs"],
         settings.assembly,

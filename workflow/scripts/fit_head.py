@@ -9,7 +9,7 @@ with job(snakemake.log[0]):  # noqa: F821
     import torch
 
     from chrom2expr import heads
-    from chrom2expr.inference import choose_device
+    from chrom2expr.device import choose_device
 
     given, params, made = snakemake.input, snakemake.params, snakemake.output  # noqa: F821
     torch.set_num_threads(snakemake.threads)  # noqa: F821

@@ -11,6 +11,7 @@ with job(snakemake.log[0]):
     import torch
 
     from chrom2expr import files, inference
+    from chrom2expr.device import choose_device
     from chrom2expr.tracks import read_tracks
     from chrom2expr.windows import Geometry
 
@@ -18,7 +19,7 @@ with job(snakemake.log[0]):
     params = snakemake.params
     geometry = Geometry.from_config(json.loads(params.geometry))
     tracks = read_tracks(snakemake.input.tracks)
-    device = inference.choose_device()
+    device = choose_device()
     # One file, or the files of a folder.
     listed = snakemake.input.weights
     checkpoints, weights = ([listed], Path(listed)) if isinstance(listed, str) else (listed, Path(listed[0]).parent)
@@ -30,12 +31,13 @@ with job(snakemake.log[0]):
         snakemake.output[0],
         tracks=tracks,
         geometry=geometry,
-        batch_size=params.batch_size,
+        batch_size=snakemake.resources.batch_size,
         reverse_complement=params.reverse_complement,
         central_bins=params.central_bins,
         provenance={
             "source": params.source,
             "weights_sha256": ", ".join(files.sha256(file) for file in checkpoints),
+            "device": "cuda bfloat16" if device.type == "cuda" else "cpu float32",
             "software": ", ".join(f"{name} {version(name)}" for name in backbone.software),
         },
         device=device,

@@ -11,6 +11,8 @@ from chrom2expr.errors import InputError
 from chrom2expr.files import whole_file
 from chrom2expr.tracks import MANIFEST_COLUMNS
 
+NO_TEMPLATE = "no template in bigwigs for its identifier"
+
 
 def collect_bigwigs(
     tracks: pd.DataFrame,
@@ -23,29 +25,37 @@ def collect_bigwigs(
 ) -> None:
     """Find or download the bigWigs of one of `groups` groups of tracks, and write the manifest (MANIFEST_COLUMNS).
 
-    tracks: as `tracks.read_tracks` returns them; templates: a URL or path with {identifier}, by the prefix of the identifiers it
-    is for; the longest prefix wins, and tracks of no prefix take no part. Downloads go to `folder`, which is made.
-    A file that is not there is an InputError if `missing` is "error", and has a reason but no path if it is "skip".
-    A download that fails otherwise is always an InputError, so that a bad network never drops a track.
+    tracks: as `tracks.read_tracks` returns them, each in exactly one group's manifest; templates: a URL or path with
+    {identifier}, by the prefix of the identifiers it is for; the longest prefix wins. Downloads go to `folder`, which
+    is made. A track without a template, or whose file is not there, is an InputError if `missing` is "error", the
+    former before anything is downloaded, and has a reason but no path if it is "skip". A download that fails otherwise
+    is always an InputError, so that a bad network never drops a track.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     prefixes = [_longest_prefix(identifier, templates) for identifier in tracks["track_id"]]
-    wanted = [row for row, prefix in enumerate(prefixes) if prefix is not None]
-    if not wanted:
+    without = tracks["track_id"][[prefix is None for prefix in prefixes]]
+    if len(without) == len(tracks):
         raise InputError(f"bigwigs: no track's identifier begins with {' or '.join(templates) or 'anything'}")
-    print(f"{len(wanted):,} of {len(tracks):,} tracks have a place for their bigWig")
-    rows = np.array_split(wanted, groups)[group]
-    found = [_find(tracks["track_id"].iloc[row], templates[prefixes[row]], folder) for row in rows]
-    reasons = [reason for _, reason in found if reason]
-    for reason in reasons:
-        print(f"missing: {reason}")
-    if reasons and missing == "error":
+    print(f"{len(tracks) - len(without):,} of {len(tracks):,} tracks have a place for their bigWig")
+    if len(without) and missing == "error":
         raise InputError(
-            f"{reasons[0]} ({len(reasons)} of {len(rows)} bigWigs of this group are missing); correct bigwigs in the "
-            "config, or set missing_bigwigs: skip to go on without them"
+            f"{without.iloc[0]}: {NO_TEMPLATE} ({len(without):,} of {len(tracks):,} tracks); add one to bigwigs in "
+            "the config under the first letters of the identifier, or set missing_bigwigs: skip to go on without them"
         )
-    table = tracks.iloc[rows].assign(path=[path for path, _ in found], reason=[reason for _, reason in found])
+    rows = np.array_split(np.arange(len(tracks)), groups)[group]
+    table = tracks.iloc[rows]
+    found = [_find(track, templates.get(prefixes[row]), folder) for row, track in zip(rows, table["track_id"])]
+    table = table.assign(path=[path for path, _ in found], reason=[reason for _, reason in found])
+    absent = table[table["path"] == ""]
+    print(f"{len(absent):,} of {len(table):,} bigWigs of this group are missing")
+    for track in absent.itertuples():
+        print(f"missing: {track.track_id}: {track.reason}")
+    if len(absent) and missing == "error":
+        raise InputError(
+            f"{absent['track_id'].iloc[0]}: {absent['reason'].iloc[0]} ({len(absent)} of {len(table)} bigWigs of this "
+            "group are missing); correct bigwigs in the config, or set missing_bigwigs: skip to go on without them"
+        )
     with whole_file(manifest) as partial:
         table[MANIFEST_COLUMNS].to_csv(partial, sep="\t", index=False, lineterminator="\n")
 
@@ -54,14 +64,16 @@ def _longest_prefix(identifier: str, templates: Mapping[str, str]) -> str | None
     return max((prefix for prefix in templates if identifier.startswith(prefix)), key=len, default=None)
 
 
-def _find(identifier: str, template: str, folder: Path) -> tuple[str, str]:
+def _find(identifier: str, template: str | None, folder: Path) -> tuple[str, str]:
     """The path of a track's bigWig, downloaded if need be, and "", or "" and the reason why there is none."""
+    if template is None:
+        return "", NO_TEMPLATE
     place = template.replace("{identifier}", identifier)
     if "://" not in place:
-        return (place, "") if Path(place).is_file() else ("", f"{place}: no such file, for track {identifier}")
+        return (place, "") if Path(place).is_file() else ("", f"{place}: no such file")
     path = folder / f"{identifier}.bigWig"
     try:
         fetch(place, path)
     except NotThere as error:
-        return "", f"{error}, for track {identifier}"
+        return "", str(error)
     return str(path), ""

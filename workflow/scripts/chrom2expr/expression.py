@@ -191,12 +191,12 @@ def write_targets(
 ) -> None:
     """Write expression.h5: `log_rpkm` (gene, tissue) float32 = ln(RPKM + pseudocount), NaN = missing; gene_id, tissue.
 
-    Rows are those of `genes`, which keeps the index of `annotation`, whose rows are those of `matrix`. The attribute
+    Rows are those of `genes`, found by their ids in `annotation`, whose rows are those of `matrix`. The attribute
     `pseudocount` is one number, or one a tissue (tissue,) where they differ. `missing`: "keep", or "error" to raise
     InputError at the first missing value of a kept gene.
     """
     offsets = pseudocounts(pseudocount, matrix.tissue)
-    rpkm = matrix.rpkm[annotation.index.get_indexer(genes.index)]
+    rpkm = matrix.rpkm[pd.Index(annotation["gene_id"]).get_indexer(genes["gene_id"])]
     absent = np.isnan(rpkm)
     if missing == "error" and absent.any():
         row, column = np.argwhere(absent)[0]

@@ -148,28 +148,27 @@ def read_chain(path: str | Path) -> Chain:
     return Chain(path, source, target, lift)
 
 
-def check_chain(chain: Chain, contigs_grch37: Mapping[str, int], contigs_grch38: Mapping[str, int]) -> None:
-    """Raise InputError if a contig of the chain has another length in the genomes ({name: length in bp}).
+def check_chain(chain: Chain, assembly: str, contigs: Mapping[str, int]) -> None:
+    """Raise InputError if a contig of the chain has another length in the genome of `assembly` ({name: length in bp}).
 
     Contigs that only one side knows are no contradiction (a genome without alternative contigs is a legal one), but a
     genome that shares no contig with the chain is.
     """
-    sides = (("grch37", chain.source, contigs_grch37), ("grch38", chain.target, contigs_grch38))
-    for assembly, sizes, contigs in sides:
-        shared = sizes.keys() & contigs.keys()
-        if not shared:
-            raise InputError(
-                f"{chain.path}: none of its {assembly} contigs ({_some(sizes)}) is in genome_{assembly} "
-                f"({_some(contigs)}). {_WANTED_CHAIN}, with the names of the genomes"
-            )
-        # GRCh37 is published with two different chrM, and nothing here lies on it.
-        wrong = sorted(name for name in shared if sizes[name] != contigs[name] and name != "chrM")
-        if wrong:
-            name = wrong[0]
-            raise InputError(
-                f"{chain.path}: {name} is {sizes[name]:,} bp long in the chain, but {contigs[name]:,} bp in "
-                f"genome_{assembly} ({len(wrong)} contigs differ). {_WANTED_CHAIN}, and fit the genomes"
-            )
+    sizes = chain.source if assembly == "grch37" else chain.target
+    shared = sizes.keys() & contigs.keys()
+    if not shared:
+        raise InputError(
+            f"{chain.path}: none of its {assembly} contigs ({_some(sizes)}) is in genome_{assembly} "
+            f"({_some(contigs)}). {_WANTED_CHAIN}, with the names of the genomes"
+        )
+    # GRCh37 is published with two different chrM, and nothing here lies on it.
+    wrong = sorted(name for name in shared if sizes[name] != contigs[name] and name != "chrM")
+    if wrong:
+        name = wrong[0]
+        raise InputError(
+            f"{chain.path}: {name} is {sizes[name]:,} bp long in the chain, but {contigs[name]:,} bp in "
+            f"genome_{assembly} ({len(wrong)} contigs differ). {_WANTED_CHAIN}, and fit the genomes"
+        )
 
 
 def lift_over(annotation: pd.DataFrame, chain: Chain) -> pd.DataFrame:
@@ -207,17 +206,14 @@ def build_genes(
     exclude_types: Sequence[str],
     exclude_chromosomes: Sequence[str],
     contigs: str,
-    held_out: Mapping[str, Sequence[str]],
-    seed: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The genes to work with (GENE_COLUMNS and split_<backbone>), and the dropped ones (DROPPED_COLUMNS).
+    """The genes to work with (GENE_COLUMNS), and the dropped ones (DROPPED_COLUMNS), in the annotation's order.
 
-    Both keep the annotation's index and order. `contigs`: "all" keeps genes that lift to another contig than their
-    chromosome, "primary" drops them. `held_out`: backbone -> chromosomes of its validation and test genes. A dropped
+    `contigs`: "all" keeps genes that lift to another contig than their chromosome, "primary" drops them. A dropped
     gene's `reason` names every reason there is.
 
     Raises InputError if a chromosome is unknown to the chain, a TSS lies past its end, more than MAX_UNLIFTED of the
-    genes do not lift, a held-out chromosome has no genes, or a split is left empty.
+    genes do not lift, or none is left.
     """
     excluded_chromosome = annotation["chrom_grch37"].isin(exclude_chromosomes)
     _check_positions(annotation[~excluded_chromosome], chain, annotation_path)
@@ -245,21 +241,6 @@ def build_genes(
     genes = table.loc[kept, GENE_COLUMNS].copy()
     if genes.empty:
         raise InputError(f"{annotation_path}: every gene is excluded (config key genes)")
-    for backbone, chromosomes in held_out.items():
-        absent = sorted(set(chromosomes) - set(genes["chrom_grch37"]))
-        if absent:
-            raise InputError(
-                f"{annotation_path}: no gene left on {', '.join(absent)}, which backbones: {backbone}: held_out names"
-            )
-        splits = split(genes["chrom_grch37"], chromosomes, seed)
-        sizes = {name: int((splits == name).sum()) for name in SPLITS}
-        if not all(sizes.values()):
-            raise InputError(
-                f"{annotation_path}: backbones: {backbone}: held_out leaves an empty split ({sizes}). "
-                "Hold out a chromosome with more genes, and not all of them"
-            )
-        genes[f"split_{backbone}"] = splits
-        print(f"{backbone}: " + ", ".join(f"{count:,} {name}" for name, count in sizes.items()))
     dropped = table[~kept].assign(reason=reasons[~kept].str.join("; "))[DROPPED_COLUMNS]
     turned = (genes["strand_grch38"] != genes["strand"]).sum()
     print(
@@ -267,6 +248,33 @@ def build_genes(
         f"{len(dropped):,} dropped, {len(genes):,} kept, {turned:,} of them on the other strand of GRCh38"
     )
     return genes, dropped
+
+
+def split_genes(
+    genes: pd.DataFrame, held_out: Mapping[str, Sequence[str]], seed: int, path: str | Path
+) -> pd.DataFrame:
+    """`genes`, read from `path`, with a column split_<backbone> for every backbone of `held_out` (see `split`).
+
+    `held_out`: backbone -> chromosomes of its validation and test genes. Raises InputError if one of them has no genes,
+    or a split is left empty.
+    """
+    genes = genes.copy()
+    for backbone, chromosomes in held_out.items():
+        absent = sorted(set(chromosomes) - set(genes["chrom_grch37"]))
+        if absent:
+            raise InputError(
+                f"{path}: no gene on {', '.join(absent)}, which backbones: {backbone}: held_out names"
+            )
+        splits = split(genes["chrom_grch37"], chromosomes, seed)
+        sizes = {name: int((splits == name).sum()) for name in SPLITS}
+        if not all(sizes.values()):
+            raise InputError(
+                f"{path}: backbones: {backbone}: held_out leaves an empty split ({sizes}). "
+                "Hold out a chromosome with more genes, and not all of them"
+            )
+        genes[f"split_{backbone}"] = splits
+        print(f"{backbone}: " + ", ".join(f"{count:,} {name}" for name, count in sizes.items()))
+    return genes
 
 
 def _check_positions(annotation: pd.DataFrame, chain: Chain, path: str | Path) -> None:
@@ -303,13 +311,13 @@ def _some(names: Mapping[str, int]) -> str:
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
-    """Write genes.tsv or dropped.tsv, whole or not at all."""
+    """Write places.tsv, genes.tsv or dropped.tsv, whole or not at all."""
     with whole_file(path) as partial:
         table.to_csv(partial, sep="\t", index=False, lineterminator="\n")
 
 
 def read_genes(path: str | Path) -> pd.DataFrame:
-    """A genes.tsv as a table with index 0 … n-1 (row i stands on line i + 2); `tss_*` are whole numbers, 1-based.
+    """A places.tsv or genes.tsv as a table with index 0 … n-1 (row i stands on line i + 2); `tss_*` are whole numbers, 1-based.
 
     Raises InputError, naming file and line, for what `read_annotation` rejects, in either assembly, and for an unknown
     split.
@@ -343,3 +351,21 @@ def locate(genes: pd.DataFrame, assembly: str) -> pd.DataFrame:
             "strand": genes["strand" if assembly == "grch37" else "strand_grch38"],
         }
     )
+
+
+def check_places(genes: pd.DataFrame, contigs: Mapping[str, int], assembly: str, path: str | Path) -> None:
+    """Raise InputError for the first gene of the table `path` on a contig that the genome lacks, or past its end.
+
+    `contigs`: the genome's, {name: length in bp}.
+    """
+    places = locate(genes, assembly)
+    lengths = places["chrom"].map(contigs)
+    for row in np.flatnonzero(lengths.isna() | (places["tss"] >= lengths))[:1]:
+        gene, chrom, tss = genes["gene_id"].iloc[row], places["chrom"].iloc[row], places["tss"].iloc[row] + 1
+        where = f"{path}, line {row + 2}: {gene} lies at {chrom}:{tss} of {assembly}, but genome_{assembly} "
+        if chrom not in contigs:
+            raise InputError(
+                f"{where}has no {chrom}. Use a FASTA of {assembly} that has it (genes: contigs: primary drops genes "
+                "that lift over to other contigs than their chromosome)"
+            )
+        raise InputError(f"{where}ends {chrom} at {contigs[chrom]}. Is it of another assembly?")

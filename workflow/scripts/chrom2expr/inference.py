@@ -15,15 +15,6 @@ from chrom2expr.store import ShardWriter
 from chrom2expr.windows import Geometry
 
 
-def choose_device() -> torch.device:
-    """The GPU if there is one, else the CPU; prints the choice."""
-    if torch.cuda.is_available():
-        print(f"device: cuda ({torch.cuda.get_device_name()}), bfloat16 autocast")
-        return torch.device("cuda")
-    print(f"device: cpu ({torch.get_num_threads()} threads), float32")
-    return torch.device("cpu")
-
-
 def predict_shard(
     backbone: Backbone,
     codes_path: Path,

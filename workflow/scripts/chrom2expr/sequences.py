@@ -87,21 +87,6 @@ class Genome:
         return codes
 
 
-def check_genes(genes: pd.DataFrame, genome: Genome, assembly: str, genes_path: str | Path) -> None:
-    """Raise InputError for the first gene of a genes.tsv on a chromosome that `genome` lacks, or past its end."""
-    places = locate(genes, assembly)
-    lengths = places["chrom"].map(genome.contigs)
-    for row in np.flatnonzero(lengths.isna() | (places["tss"] >= lengths))[:1]:
-        gene, chrom, tss = genes["gene_id"].iloc[row], places["chrom"].iloc[row], places["tss"].iloc[row] + 1
-        where = f"{genes_path}, line {row + 2}: {gene} lies at {chrom}:{tss} of {assembly}, but {genome.fasta} "
-        if chrom not in genome.contigs:
-            raise InputError(
-                f"{where}has no {chrom}. Use a FASTA of {assembly} that has it (genes: contigs: primary drops genes "
-                "that lift over to other contigs than their chromosome)"
-            )
-        raise InputError(f"{where}ends {chrom} at {genome.contigs[chrom]}. Is it of another assembly?")
-
-
 def shard_of(genes: pd.DataFrame, shard: int, shards: int) -> pd.DataFrame:
     """The genes of shard `shard` (0-based) of `shards`: runs of neighbouring rows, equally long to within one."""
     if shards > len(genes):

@@ -4,9 +4,10 @@ Imported by the Snakefile, so it needs nothing but NumPy and what Snakemake itse
 """
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache, reduce
 from itertools import product
+from operator import getitem
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -17,46 +18,100 @@ import yaml
 from chrom2expr.errors import InputError
 from chrom2expr.windows import Geometry, central
 
+_LIBRARY = Path(__file__).parent
 # Modules that only talk to the user: an edit there changes no result.
 _SILENT = {"door", "errors"}
+# Draft 2020-12, but 5.0 is no integer: a kernel or a batch of 5.0 fails in PyTorch.
+_Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator, type_checker=jsonschema.Draft4Validator.TYPE_CHECKER
+)
 
 # What names a run, in the order of its folder: models/{source}/{inputs}/{head}/{loss}.
 RUN = ("source", "inputs", "head", "loss")
 
 
 def checked(config: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
-    """The config with the schema's defaults filled in.
+    """The config with the defaults of its schema, and of the rooms' schemas beside it, filled in.
 
-    Raises InputError naming every key that the schema rejects, or the keys of a combination that cannot work.
+    What only one room understands is described in `rooms/{room}.schema.yaml` beside `schema`; a room without such a
+    file takes what it is given. Raises InputError naming every key that a schema rejects, or the keys of a combination
+    that cannot work.
     """
     rules = yaml.safe_load(Path(schema).read_text())
     full = _with_defaults(dict(config), rules, rules)
+    _refuse(_rejected(full, rules))
     for section in ("backbones", "sources", "heads"):
-        entries = full.get(section)
-        for name, entry in entries.items() if isinstance(entries, dict) else ():
-            if isinstance(entry, dict):
-                entry.setdefault("label", name.replace("_", " "))
-    problems = [
-        f"{_key(error.absolute_path)}: {_plain(error)}"
-        for error in jsonschema.Draft202012Validator(rules).iter_errors(full)
-    ]
-    problems = sorted(problems) or list(_contradictions(full))
-    if problems:
-        raise InputError("the config cannot be used:\n  " + "\n  ".join(problems) + "\nconfig/README.md explains every key.")
+        for name, entry in full[section].items():
+            entry.setdefault("label", name.replace("_", " "))
+    _refuse(_complete_rooms(full, Path(schema).parent / "rooms"))
+    _refuse(_contradictions(full))
     return full
+
+
+def _refuse(problems: Iterable[str]) -> None:
+    if lines := sorted(set(problems)):
+        listed = "\n  ".join(lines)
+        raise InputError(f"the config cannot be used:\n  {listed}\nconfig/README.md explains every key.")
+
+
+def _rejected(section: Any, rules: Mapping[str, Any], path: Sequence[str] = ()) -> Iterator[str]:
+    """Lines that say what a schema rejects in the section of the config at `path`."""
+    for error in _Validator(rules).iter_errors(section):
+        yield from _explained(error, path)
+
+
+def _explained(error: jsonschema.ValidationError, path: Sequence[str]) -> Iterator[str]:
+    """A schema error as lines of key, problem and the key's description; alternatives that all failed, in one line."""
+    key = (*path, *error.absolute_path)
+    if error.context:
+        yield "; or ".join(dict.fromkeys(line for inner in error.context for line in _explained(inner, path)))
+    elif error.validator == "additionalProperties":
+        known = error.schema.get("properties", {})
+        for name in sorted(set(error.instance) - set(known), key=str):
+            yield f"{_key((*key, name))}: is unknown; known are {', '.join(known)}"
+    else:
+        hint = _number_hint(error)
+        if "description" in error.schema and not isinstance(error.instance, Mapping):
+            hint += f" ({error.schema['description']})"
+        yield f"{_key(key)}: {error.message}{hint}"
+
+
+def _number_hint(error: jsonschema.ValidationError) -> str:
+    """What to do about a number that YAML took for text; empty for other errors."""
+    if error.validator != "type" or not isinstance(error.instance, str):
+        return ""
+    try:
+        float(error.instance)
+    except ValueError:
+        return ""
+    return "; to YAML this is text, a number has no quotes and is written 1.0e-4, not 1e-4"
 
 
 def _key(path: Sequence[str | int]) -> str:
     return ".".join(map(str, path)) or "top level"
 
 
-def _plain(error: jsonschema.ValidationError) -> str:
-    """A schema error in one line; of alternatives that all failed, the ones that came closest."""
-    if error.context:
-        return "; or ".join(
-            dict.fromkeys(f"{_key(inner.absolute_path)}: {inner.message}" for inner in error.context)
-        )
-    return error.message
+def _complete_rooms(config: dict[str, Any], schemas: Path) -> Iterator[str]:
+    """Fill in the defaults of the rooms' schemas; lines that say what those reject."""
+    for path, room in _room_sections(config):
+        file = schemas / f"{room}.schema.yaml"
+        if file.is_file():
+            rules = yaml.safe_load(file.read_text())
+            section = reduce(getitem, path, config)
+            section.update(_with_defaults(section, rules, rules))
+            yield from _rejected(section, rules, path)
+
+
+def _room_sections(config: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Paths of the sections that hold something only a room understands, and the room."""
+    for kind in ("backbones", "heads"):
+        for name, section in config[kind].items():
+            yield (kind, name), section["room"]
+    if "simulation" in config:
+        yield ("simulation",), "simulate"
+        for name in config["simulation"]["backbones"]:
+            if name in config["backbones"]:
+                yield ("simulation", "backbones", name), config["backbones"][name]["room"]
 
 
 def _with_defaults(value: Any, rules: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
@@ -80,6 +135,10 @@ def _with_defaults(value: Any, rules: Mapping[str, Any], root: Mapping[str, Any]
 def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     """Lines that name the keys of combinations that are each legal but cannot work together."""
     resources, backbones, sources = config["resources"], config["backbones"], config["sources"]
+    for kind in ("backbones", "heads"):
+        for name, section in config[kind].items():
+            if not (_LIBRARY / f"{section['room']}.py").is_file():
+                yield f"{kind}.{name}.room: there is no {section['room']}.py in {_LIBRARY}"
     for name, resource in resources.items():
         if not resource.get("path") and not resource.get("url"):
             yield f"resources.{name}: needs a url or a path"
@@ -110,9 +169,12 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"losses.{name}: alpha and beta are both 0, so nothing would be learned"
     for name, figure in config["figures"].items():
         yield from _figure_contradictions(config, name)
-    for name in config.get("simulation", {}).get("backbones", {}):
+    for name, simulated in config.get("simulation", {}).get("backbones", {}).items():
         if name not in backbones:
             yield f"simulation.backbones.{name}: is not among backbones"
+        source = sources.get(simulated["train_on"], {})
+        if (source.get("kind"), source.get("backbone")) != ("measured", name):
+            yield f"simulation.backbones.{name}.train_on: {simulated['train_on']} is not a measured source of {name}"
 
 
 def _figure_contradictions(config: Mapping[str, Any], name: str) -> Iterator[str]:

@@ -1,0 +1,34 @@
+"""Door of rule train_simulated_backbone: a small Enformer or Beluga, trained on one backbone's simulated tracks."""
+
+import importlib
+import json
+from pathlib import Path
+
+from chrom2expr.door import job
+
+with job(snakemake.log[0]):
+    import torch
+
+    from chrom2expr import genes, simulate, simulated_backbones, windows
+
+    source, settings = snakemake.input, snakemake.params
+    torch.set_num_threads(snakemake.threads)
+    table = genes.read_genes(source.genes)
+    split = table[f"split_{settings.backbone}"]
+    train, held_out = (
+        simulated_backbones.Examples(source.codes, source.features, table.gene_id[rows].tolist())
+        for rows in (split == "train", split != "train")
+    )
+    network = simulated_backbones.train(
+        settings.room,
+        train,
+        held_out,
+        simulate.read_motifs(source.motifs),
+        windows.Geometry.from_config(json.loads(settings.geometry)),
+        json.loads(settings.settings),
+        settings.seed,
+    )
+    # One checkpoint, or the files of a folder.
+    weights = snakemake.output.weights
+    weights = Path(weights) if isinstance(weights, str) else Path(weights[0]).parent
+    importlib.import_module(f"chrom2expr.{settings.room}").save(network, weights)
