@@ -12,7 +12,6 @@ rule download:
     wildcard_constraints:
         resource=one_of(settings.downloads(config["resources"])),
         file=r"[^/]+",
-    retries: 2
     conda:
         "../envs/data.yaml"
     threads: 1
