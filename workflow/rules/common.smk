@@ -135,3 +135,20 @@ def simulated_training_inputs(backbone):
             shard=shard_names(SOURCES[source]["groups"]),
         ),
     }
+
+
+def inputs_param(key, encode=as_json):
+    """A param read from the wildcards' inputs."""
+    return lambda wildcards: encode(config["inputs"]["sets"][wildcards.inputs][key])
+
+
+def head_features(wildcards):
+    """What a head is fitted to: the source's feature store, or its reduced features."""
+    if config["heads"][wildcards.head]["reduced"]:
+        return "<results>/reduced/{source}/{inputs}.h5"
+    return "<results>/features/{source}.h5"
+
+
+def head_shards(wildcards):
+    """The shards that a head reads through the feature store."""
+    return [] if config["heads"][wildcards.head]["reduced"] else feature_shards(wildcards)

@@ -4,8 +4,8 @@
 rule fit_head:
     """Train a head over its whole grid, keep the best point, and predict the validation and test genes."""
     input:
-        features="<results>/features/{source}.h5",
-        shards=feature_shards,
+        features=head_features,
+        shards=head_shards,
         genes="<results>/genes/genes.tsv",
         expression="<results>/genes/expression.h5",
         code=lambda wildcards: code("fit_head.py", config["heads"][wildcards.head]["room"]),
@@ -28,8 +28,8 @@ rule fit_head:
     params:
         room=head_param("room", str),
         backbone=lambda wildcards: SOURCES[wildcards.source]["backbone"],
-        tracks=lambda wildcards: config["inputs"]["sets"][wildcards.inputs]["tracks"],
-        bins=lambda wildcards: config["inputs"]["sets"][wildcards.inputs]["bins"],
+        tracks=inputs_param("tracks", str),
+        bins=inputs_param("bins", int),
         orientation=config["inputs"]["orientation"],
         loss=lambda wildcards: as_json(config["losses"][wildcards.loss]),
         settings=head_param("settings"),

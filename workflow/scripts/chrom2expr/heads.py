@@ -105,6 +105,17 @@ def read_data(
     return Data(splits, ids, tissue, store.track_id[store.kind(tracks)], inputs)
 
 
+def check_tissues(data: Data) -> None:
+    """Raise InputError when a tissue has fewer than two training or validation genes: no model of its own can be fit."""
+    for split, name in (("train", "training"), ("val", "validation")):
+        genes = (~np.isnan(data.splits[split].observed)).sum(axis=0)
+        if few := np.flatnonzero(genes < 2).tolist():
+            raise InputError(
+                f"tissue {data.tissue[few[0]]} has {genes[few[0]]} {name} genes with a value ({len(few)} of "
+                f"{len(genes)} tissues have fewer than two): leave it out of the expression matrix"
+            )
+
+
 def write_run(task: Task, fitted: Fitted, model: Path, grid: Path, predictions: Path, summary: Path) -> None:
     """Write a fitted head's files; the predictions are those of the validation and test genes."""
     data = task.data

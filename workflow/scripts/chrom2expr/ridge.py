@@ -22,7 +22,7 @@ import torch
 from chrom2expr import metrics
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
-from chrom2expr.heads import Task
+from chrom2expr.heads import Task, check_tissues
 from chrom2expr.reduced import ReducedSelection
 
 # Rows or columns that are float64 at one time; 2,048 columns of 22,828 genes are 370 MB.
@@ -365,13 +365,7 @@ def _checked(task: Task) -> np.ndarray:
     penalties = np.array(task.grid["penalty"], dtype=np.float64)
     if not (np.isfinite(penalties) & (penalties > 0)).all():
         raise InputError(f"heads: NAME: grid: penalty is {task.grid['penalty']}: every penalty must be above 0")
-    for split, name in (("train", "training"), ("val", "validation")):
-        genes = (~np.isnan(task.data.splits[split].observed)).sum(axis=0)
-        if few := np.flatnonzero(genes < 2).tolist():
-            raise InputError(
-                f"tissue {task.data.tissue[few[0]]} has {genes[few[0]]} {name} genes with a value ({len(few)} of "
-                f"{len(genes)} tissues have fewer than two): leave it out of the expression matrix"
-            )
+    check_tissues(task.data)
     return penalties
 
 
