@@ -85,7 +85,7 @@ class ExpressionCNN(training.Model):
 
 
 class ResidualConvBlock(nn.Module):
-    """x + Conv(GELU(BatchNorm(x))), (gene, width, 1, bin) in and out; `groups` of channels may stay among themselves."""
+    """x + Conv(GELU(BatchNorm(x))), (gene, width, 1, bin) in and out; `groups` of channels do not mix."""
 
     def __init__(self, width: int, kernel_size: int, groups: int = 1) -> None:
         super().__init__()

@@ -106,7 +106,7 @@ def read_data(
 
 
 def check_tissues(data: Data) -> None:
-    """Raise InputError when a tissue has fewer than two training or validation genes: no model of its own can be fit."""
+    """Raise InputError when a tissue has fewer than two training or validation genes to fit a model of its own."""
     for split, name in (("train", "training"), ("val", "validation")):
         genes = (~np.isnan(data.splits[split].observed)).sum(axis=0)
         if few := np.flatnonzero(genes < 2).tolist():

@@ -216,7 +216,7 @@ def _figure_contradictions(config: Mapping[str, Any], name: str) -> Iterator[str
             yield f"inputs.sets.{run['inputs']}.bins: sources.{run['source']}: {error}"
             continue
         blocks = config["heads"][run["head"]]["settings"].get("blocks", 0)
-        if (middle.stop - middle.start) >> blocks < 1:
+        if isinstance(blocks, int) and (middle.stop - middle.start) >> blocks < 1:
             yield (
                 f"heads.{run['head']}.settings.blocks: {blocks} halvings leave nothing of the "
                 f"{middle.stop - middle.start} bins of {run['source']}/{run['inputs']}"

@@ -32,8 +32,8 @@ class Bundle(ExpressionCNN):
 
     `shape` holds the arguments of ExpressionCNN (tracks, bins, width, kernel_size, blocks, transform) that they share.
     Its state is the networks' states, joined along the first dimension: a network's share is that of an ExpressionCNN
-    of one tissue. `prepare` returns contiguous (gene, track, 1, bin): for a wide stem on a CPU, that takes half the time
-    of tracks last, and the copy is made once for all networks.
+    of one tissue. `prepare` returns contiguous (gene, track, 1, bin): for a wide stem on a CPU, that takes half the
+    time of tracks last, and the copy is made once for all networks.
     """
 
     def __init__(self, shape: Mapping[str, Any], states: Sequence[State], dropouts: Sequence[Dropout]) -> None:
@@ -185,14 +185,14 @@ def fit(task: Task) -> FittedSingleCNNs:
     about batch_size * bins * width * 50 bytes. Every bundle reads the training and validation genes once an epoch,
     whatever its size, so half the size is twice the reading; results do not depend on it but for rounding.
 
-    A network's best epoch and a tissue's best point are those of the highest Spearman over the tissue's validation genes
-    (select_by validation_cross_gene; where it is undefined, of the lowest loss, and the tissue is named) or of the
-    lowest mean squared error (validation_loss); the first of equals. Networks that have stopped or diverged leave the
-    bundle at the end of the epoch.
+    A network's best epoch and a tissue's best point are those of the highest Spearman over the tissue's validation
+    genes (select_by validation_cross_gene; where it is undefined, of the lowest loss, and the tissue is named) or of
+    the lowest mean squared error (validation_loss); the first of equals. Networks that have stopped or diverged leave
+    the bundle at the end of the epoch.
 
     A batch holds any genes with an observed value in any tissue. A gene that a tissue lacks is left out of that
-    network's loss, though not of its BatchNorm's statistics; in a batch without any gene that it has observed, a network
-    takes no step of AdamW. The order of genes follows from the seed, initial weights and dropout from the seed and the
+    network's loss, though not of its BatchNorm's statistics; in a batch without any gene observed in its tissue, a
+    network takes no step of AdamW. The order of genes follows from the seed, initial weights and dropout from the seed and the
     tissue's name, so that they do not depend on which other tissues there are.
 
     The table has a row a tissue and point: tissue, its settings, status (ok or diverged), epochs run, epoch chosen,
@@ -203,8 +203,8 @@ def fit(task: Task) -> FittedSingleCNNs:
     """
     if task.loss["alpha"] != 0 or task.loss["beta"] <= 0:
         raise InputError(
-            "a network of one tissue minimises the squared error, since there is no Pearson correlation over one tissue: "
-            "fit it with a loss of alpha 0 and beta above 0 (losses: NAME)"
+            "a network of one tissue minimises the squared error, since there is no Pearson correlation over one "
+            "tissue: fit it with a loss of alpha 0 and beta above 0 (losses: NAME)"
         )
     check_tissues(task.data)
     settings = dict(task.settings)
@@ -219,8 +219,8 @@ def fit(task: Task) -> FittedSingleCNNs:
     runs = [_Run(tissue, str(name), point) for tissue, name in enumerate(task.data.tissue) for point in points]
     parts = _parts(len(runs), size)
     print(
-        f"{len(task.data.tissue)} tissues x {len(points)} grid points = {len(runs)} networks in {len(parts)} bundles of "
-        f"up to {len(parts[0])}, each at most {schedule.max_epochs} epochs of {len(rows):,} training genes"
+        f"{len(task.data.tissue)} tissues x {len(points)} grid points = {len(runs)} networks in {len(parts)} bundles "
+        f"of up to {len(parts[0])}, each at most {schedule.max_epochs} epochs of {len(rows):,} training genes"
     )
     progress = Progress(len(parts) * schedule.max_epochs * len(rows), "genes (of all epochs and bundles)")
     for part in parts:
@@ -377,9 +377,9 @@ def _choose(runs: Sequence[_Run], tissues: np.ndarray, schedule: Schedule) -> li
     undefined = [run.point["tissue"] for run in chosen if np.isnan(run.best["validation_cross_gene"])]
     if undefined:
         print(
-            f"Warning: in {len(undefined)} of {len(tissues)} tissues the validation correlation is undefined, since the "
-            f"validation genes or their predictions all have one value: {_some(undefined)}; their networks are those of "
-            "the lowest validation loss"
+            f"Warning: in {len(undefined)} of {len(tissues)} tissues the validation correlation is undefined, since "
+            f"the validation genes or their predictions all have one value: {_some(undefined)}; their networks are "
+            "those of the lowest validation loss"
         )
     rates = sorted({run.point["learning_rate"] for run in runs})
     for rate, side in ((rates[0], "smallest"), (rates[-1], "largest")):
