@@ -1,5 +1,5 @@
 """chrom2expr: predict gene expression from chromatin tracks around the TSS.
 
-One idea a module, imports pointing one way; docs/extending.md says where a new thing goes. Coordinates are 0-based half-open everywhere in the
-library; arrays have the axis order (gene, bin, track).
+One idea a module, imports pointing one way; docs/extending.md says where a new thing goes. Coordinates are 0-based
+half-open everywhere in the library; arrays have the axis order (gene, bin, track).
 """

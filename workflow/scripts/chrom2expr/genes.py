@@ -317,7 +317,9 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
 
 
 def read_genes(path: str | Path) -> pd.DataFrame:
-    """A places.tsv or genes.tsv as a table with index 0 … n-1 (row i stands on line i + 2); `tss_*` are whole numbers, 1-based.
+    """A places.tsv or genes.tsv as a table with index 0 … n-1; `tss_*` are whole numbers, 1-based.
+
+    Row i stands on line i + 2 of the file.
 
     Raises InputError, naming file and line, for what `read_annotation` rejects, in either assembly, and for an unknown
     split.
