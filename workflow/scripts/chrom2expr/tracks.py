@@ -98,6 +98,6 @@ def _refuse(path: str | Path, bad: pd.Series, what: str, values: pd.Series) -> N
 
 
 def read_manifest(path: str | Path) -> pd.DataFrame:
-    """A manifest that `collect.collect_bigwigs` wrote (MANIFEST_COLUMNS); path and reason are empty where there is none."""
+    """A manifest that `collect.collect_bigwigs` wrote (MANIFEST_COLUMNS); empty path or reason: none."""
     kinds = dict.fromkeys(MANIFEST_COLUMNS, str) | {"clip": float, "scale": float}
     return pd.read_csv(path, sep="\t", dtype=kinds, keep_default_na=False)
