@@ -1,6 +1,5 @@
 """The targets: ExPecto's expression matrix, matched to the gene table, as ln(RPKM + pseudocount)."""
 
-import csv
 import math
 import re
 from collections import Counter
@@ -14,6 +13,7 @@ import pandas as pd
 
 from chrom2expr.errors import InputError
 from chrom2expr.files import whole_file
+from chrom2expr.rows import numbered_rows
 
 # What may stand in the file for a missing value.
 MISSING = frozenset(["", "NA", "NaN", "nan"])
@@ -38,25 +38,15 @@ def read_matrix(path: str | Path, annotation: pd.DataFrame, annotation_path: str
     Raises InputError, naming file, line and column: repeated or nameless tissues, rows of another width, a value that
     is negative, infinite or no number, and rows that do not match the gene table.
     """
+    numbered = numbered_rows(path)
+    _, header = next(numbered)
+    tissue = header[1:]
+    _check_tissues(path, tissue)
     names, lines, values = [], [], []
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as handle:
-            reader = csv.reader(handle)
-            header = [name.strip() for name in next(reader, [])]
-            tissue = header[1:]
-            _check_tissues(path, tissue)
-            for row in reader:
-                if not row:
-                    continue
-                if len(row) != len(header):
-                    raise InputError(
-                        f"{path}, line {reader.line_num}: {len(row)} fields, but the header has {len(header)}"
-                    )
-                names.append(row[0].strip())
-                lines.append(reader.line_num)
-                values.append(_numbers(path, reader.line_num, tissue, row[1:]))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a CSV text file ({error})") from None
+    for line, row in numbered:
+        names.append(row[0])
+        lines.append(line)
+        values.append(_numbers(path, line, tissue, row[1:]))
     if not values:
         raise InputError(f"{path}: no rows below the header")
     if all(re.fullmatch(r"[0-9]+", name) for name in names):

@@ -4,7 +4,6 @@ TSS positions are 1-based in the annotation and in genes.tsv, and in every colum
 them into the 0-based positions that the rest of the library uses.
 """
 
-import csv
 import gzip
 import re
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from pyliftover import LiftOver
 
 from chrom2expr.errors import InputError
 from chrom2expr.files import whole_file
+from chrom2expr.rows import numbered_rows
 
 # ExPecto's column -> ours. Its TSS column is not used: CAGE_representative_TSS is the TSS everywhere.
 ANNOTATION_COLUMNS = {
@@ -56,26 +56,16 @@ def read_annotation(path: str | Path) -> pd.DataFrame:
     file), in file order. Raises InputError, naming file and line, for a missing column, a row of another width, a
     missing or repeated gene id, a missing chromosome, a bad strand, or a TSS that is not a positive whole number.
     """
+    numbered = numbered_rows(path)
+    _, header = next(numbered)
+    missing = [name for name in ANNOTATION_COLUMNS if name not in header]
+    if missing:
+        found = ", ".join(header) or "none"
+        raise InputError(f"{path}, line 1: no column {', '.join(missing)}. Found: {found}")
     rows, lines = [], []
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as handle:
-            reader = csv.reader(handle)
-            header = [name.strip() for name in next(reader, [])]
-            missing = [name for name in ANNOTATION_COLUMNS if name not in header]
-            if missing:
-                found = ", ".join(header) or "none"
-                raise InputError(f"{path}, line 1: no column {', '.join(missing)}. Found: {found}")
-            for row in reader:
-                if not row:
-                    continue
-                if len(row) != len(header):
-                    raise InputError(
-                        f"{path}, line {reader.line_num}: {len(row)} fields, but the header has {len(header)}"
-                    )
-                rows.append([field.strip() for field in row])
-                lines.append(reader.line_num)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a CSV text file ({error})") from None
+    for line, row in numbered:
+        rows.append(row)
+        lines.append(line)
     if not rows:
         raise InputError(f"{path}: no genes below the header")
     table = pd.DataFrame(rows, columns=header)[list(ANNOTATION_COLUMNS)].rename(columns=ANNOTATION_COLUMNS)
