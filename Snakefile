@@ -35,7 +35,10 @@ localrules:
     download,
     collect_bigwigs,
     merge_features,
+    evaluate_baseline,
     tabulate_figure,
+    tabulate_overview,
+    tabulate_variation,
     draw_figure,
 
 
@@ -43,3 +46,4 @@ rule all:
     default_target: True
     input:
         expand("<results>/figures/{figure}.pdf", figure=config["figures"]),
+        "<results>/genes/variation.tsv",

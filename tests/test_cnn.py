@@ -96,7 +96,7 @@ def test_output_starts_at_the_training_means():
     model = cnn.ExpressionCNN(**SMALL, dropout=0, start=start)
     assert model.output.bias.tolist() == start.tolist()
     observed = np.array([[1, np.nan], [2, np.nan], [np.nan, np.nan]], dtype=np.float32)
-    assert cnn._means(observed).tolist() == [1.5, 0]
+    assert cnn.target_means(observed).tolist() == [1.5, 0]
 
 
 def test_a_saved_model_predicts_the_same_and_saves_the_same_bytes(tmp_path):

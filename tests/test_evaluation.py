@@ -54,6 +54,17 @@ def rows(path):
         return list(csv.DictReader(handle, delimiter="\t"))
 
 
+def files(folder, name=""):
+    return evaluation.ScoreFiles(*(folder / f"{name}{file}" for file in ("g.tsv", "c.tsv", "b.h5")))
+
+
+def score(path, folder, name="", resamples=200):
+    """Evaluate a predictions.h5 into score files in `folder`."""
+    made = files(folder, name)
+    evaluation.evaluate(evaluation.read_test_predictions(path), made, resamples=resamples, seed=5)
+    return made
+
+
 def spearman(first, second):
     """scipy's correlation of the pairs whose second value is there; None where it is undefined."""
     present = ~np.isnan(second)
@@ -64,7 +75,7 @@ def spearman(first, second):
 
 
 def test_scores_are_scipys_on_the_test_genes_only(run, tmp_path):
-    evaluation.evaluate(run.path, tmp_path / "g.tsv", tmp_path / "c.tsv")
+    score(run.path, tmp_path)
     predicted, observed = run.predicted[run.test], run.observed[run.test]
     by_tissue, by_gene = rows(tmp_path / "g.tsv"), rows(tmp_path / "c.tsv")
     assert list(by_tissue[0]) == ["tissue", "spearman", "genes"]
@@ -87,9 +98,16 @@ def test_scores_are_scipys_on_the_test_genes_only(run, tmp_path):
 
 
 def test_undefined_scores_are_read_back_as_nan_and_counted(run, tmp_path, capsys):
-    evaluation.evaluate(run.path, tmp_path / "g.tsv", tmp_path / "c.tsv")
-    assert np.isnan(evaluation.read_scores(tmp_path / "c.tsv")).sum() == 3
+    score(run.path, tmp_path)
+    assert np.isnan(evaluation.read_scores(files(tmp_path)).cross_celltype).sum() == 3
     assert "over 7 tissues; 2 undefined" in capsys.readouterr().out
+
+
+def test_the_same_seed_gives_the_same_bytes(run, tmp_path):
+    for name in ("first", "second"):
+        score(run.path, tmp_path, name)
+    for first, second in zip(files(tmp_path, "first"), files(tmp_path, "second"), strict=True):
+        assert first.read_bytes() == second.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -108,7 +126,7 @@ def test_predictions_that_do_not_match_are_refused(tmp_path, replaced, message):
     path = tmp_path / "predictions.h5"
     write_predictions(path, np.ones((40, 9)), np.ones((40, 9)), ["test"] * 40, replaced)
     with pytest.raises(InputError, match=message) as error:
-        evaluation.evaluate(path, tmp_path / "g.tsv", tmp_path / "c.tsv")
+        score(path, tmp_path)
     assert str(path) in str(error.value)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["predictions.h5"]
 
@@ -116,74 +134,221 @@ def test_predictions_that_do_not_match_are_refused(tmp_path, replaced, message):
 def test_a_truncated_file_is_refused(run, tmp_path):
     run.path.write_bytes(run.path.read_bytes()[:900])
     with pytest.raises(InputError, match="predictions.h5 cannot be read"):
-        evaluation.evaluate(run.path, tmp_path / "g.tsv", tmp_path / "c.tsv")
+        score(run.path, tmp_path)
 
 
-def write_scores(path, values):
-    path.write_text("tissue\tspearman\tgenes\n" + "".join(f"t\t{value}\t9\n" for value in values))
-    return path
+GENES, TISSUES = 60, 12
 
 
 @pytest.fixture
 def figure(tmp_path):
-    """Two runs of a figure with their score files, some or all of which are undefined."""
-    values = np.round(np.random.default_rng(2).uniform(-1, 1, size=(2, 30)), 6)
-    return SimpleNamespace(
-        values=values,
-        runs=[{"x": "A", "series": "MSE"}, {"x": "B", "series": "α = 1"}],
-        cross_gene=[write_scores(tmp_path / "g0", [*values[0], ""]), write_scores(tmp_path / "g1", values[1, :1])],
-        cross_celltype=[write_scores(tmp_path / "c0", values[1]), write_scores(tmp_path / "c1", ["", ""])],
-    )
+    """Three runs of the same test genes, from good to noise, one of other genes, and a baseline.
+
+    Run 1 has a tissue and three genes that are undefined.
+    """
+    random = np.random.default_rng(2)
+    observed = random.normal(size=(GENES, TISSUES)) + random.normal(size=TISSUES)
+    scored = []
+    for index, noise in enumerate((0.5, 2.0, 20.0)):
+        predicted = observed + noise * random.normal(size=observed.shape)
+        if index == 1:
+            predicted[:, 4] = 0.5
+            predicted[[2, 3, 5]] = 0.5
+        write_predictions(tmp_path / "p.h5", predicted, observed, ["test"] * GENES)
+        scored.append(score(tmp_path / "p.h5", tmp_path, f"{index}"))
+    write_predictions(tmp_path / "p.h5", observed[:40], observed[:40], ["test"] * 40)
+    scored.append(score(tmp_path / "p.h5", tmp_path, "other"))
+    write_predictions(tmp_path / "p.h5", np.tile(observed.mean(axis=0), (GENES, 1)), observed, ["test"] * GENES)
+    scored.append(score(tmp_path / "p.h5", tmp_path, "baseline"))
+    runs = [
+        {"run": "s/i/h/good", "x": "A", "series": "MSE"},
+        {"run": "s/i/h/fair", "x": "A", "series": "α = 1"},
+        {"run": "t/i/h/noise", "x": "B", "series": "MSE"},
+        {"run": "u/i/h/other", "x": "C", "series": "MSE"},
+        {"run": "baseline/e", "x": "A"},
+    ]
+    return SimpleNamespace(runs=runs, files=scored)
 
 
 def test_figure_table_is_the_mean_and_sem_of_the_defined_scores(figure, tmp_path):
     thesis = {("fig3_2", "cross-celltype", "MSE", "A"): 0.427, ("fig3_1", "cross-gene", "MSE", "A"): 0.9}
-    bars = evaluation.figure_table("fig3_2", figure.runs, figure.cross_gene, figure.cross_celltype, thesis)
+    bars, _ = evaluation.figure_tables("fig3_2", figure.runs, figure.files, thesis)
     evaluation.write_figure_table(tmp_path / "t.tsv", bars)
     table = rows(tmp_path / "t.tsv")
-    assert list(table[0]) == ["figure", "panel", "series", "x", "mean", "sem", "n", "undefined", "thesis"]
+    contract = ["figure", "panel", "series", "x", "mean", "sem", "n", "undefined", "thesis", "ci_low", "ci_high", "run"]
+    assert list(table[0]) == contract
+    labels = [("MSE", "A"), ("α = 1", "A"), ("MSE", "B"), ("MSE", "C"), ("Training mean", "A")]
     assert [(row["panel"], row["series"], row["x"]) for row in table] == [
-        ("cross-gene", "MSE", "A"),
-        ("cross-gene", "α = 1", "B"),
-        ("cross-celltype", "MSE", "A"),
-        ("cross-celltype", "α = 1", "B"),
+        (panel, *label) for panel in ("cross-gene", "cross-celltype") for label in labels
     ]
-    assert [(row["n"], row["undefined"]) for row in table] == [("30", "1"), ("1", "0"), ("30", "0"), ("0", "2")]
-    for row, values in ((table[0], figure.values[0]), (table[2], figure.values[1])):
+    assert [row["run"] for row in table] == [run["run"] for run in figure.runs] * 2
+    assert [(row["n"], row["undefined"]) for row in table[:5]] == [("12", "0"), ("11", "1"), *[("12", "0")] * 2, ("0", "12")]
+    assert [(row["n"], row["undefined"]) for row in table[5:7]] == [("60", "0"), ("57", "3")]
+    for row, place, which in ((table[0], 0, "cross_gene"), (table[6], 1, "cross_celltype")):
+        values = [float(r["spearman"]) for r in rows(getattr(figure.files[place], which)) if r["spearman"]]
         assert float(row["mean"]) == pytest.approx(np.mean(values), abs=1e-6)
         assert float(row["sem"]) == pytest.approx(stats.sem(values), abs=1e-6)
-    assert table[1]["mean"] and not table[1]["sem"]  # one value has a mean but no standard error
-    assert not table[3]["mean"] and not table[3]["sem"]
-    assert [row["thesis"] for row in table] == ["", "", "0.427000", ""]
+    for row in table:
+        if row["n"] != "0":
+            assert float(row["ci_low"]) < float(row["mean"]) + 0.02 and float(row["mean"]) < float(row["ci_high"]) + 0.02
+    assert not any(table[4][name] for name in ("mean", "sem", "ci_low", "ci_high")), "the baseline says nothing of genes"
+    assert float(table[9]["mean"]) > 0.1, "but something of cell types"
+    assert [row["thesis"] for row in table] == [*[""] * 5, "0.427000", *[""] * 4]
     again = evaluation.read_figure_table(tmp_path / "t.tsv")
-    assert [bar[:4] for bar in again] == [bar[:4] for bar in bars]
-    np.testing.assert_allclose([bar[4:] for bar in again], [bar[4:] for bar in bars], atol=1e-6)
+    assert [(*bar[:4], bar.run) for bar in again] == [(*bar[:4], bar.run) for bar in bars]
+    np.testing.assert_allclose([bar[4:11] for bar in again], [bar[4:11] for bar in bars], atol=1e-6)
+
+
+def test_pairs_are_differences_of_the_same_genes_and_tissues(figure, tmp_path, capsys):
+    _, pairs = evaluation.figure_tables("fig3_2", figure.runs, figure.files, {})
+    assert "5 pairs of runs; 3 with different test genes are left out" in capsys.readouterr().out
+    evaluation.write_pairs(tmp_path / "p.tsv", pairs)
+    table = rows(tmp_path / "p.tsv")
+    assert list(table[0]) == [
+        "figure", "panel", "series_a", "x_a", "series_b", "x_b", "difference", "ci_low", "ci_high", "p_wilcoxon", "n",
+        "undefined",
+    ]  # fmt: skip
+    expected = [(0, 1), (0, 2), (0, 4), (1, 2), (1, 4)]  # the baseline with the runs of its own group only
+    labels = [(run.get("series", "Training mean"), run["x"]) for run in figure.runs]
+    assert [(row["panel"], row["series_a"], row["x_a"], row["series_b"], row["x_b"]) for row in table] == [
+        (panel, *labels[a], *labels[b]) for panel in ("cross-gene", "cross-celltype") for a, b in expected
+    ]
+    scores = [evaluation.read_scores(own) for own in figure.files]
+    for row, (a, b) in zip(table, expected * 2, strict=True):
+        values = [getattr(scores[i], row["panel"].replace("-", "_")) for i in (a, b)]
+        both = ~np.isnan(values[0]) & ~np.isnan(values[1])
+        assert (int(row["n"]), int(row["undefined"])) == (both.sum(), (~both).sum())
+        if not both.any():
+            assert not any(row[name] for name in ("difference", "ci_low", "ci_high", "p_wilcoxon"))
+            continue
+        difference = (values[0] - values[1])[both]
+        assert float(row["difference"]) == pytest.approx(difference.mean(), abs=1e-6)
+        assert float(row["p_wilcoxon"]) == pytest.approx(stats.wilcoxon(difference).pvalue, rel=1e-3)
+        if row["panel"] == "cross-celltype":
+            means = [np.repeat(values[0] - values[1], times)[np.repeat(both, times)].mean() for times in scores[a].drawn]
+        else:
+            means = [(one - two)[both].mean() for one, two in zip(scores[a].resampled, scores[b].resampled, strict=True)]
+        np.testing.assert_allclose(
+            [float(row["ci_low"]), float(row["ci_high"])], np.quantile(means, [0.025, 0.975]), atol=1e-5
+        )
+
+
+def test_runs_of_other_genes_or_other_resamples_are_no_pair(figure, tmp_path):
+    """The numbers of genes are the same, so that nothing else could tell."""
+    observed = np.random.default_rng(3).normal(size=(GENES, TISSUES))
+    renamed = {"gene_id": [f"OTHER{i}" for i in range(GENES)]}
+    write_predictions(tmp_path / "p.h5", observed, observed, ["test"] * GENES, renamed)
+    other_genes = score(tmp_path / "p.h5", tmp_path, "renamed")
+    write_predictions(tmp_path / "p.h5", observed, observed, ["test"] * GENES)
+    other_seed = files(tmp_path, "seed")
+    evaluation.evaluate(evaluation.read_test_predictions(tmp_path / "p.h5"), other_seed, resamples=200, seed=6)
+    for other in (other_genes, other_seed):
+        assert not evaluation.figure_tables("f", figure.runs[:3:2], [figure.files[0], other], {})[1]
+
+
+def test_a_tissue_that_is_undefined_is_so_in_every_resample(tmp_path):
+    """One broken prediction: the resamples without that gene have a score, but the interval is of the others' mean."""
+    observed = np.random.default_rng(3).normal(size=(GENES, 2))
+    predicted = observed.copy()
+    predicted[:, 1] *= -1
+    predicted[0, 1] = np.nan
+    write_predictions(tmp_path / "p.h5", predicted, observed, ["test"] * GENES)
+    runs = [{"run": "a", "x": "A", "series": "MSE"}]
+    bar = evaluation.figure_tables("f", runs, [score(tmp_path / "p.h5", tmp_path)], {})[0][0]
+    assert (bar.mean, bar.n, bar.undefined) == (1, 1, 1)
+    assert (bar.ci_low, bar.ci_high) == pytest.approx((1, 1))
+
+
+def test_a_planted_difference_is_found_and_none_is_not(figure):
+    _, pairs = evaluation.figure_tables("f", [figure.runs[0], figure.runs[2]], [figure.files[0], figure.files[2]], {})
+    for pair in pairs:
+        assert pair.ci_low > 0.3 and pair.p_wilcoxon < 1e-3
+    _, pairs = evaluation.figure_tables("f", [figure.runs[0], figure.runs[2]], [figure.files[0], figure.files[0]], {})
+    for pair in pairs:
+        assert (pair.difference, pair.ci_low, pair.ci_high, pair.p_wilcoxon) == (0, 0, 0, 1)
 
 
 def test_runs_of_the_same_name_are_refused(figure):
     figure.runs[1] |= {"x": "A", "series": "MSE"}
     with pytest.raises(InputError, match="two runs named MSE of A"):
-        evaluation.figure_table("fig3_2", figure.runs, figure.cross_gene, figure.cross_celltype, {})
+        evaluation.figure_tables("fig3_2", figure.runs, figure.files, {})
 
 
 @pytest.mark.parametrize("cell", ["nan", "1.2", "high"])
-def test_a_score_that_is_no_correlation_is_refused_by_row(tmp_path, cell):
-    with pytest.raises(InputError, match="bad, row 3"):
-        evaluation.read_scores(write_scores(tmp_path / "bad", ["0.5", cell]))
+def test_a_score_that_is_no_correlation_is_refused_by_row(run, tmp_path, cell):
+    made = score(run.path, tmp_path)
+    lines = made.cross_gene.read_text().splitlines()
+    lines[2] = f"tissue 1\t{cell}\t9"
+    made.cross_gene.write_text("\n".join(lines) + "\n")
+    with pytest.raises(InputError, match="g.tsv, row 3"):
+        evaluation.read_scores(made)
 
 
-def test_a_score_file_without_its_columns_is_refused(tmp_path):
-    (tmp_path / "bad").write_text("gene\n1\n")
-    with pytest.raises(InputError, match="no column spearman"):
-        evaluation.read_scores(tmp_path / "bad")
+def test_score_files_that_do_not_belong_together_are_refused(run, figure, tmp_path):
+    made = score(run.path, tmp_path)
+    with pytest.raises(InputError, match="resamples of 60 genes and 12 tissues, but the scores"):
+        evaluation.read_scores(made._replace(bootstrap=figure.files[0].bootstrap))
+    made.bootstrap.write_bytes(made.bootstrap.read_bytes()[:500])
+    with pytest.raises(InputError, match="b.h5 cannot be read"):
+        evaluation.read_scores(made)
+    made.cross_gene.write_text("gene\n1\n")
+    with pytest.raises(InputError, match="no column tissue, spearman"):
+        evaluation.read_scores(made)
+
+
+@pytest.fixture
+def targets(tmp_path):
+    """genes.tsv and expression.h5 of 30 genes x 7 tissues, the last of which no training gene has a value for."""
+    random = np.random.default_rng(4)
+    values = random.normal(size=(30, 7)).astype(np.float32)
+    values[random.random(values.shape) < 0.1] = np.nan
+    split = np.array(["train", "val", "test"])[np.arange(30) % 3]
+    values[split == "train", 6] = np.nan
+    genes = [f"G{i}" for i in range(30)]
+    lines = [f"{gene}\t{own}" for gene, own in zip(genes, split, strict=True)]
+    (tmp_path / "genes.tsv").write_text("gene_id\tsplit_enformer\n" + "\n".join(lines) + "\n")
+    with h5py.File(tmp_path / "expression.h5", "w") as file:
+        file["log_rpkm"], file["gene_id"], file["tissue"] = values, genes, [f"t{i}" for i in range(7)]
+    return SimpleNamespace(
+        genes=tmp_path / "genes.tsv", expression=tmp_path / "expression.h5", values=values, split=split, folder=tmp_path
+    )
+
+
+def test_the_baseline_predicts_the_training_genes_means(targets, tmp_path):
+    baseline = evaluation.baseline_predictions(targets.genes, targets.expression, "enformer")
+    assert list(baseline.gene_id) == [f"G{i}" for i in range(2, 30, 3)]
+    means = [np.nanmean(column) for column in targets.values[targets.split == "train"].T[:6]]
+    np.testing.assert_allclose(baseline.predicted[:, :6], np.tile(means, (10, 1)), rtol=1e-6)
+    made = files(tmp_path)
+    evaluation.evaluate(baseline, made, resamples=50, seed=1)
+    scores = evaluation.read_scores(made)
+    assert np.isnan(scores.cross_gene).all() and np.isnan(scores.resampled).all()
+    observed = targets.values[targets.split == "test"][:, :6]
+    expected = [spearman(np.array(means), row) for row in observed]
+    np.testing.assert_allclose(scores.cross_celltype, np.array(expected, dtype=float), atol=1e-6)
+
+
+def test_a_baseline_without_its_files_is_refused(targets):
+    with pytest.raises(InputError, match="no column split_beluga"):
+        evaluation.baseline_predictions(targets.genes, targets.expression, "beluga")
+    before = targets.genes.read_text()
+    targets.genes.write_text(before.replace("train", "val"))
+    with pytest.raises(InputError, match="puts no gene into train"):
+        evaluation.baseline_predictions(targets.genes, targets.expression, "enformer")
+    targets.genes.write_text(before.replace("G7", "H7"))
+    with pytest.raises(InputError, match="are not the rows of"):
+        evaluation.baseline_predictions(targets.genes, targets.expression, "enformer")
+    targets.expression.write_bytes(b"broken")
+    with pytest.raises(InputError, match="expression.h5 cannot be read"):
+        evaluation.baseline_predictions(targets.genes, targets.expression, "enformer")
 
 
 @pytest.mark.parametrize(
-    "row", ["f\tp\ts\tx\t\t\t3\t0\t", "f\tp\ts\tx\t0.5\t0.1\t0\t0\t", "f\tp\ts\tx\t0.5\t0.1\t\t0\t", "f\tp\ts\tx\t0.5"]
+    "row", ["f\tp\ts\tx\t\t\t3\t0\t\t\t\tr", "f\tp\ts\tx\t0.5\t0.1\t0\t0\t\t\t\tr", "f\tp\ts\tx\t0.5\t0.1\t\t0\t\t\t\tr", "f\tp\ts\tx\t0.5"]
 )
 def test_a_damaged_figure_table_is_refused_by_row(tmp_path, row):
     path = tmp_path / "t.tsv"
-    path.write_text("\t".join(evaluation.Bar._fields) + f"\nf\tp\ts\tx\t0.5\t0.1\t3\t0\t\n{row}\n")
+    path.write_text("\t".join(evaluation.Bar._fields) + f"\nf\tp\ts\tx\t0.5\t0.1\t3\t0\t\t\t\tr\n{row}\n")
     with pytest.raises(InputError, match="t.tsv, row 3"):
         evaluation.read_figure_table(path)
 
@@ -205,29 +370,54 @@ def test_a_thesis_value_given_twice_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("compare", [True, False])
-def test_the_doors_lead_from_predictions_to_a_figures_table(run, tmp_path, compare):
+def test_the_doors_lead_from_predictions_to_a_figures_table(run, targets, tmp_path, compare):
     def door(script, **snakemake):
         runpy.run_path(
             str(REPOSITORY / "workflow" / "scripts" / script),
             {"snakemake": SimpleNamespace(log=[str(tmp_path / "log")], **snakemake)},
         )
 
-    scores = SimpleNamespace(cross_gene=str(tmp_path / "g.tsv"), cross_celltype=str(tmp_path / "c.tsv"))
-    door("evaluate_run.py", input=SimpleNamespace(predictions=str(run.path)), output=scores)
+    settings = {"resamples": 20, "seed": 1}
+    scores = SimpleNamespace(**files(tmp_path)._asdict())
+    door("evaluate_run.py", input=SimpleNamespace(predictions=run.path), output=scores, params=SimpleNamespace(**settings))
+    baseline = SimpleNamespace(**files(tmp_path, "baseline")._asdict())
+    door(
+        "evaluate_baseline.py",
+        input=targets,
+        output=baseline,
+        params=SimpleNamespace(backbone="enformer", **settings),
+    )
+    thesis = REPOSITORY / "config" / "thesis_values.tsv"
+    lists = {name: [getattr(scores, name), getattr(baseline, name)] for name in evaluation.ScoreFiles._fields}
     door(
         "tabulate_figure.py",
-        input=SimpleNamespace(
-            cross_gene=[scores.cross_gene],
-            cross_celltype=[scores.cross_celltype],
-            thesis=str(REPOSITORY / "config" / "thesis_values.tsv"),
-        ),
-        output=[str(tmp_path / "fig.tsv")],
+        input=SimpleNamespace(**lists, thesis=thesis),
+        output=SimpleNamespace(table=tmp_path / "fig.tsv", pairs=tmp_path / "pairs.tsv"),
         params=SimpleNamespace(
             figure="fig3_1",
-            runs=json.dumps([{"x": "Enformer predictions", "series": "MSE"}]),
+            runs=json.dumps(
+                [
+                    {"run": "a/b/c/d", "x": "Enformer predictions", "series": "MSE"},
+                    {"run": "baseline/enformer", "x": "Enformer predictions"},
+                ]
+            ),
             compare_with_thesis=compare,
         ),
     )
     bars = evaluation.read_figure_table(tmp_path / "fig.tsv")
-    assert [(bar.panel, bar.n + bar.undefined) for bar in bars] == [("cross-gene", 9), ("cross-celltype", 30)]
-    np.testing.assert_array_equal([bar.thesis for bar in bars], [0.831, 0.427] if compare else [np.nan, np.nan])
+    assert [(bar.panel, bar.n + bar.undefined) for bar in bars] == [
+        ("cross-gene", 9), ("cross-gene", 7), ("cross-celltype", 30), ("cross-celltype", 10)
+    ]  # fmt: skip
+    stated = [bar.thesis for bar in bars if bar.series == "MSE"]
+    np.testing.assert_array_equal(stated, [0.831, 0.427] if compare else [np.nan, np.nan])
+    assert not rows(tmp_path / "pairs.tsv"), "other genes: no pair"
+    with h5py.File(targets.expression, "a") as file:
+        file.attrs["pseudocount"] = 1e-4
+    door(
+        "tabulate_variation.py",
+        input=SimpleNamespace(expression=targets.expression, thesis=thesis),
+        output=[tmp_path / "variation.tsv"],
+        params=SimpleNamespace(compare_with_thesis=compare),
+    )
+    stated = [row["thesis"] for row in rows(tmp_path / "variation.tsv")]
+    assert stated == (["3.330000", "7.790000"] * 2 if compare else [""] * 4)

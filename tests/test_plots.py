@@ -9,12 +9,13 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
+import torch
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
-from chrom2expr import plots
+from chrom2expr import architecture, cnn, diagrams, plots
 from chrom2expr.errors import InputError
-from chrom2expr.evaluation import Bar, write_figure_table
+from chrom2expr.evaluation import BASELINE, Bar, write_figure_table
 
 SOURCES = ["Enformer predictions", "Enformer experimental", "Beluga predictions", "Beluga experimental"]
 LOSSES = ["MSE", "α = 0.1", "α = 1", "α = 10", "α = 100", "Pearson only"]
@@ -29,7 +30,7 @@ def table(figure, sources=SOURCES, losses=LOSSES, lowest=0.1):
         Bar(
             figure, panel, loss, source, random.uniform(lowest, 0.9), random.uniform(0.005, 0.02),
             n + 75 * ("Beluga" in source) * (panel == "cross-celltype"), 0,
-            0.427 if loss == losses[0] and source == sources[0] else NAN,
+            0.427 if loss == losses[0] and source == sources[0] else NAN, NAN, NAN, "a/b/c/d",
         )
         for panel, n in (("cross-gene", 218), ("cross-celltype", 420))
         for source in sources
@@ -40,7 +41,7 @@ def table(figure, sources=SOURCES, losses=LOSSES, lowest=0.1):
 def drawn(bars):
     """The Figure of some bars, laid out as it is saved."""
     with matplotlib.rc_context(plots.STYLE):
-        made = plots.FIGURES[bars[0].figure](bars)
+        made = plots.FIGURES[bars[0].figure].drawn(bars)
         made.draw_without_rendering()
     return made
 
@@ -164,9 +165,134 @@ def test_a_table_that_does_not_fit_the_figure_is_refused(tmp_path):
     write_figure_table(path, table("fig3_2"))
     with pytest.raises(InputError, match="table of fig3_2, not of fig3_1"):
         plots.draw("fig3_1", path, tmp_path / "a.pdf", tmp_path / "a.png")
-    with pytest.raises(InputError, match="no drawing is called fig9_9; there are fig3_1, fig3_2"):
+    with pytest.raises(InputError, match="no drawing is called fig9_9; there are fig2_1, fig2_2, fig2_3, fig2_4, fig3_1, fig3_2"):
         plots.draw("fig9_9", path, tmp_path / "a.pdf", tmp_path / "a.png")
     write_figure_table(path, table("fig3_1"))
     with pytest.raises(InputError, match="fig3_1 shows one loss"):
         plots.draw("fig3_1", path, tmp_path / "a.pdf", tmp_path / "a.png")
     assert [file.name for file in tmp_path.iterdir()] == ["t.tsv"]
+
+
+def baseline(bars, mean=0.3):
+    """The baseline's rows beside those of some runs: undefined across genes."""
+    figure, sources = bars[0].figure, list(dict.fromkeys(bar.x for bar in bars))
+    return [
+        Bar(figure, "cross-gene", BASELINE, source, NAN, NAN, 0, 218, NAN, NAN, NAN, "baseline/enformer")
+        for source in sources
+    ] + [
+        Bar(figure, "cross-celltype", BASELINE, source, mean, 0.01, 420, 0, NAN, 0.2, 0.4, "baseline/enformer")
+        for source in sources
+    ]
+
+
+def dashed(axes):
+    """The dashed lines of the axes, (end, xy) each; error bars are solid."""
+    lines = [lines for lines in axes.collections if hasattr(lines, "get_segments") and lines.get_linestyle()[0][1]]
+    return [segment for own in lines for segment in own.get_segments()]
+
+
+def test_the_baseline_is_a_line_across_every_group_of_the_cross_celltype_panel_only():
+    bars = table("fig3_2")
+    made = drawn(bars + baseline(bars))
+    above, below = made.axes
+    assert not dashed(above)
+    for place, segment in enumerate(dashed(below)):
+        np.testing.assert_allclose(segment, [(place - 0.45, 0.3), (place + 0.45, 0.3)])
+    assert len(dashed(below)) == 4
+    assert len(list(bars_of(below))) == 6, "the baseline is no bar"
+    assert "undefined" not in below.get_xlabel(), "what the baseline leaves undefined is in the table"
+    assert BASELINE in [text.get_text() for text in made.legends[0].get_texts()]
+
+
+def test_the_baseline_of_fig3_1_crosses_the_cross_celltype_bars():
+    bars = table("fig3_1", losses=["MSE"])
+    (axes,) = drawn(bars + baseline(bars)).axes
+    _, (patches, _) = bars_of(axes)
+    for patch, segment in zip(patches, dashed(axes), strict=True):
+        np.testing.assert_allclose(segment[:, 0], [patch.get_x(), patch.get_x() + patch.get_width()], atol=1e-9)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("fig2_3", "experimental"), ("fig2_4", "predicted")])
+def test_fig2_3_and_fig2_4_show_the_cross_gene_task_alone(name, kind):
+    places = ["Beluga", "Enformer 114.7 kb", "Enformer 40.2 kb"]
+    bars = table(name, sources=places, losses=["Ridge", "Single-tissue CNN", "Multi-tissue CNN"])
+    made = drawn(bars + baseline(bars))
+    (axes,) = made.axes
+    heights = [patch.get_height() for patches, _ in bars_of(axes) for patch in patches]
+    expected = [bar.mean for series in dict.fromkeys(b.series for b in bars) for bar in bars
+                if (bar.panel, bar.series) == ("cross-gene", series)]  # fmt: skip
+    assert heights == pytest.approx(expected)
+    assert kind in axes.get_xlabel()
+    assert [label.get_text() for label in axes.get_xticklabels()] == places
+    assert not dashed(axes)
+
+
+def inside(made):
+    """Every text of a diagram, checked to lie within the page."""
+    texts = [text for text in made.findobj(Text) if text.get_text()]
+    for text in texts:
+        box = text.get_window_extent()
+        assert made.bbox.padded(1).containsx(box.x0) and made.bbox.padded(1).containsx(box.x1), text
+        assert made.bbox.padded(1).containsy(box.y0) and made.bbox.padded(1).containsy(box.y1), text
+    for one, other in combinations(texts, 2):
+        assert not one.get_window_extent().overlaps(other.get_window_extent()), (one, other)
+    return [text.get_text() for text in texts]
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_fig2_1_shows_every_box_of_its_table(tmp_path, measured):
+    backbones = [
+        {"label": name, "sequence_length": length, "bins": bins, "bin_size": size, "predicted": True, "measured": measured}
+        for name, length, bins, size in (("Enformer", 196608, 896, 128), ("Beluga", 41800, 200, 200))
+    ]
+    heads = ["Ridge", "Single-tissue CNN", "Multi-tissue CNN"]
+    diagrams.write_parts(tmp_path / "t.tsv", diagrams.overview("fig2_1", backbones, heads, [4675, 2002], 218))
+    shown = inside(drawn(diagrams.read_parts(tmp_path / "t.tsv")))
+    assert {*heads, "Enformer", "Beluga", "DNA\n196,608 bp", "DNA\n41,800 bp", "Gene expression\n218 cell types"} <= {*shown}
+    assert "Chromatin features\n4,675 tracks\n896 bins of 128 bp" in shown
+    assert ("Experiments\nbigWigs" in shown) == measured
+
+
+def test_fig2_2_shows_the_layers_that_the_network_has(tmp_path):
+    network = cnn.ExpressionCNN(4675, 896, 218, width=8, kernel_size=5, blocks=7, dropout=0.1)
+    layers = architecture.layers("fig2_2", network, 4675, 896)
+    assert network.output.weight.device.type == "cpu", "the network stays as it was"
+    sizes = {}
+    for module in network.modules():
+        module.register_forward_hook(lambda module, _, out: sizes.setdefault(type(module).__name__, []).append(out.shape))
+    with torch.no_grad():
+        network.eval()(network.prepare(torch.zeros(1, 896, 4675)))
+    for name, shapes in (("Conv", sizes["Conv2d"][:1]), ("ResidualConvBlock", sizes["ResidualConvBlock"])):
+        expected = [(shape[1], shape[-1]) for shape in shapes]
+        assert [(layer.channels, layer.bins) for layer in layers if layer.layer == name] == expected
+    assert [layer.layer for layer in layers if layer.bins == 1] == ["Flatten", "Dropout", "Linear"]
+    assert (layers[0].channels, layers[0].bins, layers[-1].channels) == (4675, 896, 218)
+    diagrams.write_layers(tmp_path / "t.tsv", layers)
+    assert diagrams.read_layers(tmp_path / "t.tsv") == layers
+    shown = inside(drawn(layers))
+    assert [name for name in shown if name == "ResidualConvBlock"] == ["ResidualConvBlock"] * 7
+    assert {"4675", "218", "896", "7"} <= {*shown}
+
+
+def test_a_network_with_another_step_shows_it():
+    class Other(cnn.ExpressionCNN):
+        def forward(self, prepared):
+            return torch.relu(super().forward(prepared))
+
+    network = Other(3, 16, 5, width=4, kernel_size=3, blocks=2, dropout=0.0)
+    assert architecture.layers("fig2_2", network, 3, 16)[-1] == ("fig2_2", "relu", 5, 1)
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "message"),
+    [
+        (diagrams.read_layers, "figure\tlayer\tchannels\tbins\nf\tConv\tmany\t3\n", "row 2: 'many' is not a number"),
+        (diagrams.read_layers, "figure\tlayer\tchannels\tbins\n", "no layers"),
+        (diagrams.read_parts, "figure\tstage\trow\tlabel\tdetail\nf\tmagic\t\ta\tb\n", "row 2: 'magic' is no stage"),
+        (diagrams.read_parts, "figure\tstage\n", "no column row"),
+    ],
+)
+def test_a_damaged_table_of_a_diagram_is_refused(tmp_path, read, text, message):
+    (tmp_path / "t.tsv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read(tmp_path / "t.tsv")

@@ -75,12 +75,21 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["losses", "mse"], {"alpha": 0, "beta": 0}, "losses.mse"),
         (["losses", "mse"], {"alpha": -1, "beta": 1}, "losses.mse.alpha"),
         (["losses", "a/b"], {"alpha": 1, "beta": 1}, "a/b"),
-        (["figures", "fig3_2", "losses"], ["mse", "msee"], "figures.fig3_2.losses"),
-        (["losses", "hybrid_0.1"], {"alpha": 1, "beta": 1}, "figures.fig3_2.losses"),
+        (["figures", "fig3_2", "runs", 0, "loss"], ["mse", "msee"], "figures.fig3_2.runs: loss msee is not among losses"),
+        (["losses", "hybrid_0.1"], {"alpha": 1, "beta": 1}, "figures.fig3_2.runs: enformer_predicted/"),
+        (["heads", "ridge", "label"], "Multi-tissue CNN", "would both be labelled 'Multi-tissue CNN' of 'Beluga'"),
+        (["figures", "fig3_1", "runs", 1, "group"], "Enformer predictions", "figures.fig3_1.runs"),
+        (["figures", "fig2_3", "runs", 0, "source"], ["beluga_predicted", "enformer_predicted"], "group 'Beluga' mixes"),
+        (["figures", "fig2_2", "runs", 0, "head"], ["multi_cnn", "single_cnn"], "shows the network of one run"),
+        (["figures", "fig3_1", "runs", 0, "groop"], "x", "groop"),
+        (["figures", "fig3_1", "series"], "colour", "figures.fig3_1.series"),
+        (["inputs", "sets", "chromatin_40kb", "bins"], 313, "inputs.sets.chromatin_40kb.bins"),
+        (["inputs", "sets", "chromatin_40kb", "bins"], 898, "inputs.sets.chromatin_40kb.bins"),
+        (["inputs", "sets", "chromatin_40kb", "bins"], 64, "enformer_experimental/chromatin_40kb"),
         (["figures", "fig9_1"], {}, "fig9_1"),
-        (["figures", "fig3_2", "sources"], [], "figures.fig3_2.sources"),
-        (["figures", "fig3_2", "head"], "cnn", "figures.fig3_2.head"),
-        (["figures", "fig3_2", "inputs"], "all", "figures.fig3_2.inputs"),
+        (["figures", "fig3_2", "runs", 0, "source"], [], "figures.fig3_2.runs.0.source"),
+        (["figures", "fig3_2", "runs", 0, "head"], "cnn", "figures.fig3_2.runs: head cnn is not among heads"),
+        (["figures", "fig3_2", "runs", 0, "inputs"], "cage", "figures.fig3_2.runs: inputs cage is not among inputs.sets"),
         (["heads", "multi_cnn", "settings", "blocks"], 8, "heads.multi_cnn.settings.blocks"),
         (["heads", "multi_cnn", "grid", "dropout"], [], "heads.multi_cnn.grid.dropout"),
         (["heads", "multi_cnn", "room"], "cmn", "heads.multi_cnn.room: there is no cmn.py in "),
@@ -104,8 +113,7 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["backbones", "beluga", "settings"], {"hiden": 3}, "backbones.beluga.settings.hiden: is unknown"),
         (["backbones", "beluga", "settings"], {"channels": [1, 2]}, "backbones.beluga.settings.channels"),
         (["figures", "fig3_1", "losses"], ["mse", "pearson"], "figures.fig3_1.losses"),
-        (["sources", "beluga_predicted", "label"], "Enformer predictions", "figures.fig3_2.sources: two"),
-        (["sources", "beluga_predicted", "label"], "Enformer predictions", "labelled 'Enformer predictions'"),
+        (["sources", "beluga_predicted", "label"], "Enformer predictions", "figures.fig3_2.runs: group 'Enformer predictions' mixes enformer and beluga"),
         (["resources", "genome_grch38"], {}, "resources.genome_grch38"),
         (["resources", "genome_grch38", "sha256"], "abc", "resources.genome_grch38.sha256"),
     ],
@@ -196,7 +204,7 @@ def test_every_key_is_documented_and_described():
                 yield from keys(inner)
 
     found = [entry for file in [SCHEMA, *ROOMS] for entry in keys(yaml.safe_load(file.read_text()))]
-    assert len(ROOMS) == 4 and len(found) > 120
+    assert len(ROOMS) == 6 and len(found) > 120
     for key, inner in found:
         assert re.search(rf"\b{key}\b", readme), f"config/README.md does not mention {key}"
         is_leaf = "properties" not in inner and "additionalProperties" not in inner and inner.get("type") != "object"
@@ -208,6 +216,52 @@ def test_every_key_is_documented_and_described():
 def test_the_schema_knows_the_figures_that_can_be_drawn():
     schema = yaml.safe_load(SCHEMA.read_text())
     assert set(schema["properties"]["figures"]["propertyNames"]["enum"]) == set(plots.FIGURES)
+
+
+def test_a_line_of_runs_is_every_combination_in_order(config):
+    full = settings.checked(config, SCHEMA)
+    runs = settings.figure_runs(full, "fig3_2")
+    assert len(runs) == 24
+    assert [run["run"] for run in runs[:2]] == [
+        "enformer_predicted/chromatin/multi_cnn/mse", "enformer_predicted/chromatin/multi_cnn/hybrid_0.1"
+    ]  # fmt: skip
+    assert (runs[6]["x"], runs[6]["series"], runs[7]["series"]) == ("Enformer experimental", "MSE", "α = 0.1")
+    runs = settings.figure_runs(full, "fig2_3")
+    assert [(run["x"], run["series"]) for run in runs] == [
+        (x, series)
+        for x in ("Beluga", "Enformer 114.7 kb", "Enformer 40.2 kb")
+        for series in ("Ridge", "Single-tissue CNN", "Multi-tissue CNN")
+    ]
+    assert {run["inputs"] for run in runs[6:]} == {"chromatin_40kb"}
+
+
+def test_one_line_adds_a_run_with_a_label_of_its_own(config):
+    config["figures"]["fig2_3"]["runs"].append(
+        {"group": "Beluga", "label": "mine", "source": "beluga_experimental", "inputs": "chromatin", "head": "multi_cnn",
+         "loss": "pearson"}
+    )  # fmt: skip
+    added = settings.figure_runs(settings.checked(config, SCHEMA), "fig2_3")[-1]
+    assert (added["x"], added["series"]) == ("Beluga", "mine")
+    assert added["run"] == "beluga_experimental/chromatin/multi_cnn/pearson"
+
+
+def test_every_group_of_a_figure_has_the_baseline_of_its_backbone(config):
+    entries = settings.figure_entries(settings.checked(config, SCHEMA), "fig2_4")
+    assert [entry for entry in entries if "series" not in entry] == [
+        {"run": "baseline/beluga", "x": "Beluga"},
+        {"run": "baseline/enformer", "x": "Enformer 114.7 kb"},
+        {"run": "baseline/enformer", "x": "Enformer 40.2 kb"},
+    ]
+    assert len(entries) == 12
+
+
+def test_thesis_values_stand_on_bars_of_the_thesis_config(config):
+    from chrom2expr.evaluation import read_thesis_values
+
+    full = settings.checked(config, SCHEMA)
+    stated = {key for key in read_thesis_values(ROOT / "config/thesis_values.tsv") if key[0] != "variation"}
+    bars = {(figure, run["series"], run["x"]) for figure in full["figures"] for run in settings.figure_runs(full, figure)}
+    assert {(figure, series, x) for figure, _, series, x in stated} <= bars
 
 
 def test_resource_paths():

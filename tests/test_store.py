@@ -130,6 +130,35 @@ def test_tracks_that_are_not_next_to_each_other_are_picked(tmp_path):
     np.testing.assert_array_equal(read, in_gene_orientation(array)[:, :, kind == "chromatin"])
 
 
+@pytest.mark.parametrize("orientation", ["gene", "genomic"])
+@pytest.mark.parametrize("bins", [1, 3, 7])
+def test_the_bins_in_the_middle_alone(merged, orientation, bins):
+    path, array = merged
+    expected = in_gene_orientation(array) if orientation == "gene" else array
+    with FeatureStore(path) as features:
+        selection = features.select(features.gene_id, "chromatin", orientation, bins)
+        assert selection.shape == (GENES, bins, 6)
+        start = (BINS - bins) // 2
+        np.testing.assert_array_equal(selection.read(np.arange(GENES)), expected[:, start : start + bins, :6])
+        assert selection.bytes_read == GENES * bins * 6 * 2
+        for wrong in (2, 0, 9):
+            with pytest.raises(InputError, match=f"bins is {wrong}.* 7 bins .*odd number"):
+                features.select(features.gene_id, bins=wrong)
+
+
+def test_only_the_chunks_of_the_central_bins_are_read(tmp_path):
+    array = values(1, 896, 1300)
+    path = write_shard(tmp_path / "x.h5", array, kind=["chromatin"] * 1300)
+    with h5py.File(path) as file:
+        assert file["tracks"].chunks == (1, 299, 1300)
+    damage(path, needle=array[0, 700:703].tobytes())
+    with FeatureStore(path) as features:
+        central = features.select(features.gene_id, bins=296)
+        np.testing.assert_array_equal(central.read([0])[0], array[0, 300:596])
+        with pytest.raises(InputError, match="damaged"):
+            features.select(features.gene_id).read([0])
+
+
 def test_chunks_are_one_gene_and_at_most_a_mebibyte(tmp_path):
     def chunks(bins, tracks):
         path = write_shard(tmp_path / "x.h5", np.zeros((1, bins, tracks), np.float16), kind=["cage"] * tracks)

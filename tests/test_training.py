@@ -229,6 +229,7 @@ def job(planted, tmp_path):
             "backbone": "enformer",
             "tracks": "chromatin",
             "orientation": "gene",
+            "bins": 0,
             "loss": json.dumps({"alpha": alpha, "beta": beta}),
             "settings": json.dumps({**NETWORK, "transform": "log1p", "weight_decay": 0.01}),
             "grid": json.dumps({"learning_rate": [1e-2], "dropout": [0.1]}),
@@ -304,7 +305,7 @@ def test_files_of_a_run(job, planted):
 
     model, metadata = cnn.load(first.output.model)
     assert metadata["track_id"] == [f"track{i}" for i in range(TRACKS - 1)]
-    assert metadata["inputs"] == {"source": "planted", "tracks": "chromatin", "orientation": "gene"}
+    assert metadata["inputs"] == {"source": "planted", "tracks": "chromatin", "orientation": "gene", "bins": BINS}
     selection = FeatureStore(planted.path).select(planted.gene_id[280:])
     [again] = training.predict([model], selection, 16, CPU)
     np.testing.assert_allclose(again, predicted, atol=1e-5)

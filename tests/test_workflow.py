@@ -21,7 +21,7 @@ RULE_FILES = sorted((ROOT / "workflow/rules").glob("*.smk"))
 ROOMS = {
     "predict_tracks.py": ["enformer", "beluga"],
     "train_simulated_backbone.py": ["enformer", "beluga"],
-    "fit_head.py": ["cnn"],
+    "fit_head.py": ["cnn", "single_cnn", "ridge"],
 }
 
 

@@ -24,6 +24,8 @@ SOURCES = config["sources"]
 PREDICTED = [name for name, source in SOURCES.items() if source["kind"] == "predicted"]
 MEASURED = [name for name, source in SOURCES.items() if source["kind"] == "measured"]
 ASSEMBLIES = ["grch37", "grch38"]
+# Figures of scores; fig2_1 and fig2_2 are diagrams, with tables of their own.
+CHARTS = sorted(set(config["figures"]) - {"fig2_1", "fig2_2"})
 # A run: one head, fitted to one source with one loss.
 RUN = "{source}/{inputs}/{head}/{loss}"
 
@@ -96,21 +98,25 @@ def head_param(key, encode=as_json):
     return lambda wildcards: encode(config["heads"][wildcards.head][key])
 
 
-def figure_runs(figure):
-    """The runs of a figure, as source/inputs/head/loss, in the order in which its bars stand."""
-    section = config["figures"][figure]
-    return [
-        {"source": source, "inputs": section["inputs"], "head": section["head"], "loss": loss}
-        for source in section["sources"]
-        for loss in section["losses"]
-    ]
-
-
-def figure_scores(task):
-    """The score files of a figure's runs in one task."""
+def figure_scores(file):
+    """One of the score files of each of a figure's runs and baselines."""
     return lambda wildcards: [
-        f"<results>/models/{RUN}/{task}.tsv".format(**run) for run in figure_runs(wildcards.figure)
+        f"<results>/models/{entry['run']}/{file}"
+        for entry in settings.figure_entries(config, wildcards.figure)
     ]
+
+
+def figure_runs(figure):
+    """The runs of a figure; none if the config leaves it out."""
+    return settings.figure_runs(config, figure) if figure in config["figures"] else []
+
+
+def runs_by_backbone(figure):
+    """The runs of a figure, grouped by the backbone of their sources."""
+    found = {}
+    for run in figure_runs(figure):
+        found.setdefault(SOURCES[run["source"]]["backbone"], []).append(run)
+    return found
 
 
 def simulated_training_inputs(backbone):
@@ -129,3 +135,20 @@ def simulated_training_inputs(backbone):
             shard=shard_names(SOURCES[source]["groups"]),
         ),
     }
+
+
+def inputs_param(key, encode=as_json):
+    """A param read from the wildcards' inputs."""
+    return lambda wildcards: encode(config["inputs"]["sets"][wildcards.inputs][key])
+
+
+def head_features(wildcards):
+    """What a head is fitted to: the source's feature store, or its reduced features."""
+    if config["heads"][wildcards.head]["reduced"]:
+        return "<results>/reduced/{source}/{inputs}.h5"
+    return "<results>/features/{source}.h5"
+
+
+def head_shards(wildcards):
+    """The shards that a head reads through the feature store."""
+    return [] if config["heads"][wildcards.head]["reduced"] else feature_shards(wildcards)

@@ -2,18 +2,22 @@
 
 
 rule tabulate_figure:
-    """Gather the numbers that a figure shows."""
+    """Gather the numbers that a figure shows, and compare its runs in pairs."""
     input:
-        cross_gene=figure_scores("cross_gene"),
-        cross_celltype=figure_scores("cross_celltype"),
+        cross_gene=figure_scores("cross_gene.tsv"),
+        cross_celltype=figure_scores("cross_celltype.tsv"),
+        bootstrap=figure_scores("bootstrap.h5"),
         thesis=config["thesis_values"],
         code=code("tabulate_figure.py"),
     output:
-        "<results>/figures/{figure}.tsv",
+        table="<results>/figures/{figure}.tsv",
+        pairs="<results>/figures/{figure}.pairs.tsv",
     log:
         "<logs>/tabulate_figure/{figure}.log",
     benchmark:
         "<benchmarks>/tabulate_figure/{figure}.tsv"
+    wildcard_constraints:
+        figure=one_of(CHARTS),
     conda:
         "../envs/figures.yaml"
     threads: 1
@@ -22,19 +26,98 @@ rule tabulate_figure:
         runtime=10,
     params:
         figure="{figure}",
-        runs=lambda wildcards: as_json(
-            [
-                run
-                | {
-                    "x": SOURCES[run["source"]]["label"],
-                    "series": settings.loss_label(config["losses"][run["loss"]]),
-                }
-                for run in figure_runs(wildcards.figure)
-            ]
-        ),
+        runs=lambda wildcards: as_json(settings.figure_entries(config, wildcards.figure)),
         compare_with_thesis=config["compare_with_thesis"],
     script:
         "../scripts/tabulate_figure.py"
+
+
+rule tabulate_overview:
+    """Gather what figure 2.1 shows: the sources, tracks and heads of its runs."""
+    input:
+        tracks=[resource(config["backbones"][name]["tracks"]) for name in runs_by_backbone("fig2_1")],
+        expression="<results>/genes/expression.h5",
+        code=code("tabulate_overview.py"),
+    output:
+        "<results>/figures/fig2_1.tsv",
+    log:
+        "<logs>/tabulate_figure/fig2_1.log",
+    benchmark:
+        "<benchmarks>/tabulate_figure/fig2_1.tsv"
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        figure="fig2_1",
+        backbones=as_json(
+            [
+                {
+                    "label": config["backbones"][name]["label"],
+                    "geometry": config["backbones"][name]["geometry"],
+                    "tracks": config["inputs"]["sets"][runs[0]["inputs"]]["tracks"],
+                }
+                | {
+                    kind: any(SOURCES[run["source"]]["kind"] == kind for run in runs)
+                    for kind in ("predicted", "measured")
+                }
+                for name, runs in runs_by_backbone("fig2_1").items()
+            ]
+        ),
+        heads=as_json(
+            list(dict.fromkeys(config["heads"][run["head"]]["label"] for run in figure_runs("fig2_1")))
+        ),
+    script:
+        "../scripts/tabulate_overview.py"
+
+
+rule tabulate_network:
+    """List the layers of the network that figure 2.2 shows."""
+    input:
+        model=[f"<results>/models/{run['run']}/model.pt" for run in figure_runs("fig2_2")],
+        code=code("tabulate_network.py"),
+    output:
+        "<results>/figures/fig2_2.tsv",
+    log:
+        "<logs>/tabulate_figure/fig2_2.log",
+    benchmark:
+        "<benchmarks>/tabulate_figure/fig2_2.tsv"
+    conda:
+        "../envs/model.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        figure="fig2_2",
+    script:
+        "../scripts/tabulate_network.py"
+
+
+rule tabulate_variation:
+    """Tabulate how much expression varies across cell types and across genes."""
+    input:
+        expression="<results>/genes/expression.h5",
+        thesis=config["thesis_values"],
+        code=code("tabulate_variation.py"),
+    output:
+        "<results>/genes/variation.tsv",
+    log:
+        "<logs>/tabulate_variation.log",
+    benchmark:
+        "<benchmarks>/tabulate_variation.tsv"
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        compare_with_thesis=config["compare_with_thesis"],
+    script:
+        "../scripts/tabulate_variation.py"
 
 
 rule draw_figure:

@@ -4,8 +4,8 @@
 rule fit_head:
     """Train a head over its whole grid, keep the best point, and predict the validation and test genes."""
     input:
-        features="<results>/features/{source}.h5",
-        shards=feature_shards,
+        features=head_features,
+        shards=head_shards,
         genes="<results>/genes/genes.tsv",
         expression="<results>/genes/expression.h5",
         code=lambda wildcards: code("fit_head.py", config["heads"][wildcards.head]["room"]),
@@ -28,7 +28,8 @@ rule fit_head:
     params:
         room=head_param("room", str),
         backbone=lambda wildcards: SOURCES[wildcards.source]["backbone"],
-        tracks=lambda wildcards: config["inputs"]["sets"][wildcards.inputs]["tracks"],
+        tracks=inputs_param("tracks", str),
+        bins=inputs_param("bins", int),
         orientation=config["inputs"]["orientation"],
         loss=lambda wildcards: as_json(config["losses"][wildcards.loss]),
         settings=head_param("settings"),
@@ -50,6 +51,7 @@ rule evaluate_run:
     output:
         cross_gene=f"<results>/models/{RUN}/cross_gene.tsv",
         cross_celltype=f"<results>/models/{RUN}/cross_celltype.tsv",
+        bootstrap=f"<results>/models/{RUN}/bootstrap.h5",
     log:
         f"<logs>/evaluate_run/{RUN}.log",
     benchmark:
@@ -60,5 +62,36 @@ rule evaluate_run:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        resamples=config["bootstrap_resamples"],
+        seed=config["seed"],
     script:
         "../scripts/evaluate_run.py"
+
+
+rule evaluate_baseline:
+    """Score the baseline of a backbone's split: every gene is predicted the training genes' mean in each tissue."""
+    input:
+        genes="<results>/genes/genes.tsv",
+        expression="<results>/genes/expression.h5",
+        code=code("evaluate_baseline.py"),
+    output:
+        cross_gene="<results>/models/baseline/{backbone}/cross_gene.tsv",
+        cross_celltype="<results>/models/baseline/{backbone}/cross_celltype.tsv",
+        bootstrap="<results>/models/baseline/{backbone}/bootstrap.h5",
+    log:
+        "<logs>/evaluate_baseline/{backbone}.log",
+    benchmark:
+        "<benchmarks>/evaluate_baseline/{backbone}.tsv"
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        backbone="{backbone}",
+        resamples=config["bootstrap_resamples"],
+        seed=config["seed"],
+    script:
+        "../scripts/evaluate_baseline.py"

@@ -16,7 +16,13 @@ with job(snakemake.log[0]):  # noqa: F821
     room = importlib.import_module(f"chrom2expr.{params.room}")
     task = heads.Task(
         data=heads.read_data(
-            given.features, given.genes, given.expression, params.backbone, params.tracks, params.orientation
+            given.features,
+            given.genes,
+            given.expression,
+            params.backbone,
+            params.tracks,
+            params.orientation,
+            params.bins or None,
         ),
         loss=json.loads(params.loss),
         settings=json.loads(params.settings),

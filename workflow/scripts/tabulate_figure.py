@@ -1,4 +1,4 @@
-"""The scores of a figure's runs in; the table of its bars out."""
+"""The scores of a figure's runs in; the table of its bars and the table of its pairs of runs out."""
 
 from chrom2expr.door import job
 
@@ -7,9 +7,9 @@ with job(snakemake.log[0]):  # noqa: F821
 
     from chrom2expr import evaluation
 
-    given, params = snakemake.input, snakemake.params  # noqa: F821
+    given, made, params = snakemake.input, snakemake.output, snakemake.params  # noqa: F821
+    files = map(evaluation.ScoreFiles, given.cross_gene, given.cross_celltype, given.bootstrap)
     thesis = evaluation.read_thesis_values(given.thesis) if params.compare_with_thesis else {}
-    bars = evaluation.figure_table(
-        params.figure, json.loads(params.runs), given.cross_gene, given.cross_celltype, thesis
-    )
-    evaluation.write_figure_table(snakemake.output[0], bars)  # noqa: F821
+    bars, pairs = evaluation.figure_tables(params.figure, json.loads(params.runs), list(files), thesis)
+    evaluation.write_figure_table(made.table, bars)
+    evaluation.write_pairs(made.pairs, pairs)

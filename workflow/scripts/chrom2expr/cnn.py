@@ -62,7 +62,7 @@ class ExpressionCNN(training.Model):
         self.transform = transform
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.stem = _convolution(tracks, width, kernel_size)
+            self.stem = convolution(tracks, width, kernel_size)
             self.blocks = nn.Sequential(*(ResidualConvBlock(width, kernel_size) for _ in range(blocks)))
             self.dropout = Dropout(dropout, seed)
             self.output = nn.Linear(width * (bins >> blocks), tissues)
@@ -85,19 +85,20 @@ class ExpressionCNN(training.Model):
 
 
 class ResidualConvBlock(nn.Module):
-    """x + Conv(GELU(BatchNorm(x))), (gene, width, 1, bin) in and out."""
+    """x + Conv(GELU(BatchNorm(x))), (gene, width, 1, bin) in and out; `groups` of channels do not mix."""
 
-    def __init__(self, width: int, kernel_size: int) -> None:
+    def __init__(self, width: int, kernel_size: int, groups: int = 1) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(width)
-        self.convolution = _convolution(width, width, kernel_size)
+        self.convolution = convolution(width, width, kernel_size, groups)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + self.convolution(nn.functional.gelu(self.norm(x)))
 
 
-def _convolution(channels: int, width: int, kernel_size: int) -> nn.Conv2d:
-    return nn.Conv2d(channels, width, (1, kernel_size), padding="same")
+def convolution(channels: int, width: int, kernel_size: int, groups: int = 1) -> nn.Conv2d:
+    """Along the bins of (gene, channel, 1, bin), which stay as many."""
+    return nn.Conv2d(channels, width, (1, kernel_size), padding="same", groups=groups)
 
 
 class Dropout(nn.Module):
@@ -136,21 +137,9 @@ class FittedCNN:
 
 def fit(task: Task) -> FittedCNN:
     """Fit the grid over learning rate and dropout, and keep the best network (see training.fit_grid)."""
-    settings = dict(task.settings)
-    schedule = training.Schedule(
-        alpha=task.loss["alpha"],
-        beta=task.loss["beta"],
-        batch_size=task.batch_size,
-        max_epochs=task.max_epochs,
-        patience=task.patience,
-        select_by=task.select_by,
-        weight_decay=settings.pop("weight_decay"),
-        seed=task.seed,
-    )
     train, validation = task.data.splits["train"], task.data.splits["val"]
-    _, bins, tracks = train.features.shape
-    shape = {"tracks": tracks, "bins": bins, "tissues": len(task.data.tissue), **settings}
-    start = _means(train.observed)
+    schedule, shape = plan(task, tissues=len(task.data.tissue))
+    start = target_means(train.observed)
 
     def build(point: Mapping[str, float]) -> ExpressionCNN:
         return ExpressionCNN(**shape, dropout=point["dropout"], seed=task.seed, start=start)
@@ -163,6 +152,23 @@ def fit(task: Task) -> FittedCNN:
         "inputs": dict(task.data.inputs),
     }
     return FittedCNN(model, table, metadata, task.batch_size, task.device)
+
+
+def plan(task: Task, tissues: int) -> tuple[training.Schedule, dict[str, Any]]:
+    """How to train, and the arguments of ExpressionCNN that all networks of the task have in common."""
+    settings = dict(task.settings)
+    schedule = training.Schedule(
+        alpha=task.loss["alpha"],
+        beta=task.loss["beta"],
+        batch_size=task.batch_size,
+        max_epochs=task.max_epochs,
+        patience=task.patience,
+        select_by=task.select_by,
+        weight_decay=settings.pop("weight_decay"),
+        seed=task.seed,
+    )
+    _, bins, tracks = task.data.splits["train"].features.shape
+    return schedule, {"tracks": tracks, "bins": bins, "tissues": tissues, **settings}
 
 
 def save(path: str | Path, model: ExpressionCNN, metadata: Mapping[str, Any]) -> None:
@@ -181,7 +187,7 @@ def load(path: str | Path) -> tuple[ExpressionCNN, dict[str, Any]]:
     return model.eval(), saved["metadata"]
 
 
-def _means(observed: np.ndarray) -> np.ndarray:
+def target_means(observed: np.ndarray) -> np.ndarray:
     """Mean of each tissue's observed values, (tissue,); 0 for a tissue without any."""
     present = ~np.isnan(observed)
     return np.where(present, observed, 0).sum(axis=0, dtype=np.float64) / np.maximum(present.sum(axis=0), 1)

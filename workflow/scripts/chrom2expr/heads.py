@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import torch
 
-from chrom2expr import metrics
+from chrom2expr import metrics, reduced
 from chrom2expr.errors import InputError
 from chrom2expr.files import whole_file
 from chrom2expr.genes import read_genes
@@ -30,14 +30,14 @@ class Data:
     """One source's features and the expression of its genes, by split.
 
     `splits` and `gene_id` have the keys train, val and test; `inputs` says which features these are (the store's
-    source, the set of tracks, the orientation), so that a saved model can name what it wants to be given.
+    source, the set of tracks, the orientation, how many bins), so that a saved model can name what it wants.
     """
 
     splits: Mapping[str, Split]
     gene_id: Mapping[str, np.ndarray]
     tissue: np.ndarray
     track_id: np.ndarray
-    inputs: Mapping[str, str]
+    inputs: Mapping[str, str | int]
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,19 @@ class Fitted(Protocol):
         """Write all that predicting takes into one file."""
 
 
-def read_data(features: Path, genes: Path, expression: Path, backbone: str, tracks: str, orientation: str) -> Data:
-    """Open a feature store and the targets, split by the column `split_<backbone>` of genes.tsv.
+def read_data(
+    features: Path,
+    genes: Path,
+    expression: Path,
+    backbone: str,
+    tracks: str,
+    orientation: str,
+    bins: int | None = None,
+) -> Data:
+    """Open a feature store, or a file reduced from one, and the targets, split by `split_<backbone>` of genes.tsv.
 
-    Raises InputError when the files disagree about the genes, when a split is empty, and when the store lacks genes
-    or the kind of tracks.
+    `bins` asks for so many in the middle, None for all. Raises InputError when the files disagree about the genes, when
+    a split is empty, and when the store lacks genes, the kind of tracks, or bins that can be the middle.
     """
     table = read_genes(genes)
     column = f"split_{backbone}"
@@ -84,17 +92,28 @@ def read_data(features: Path, genes: Path, expression: Path, backbone: str, trac
         tissue = file["tissue"].asstr()[:]
     if not np.array_equal(gene_id, table["gene_id"].to_numpy(dtype=object)):
         raise InputError(f"the genes of {expression} are not the rows of {genes}: make both again from the same table")
-    store = FeatureStore(features)
+    store = reduced.ReducedStore(features) if reduced.is_reduced(features) else FeatureStore(features)
     splits, ids = {}, {}
     for split in SPLITS:
         rows = np.flatnonzero(table[column].to_numpy() == split)
         if not len(rows):
             raise InputError(f"{genes}: {column} puts no gene into {split}: see backbones: {backbone}: held_out")
         ids[split] = gene_id[rows]
-        splits[split] = Split(store.select(ids[split], tracks, orientation), observed[rows])
-    kept = np.ones(len(store.track_id), dtype=bool) if tracks == "all" else store.track_type == tracks
-    inputs = {"source": str(store.provenance.get("source", "")), "tracks": tracks, "orientation": orientation}
-    return Data(splits, ids, tissue, store.track_id[kept], inputs)
+        splits[split] = Split(store.select(ids[split], tracks, orientation, bins), observed[rows])
+    source = str(store.provenance.get("source", ""))
+    inputs = {"source": source, "tracks": tracks, "orientation": orientation, "bins": bins or store.bins}
+    return Data(splits, ids, tissue, store.track_id[store.kind(tracks)], inputs)
+
+
+def check_tissues(data: Data) -> None:
+    """Raise InputError when a tissue has fewer than two training or validation genes to fit a model of its own."""
+    for split, name in (("train", "training"), ("val", "validation")):
+        genes = (~np.isnan(data.splits[split].observed)).sum(axis=0)
+        if few := np.flatnonzero(genes < 2).tolist():
+            raise InputError(
+                f"tissue {data.tissue[few[0]]} has {genes[few[0]]} {name} genes with a value ({len(few)} of "
+                f"{len(genes)} tissues have fewer than two): leave it out of the expression matrix"
+            )
 
 
 def write_run(task: Task, fitted: Fitted, model: Path, grid: Path, predictions: Path, summary: Path) -> None:
@@ -132,7 +151,7 @@ def _write_predictions(path: Path, data: Data, predicted: Mapping[str, np.ndarra
 
 
 def _write_summary(path: Path, task: Task, table: Sequence[Mapping[str, Any]], predicted: np.ndarray) -> None:
-    """summary.json: the point chosen, what it was fitted to, what was missing, and its validation scores."""
+    """summary.json: the points chosen, what they were fitted to, what was missing, and the validation scores."""
     observed = task.data.splits["val"].observed
     scores = {
         name: metrics.summarise(metric(predicted, observed))._asdict()
@@ -142,7 +161,6 @@ def _write_summary(path: Path, task: Task, table: Sequence[Mapping[str, Any]], p
         "inputs": dict(task.data.inputs),
         "loss": dict(task.loss),
         "device": task.device.type,
-        "bins": task.data.splits["train"].features.shape[1],
         "tracks": len(task.data.track_id),
         "tissues": len(task.data.tissue),
         "genes": {
@@ -153,7 +171,7 @@ def _write_summary(path: Path, task: Task, table: Sequence[Mapping[str, Any]], p
             }
             for name, split in task.data.splits.items()
         },
-        "chosen": next(row for row in table if row["chosen"] == "yes"),
+        "chosen": [row for row in table if row["chosen"] == "yes"],
         "diverged": sum(row.get("status") == "diverged" for row in table),
         "validation": {
             name: {key: None if math.isnan(value) else value for key, value in score.items()}

@@ -1,24 +1,34 @@
 """Figures, each drawn from its table alone.
 
-A new figure is one function here, marked with `@figure`, and one entry in the config. It takes the bars of its table
-and returns a matplotlib Figure. The bar charts share `grouped_bars`, `legend`, `task_name` and `undefined_note`.
+A new figure is one function here, marked with `@figure(reader of its table)`, and one entry in the config. It takes the
+rows of its table and returns a matplotlib Figure. The bar charts share `grouped_bars`, `baseline_lines`, `legend`,
+`task_name` and `undefined_note`; the two diagrams share `box`.
 """
 
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+from chrom2expr.diagrams import MEASURED, STAGES, Layer, Part, read_layers, read_parts
 from chrom2expr.errors import InputError
-from chrom2expr.evaluation import CROSS_CELLTYPE, CROSS_GENE, Bar, read_figure_table
+from chrom2expr.evaluation import BASELINE, CROSS_CELLTYPE, CROSS_GENE, Bar, read_figure_table
 from chrom2expr.files import whole_file
 
-Drawing = Callable[[Sequence[Bar]], Figure]
+
+class Drawing(NamedTuple):
+    """How a figure is drawn from rows, and how its rows are read from its table."""
+
+    rows: Callable[[str | Path], Sequence[Any]]
+    drawn: Callable[[Sequence[Any]], Figure]
+
 
 WIDTH = 7.0  # inches: two columns of a journal, or the text width of a page
 STYLE = {
@@ -35,10 +45,14 @@ UNITS = {CROSS_GENE: "cell types", CROSS_CELLTYPE: "test genes"}
 FIGURES: dict[str, Drawing] = {}
 
 
-def figure(drawing: Drawing) -> Drawing:
-    """Mark a function as the drawing of the figure that has its name."""
-    FIGURES[drawing.__name__] = drawing
-    return drawing
+def figure(rows: Callable[[str | Path], Sequence[Any]]) -> Callable[[Callable], Callable]:
+    """Mark a function as the drawing of the figure that has its name, from a table that `rows` reads."""
+
+    def mark(drawn: Callable[[Sequence[Any]], Figure]) -> Callable[[Sequence[Any]], Figure]:
+        FIGURES[drawn.__name__] = Drawing(rows, drawn)
+        return drawn
+
+    return mark
 
 
 def draw(name: str, table: str | Path, pdf: str | Path, png: str | Path) -> None:
@@ -48,33 +62,134 @@ def draw(name: str, table: str | Path, pdf: str | Path, png: str | Path) -> None
     """
     if name not in FIGURES:
         raise InputError(f"no drawing is called {name}; there are {', '.join(sorted(FIGURES))}.")
-    bars = read_figure_table(table)
-    if others := {bar.figure for bar in bars} - {name}:
+    rows = FIGURES[name].rows(table)
+    if others := {row.figure for row in rows} - {name}:
         raise InputError(f"{table} is the table of {', '.join(sorted(others))}, not of {name}.")
     with matplotlib.rc_context(STYLE):
-        drawn = FIGURES[name](bars)
+        drawn = FIGURES[name].drawn(rows)
         with whole_file(pdf) as partial:
             drawn.savefig(partial, format="pdf", metadata={"CreationDate": None})
         with whole_file(png) as partial:
             drawn.savefig(partial, format="png", dpi=200, metadata={"Software": None})
 
 
-@figure
+@figure(read_parts)
+def fig2_1(parts: Sequence[Part]) -> Figure:
+    """The strategy: sequence, backbones or experiments, tracks, heads, expression, from left to right."""
+    rows = _distinct(part.row for part in parts if part.row)
+    heads = [part for part in parts if part.stage == "head"]
+    height = max(2 * len(rows) + 0.1, len(heads))  # in box heights: a backbone and the experiments a row
+    drawn = Figure(figsize=(WIDTH, 0.75 * height + 0.35))
+    axes = drawn.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(-0.2, 0.75 * height + 0.15))
+    axes.set_axis_off()
+    widths = {"sequence": 0.85, "backbone": 1.1, "tracks": 1.4, "head": 1.15, "expression": 1.0}
+    gap = (WIDTH - 0.2 - sum(widths.values())) / (len(STAGES) - 1)
+    lefts = {stage: 0.1 + sum(widths[s] + gap for s in STAGES[: STAGES.index(stage)]) for stage in STAGES}
+
+    def place(part: Part, y: float, colour: str) -> tuple[tuple[float, float], tuple[float, float]]:
+        stage = "backbone" if part.stage == MEASURED else part.stage
+        lines = [part.label, *part.detail.split("; ")] if part.detail else [part.label]
+        text = "\n".join(textwrap.fill(line, 22) for line in lines)
+        return box(axes, lefts[stage], 0.75 * y - 0.28, widths[stage], 0.56, text, colour)
+
+    ends = []
+    for index, row in enumerate(rows):
+        own = {part.stage: part for part in parts if part.row == row}
+        upper = height - 0.5 - index * height / len(rows)
+        middle = upper - 0.5 * (MEASURED in own and "backbone" in own)
+        left, right = place(own["tracks"], middle, "#cfe3f3")
+        ends.append(right)
+        if "backbone" in own:
+            start = place(own["sequence"], upper, "#eeeeee")[1]
+            backbone = place(own["backbone"], upper, "#f9dcc0")
+            arrow(axes, start, backbone[0])
+            arrow(axes, backbone[1], left)
+        if MEASURED in own:
+            arrow(axes, place(own[MEASURED], upper - ("backbone" in own), "#eeeeee")[1], left, dashed=True)
+    (expression,) = (part for part in parts if part.stage == "expression")
+    target = place(expression, height / 2, "#eeeeee")[0]
+    for index, part in enumerate(heads):
+        left, right = place(part, height - (index + 0.5) * height / len(heads), "#d5ecd4")
+        for end in ends:
+            arrow(axes, end, left)
+        arrow(axes, right, target)
+    return drawn
+
+
+@figure(read_layers)
+def fig2_2(layers: Sequence[Layer]) -> Figure:
+    """The network: a box a layer, whose height falls with the bins, above the size of its output."""
+    kinds = _distinct(layer.layer for layer in layers)
+    colours = dict(zip(kinds, matplotlib.colormaps["Pastel1"].colors, strict=False))
+    margin, tallest, shortest = 0.62, 2.4, 1.3
+    step = (WIDTH - margin - 0.05) / len(layers)
+    drawn = Figure(figsize=(WIDTH, tallest + 0.75))
+    axes = drawn.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(-0.65, tallest + 0.1))
+    axes.set_axis_off()
+    most = np.log2(max(layer.bins for layer in layers) + 1)
+    previous = None
+    for index, layer in enumerate(layers):
+        height = shortest + (tallest - shortest) * np.log2(layer.bins) / most
+        left = margin + index * step
+        ends = box(
+            axes, left + 0.1 * step, (tallest - height) / 2, 0.75 * step, height, layer.layer,
+            colours.get(layer.layer, "#eeeeee"), rotation=90,
+        )  # fmt: skip
+        if previous:
+            arrow(axes, previous, ends[0], head=4)
+        previous = ends[1]
+        for y, value in ((-0.22, layer.channels), (-0.47, layer.bins)):
+            size = 8 if step > 0.3 else 6
+            axes.text(left + 0.475 * step, y, f"{value}", ha="center", va="center", fontsize=size)
+    for y, name in ((-0.22, "channels"), (-0.47, "bins")):
+        axes.text(0.05, y, name, ha="left", va="center", fontsize=8)
+    return drawn
+
+
+@figure(read_figure_table)
+def fig2_3(bars: Sequence[Bar]) -> Figure:
+    """Cross-gene: heads side by side for each backbone and context, from experimental tracks."""
+    return cross_gene_chart(bars, "experimental")
+
+
+@figure(read_figure_table)
+def fig2_4(bars: Sequence[Bar]) -> Figure:
+    """Cross-gene: heads side by side for each backbone and context, from predicted tracks."""
+    return cross_gene_chart(bars, "predicted")
+
+
+def cross_gene_chart(bars: Sequence[Bar], kind: str) -> Figure:
+    """One panel, of the cross-gene task alone; the other task is in the table only."""
+    shown = [bar for bar in bars if bar.panel == CROSS_GENE]
+    drawn = Figure(figsize=(WIDTH, 3.5), layout="constrained")
+    axes = drawn.subplots()
+    keys = grouped_bars(axes, shown)
+    axes.set_title(task_name(CROSS_GENE, shown), loc="left")
+    axes.set_ylabel("Spearman correlation")
+    axes.set_xlabel(f"Input of the model ({kind} chromatin features)" + undefined_note(shown))
+    legend(drawn, keys)
+    return drawn
+
+
+@figure(read_figure_table)
 def fig3_1(bars: Sequence[Bar]) -> Figure:
     """Both tasks side by side for each source, with one loss."""
-    losses = _distinct(bar.series for bar in bars)
+    losses = _distinct(bar.series for bar in bars if bar.series != BASELINE)
     if len(losses) > 1:
         raise InputError(f"fig3_1 shows one loss, but its table has {', '.join(losses)}; list one in the config.")
     drawn = Figure(figsize=(WIDTH, 3.5), layout="constrained")
     axes = drawn.subplots()
-    keys = grouped_bars(axes, [bar._replace(series=task_name(bar.panel, bars)) for bar in bars])
+    runs = [bar for bar in bars if bar.series != BASELINE]
+    keys = grouped_bars(axes, [bar._replace(series=task_name(bar.panel, bars)) for bar in runs])
+    # The cross-celltype bars are the right half of each group.
+    keys |= baseline_lines(axes, [bar for bar in bars if bar.panel == CROSS_CELLTYPE], span=(0.0, 0.4))
     axes.set_ylabel("Spearman correlation")
     axes.set_xlabel(f"Input of the model (loss: {losses[0]})" + undefined_note(bars))
     legend(drawn, keys)
     return drawn
 
 
-@figure
+@figure(read_figure_table)
 def fig3_2(bars: Sequence[Bar]) -> Figure:
     """Every loss for each source: cross-gene above, cross-celltype below."""
     drawn = Figure(figsize=(WIDTH, 5.4), layout="constrained")
@@ -94,8 +209,10 @@ def grouped_bars(axes: Axes, bars: Sequence[Bar]) -> dict[str, Artist]:
     """Draw one bar a series in a group for each x, with error bars of +-1 SEM; return the legend's entries by label.
 
     Groups and series keep the order of their first bars; colours follow the series. A black diamond is the value the
-    thesis states. A mean that is undefined is written out in its place. Where bars point down, a line marks zero.
+    thesis states. A mean that is undefined is written out in its place. Where bars point down, a line marks zero. The
+    baseline is a line across its group, not a bar.
     """
+    baseline, bars = bars, [bar for bar in bars if bar.series != BASELINE]
     groups, series = _distinct(bar.x for bar in bars), _distinct(bar.series for bar in bars)
     colours = matplotlib.colormaps["tab10" if len(series) <= 10 else "tab20"].colors
     width = 0.8 / len(series)
@@ -118,6 +235,7 @@ def grouped_bars(axes: Axes, bars: Sequence[Bar]) -> dict[str, Artist]:
     if stated:
         x, y = zip(*stated, strict=True)
         keys["thesis"] = axes.scatter(x, y, marker="D", s=14, color="black", edgecolor="white", linewidth=0.5, zorder=3)
+    keys |= baseline_lines(axes, baseline)
     # Every group has its place, even one whose bars are all undefined; one or two groups do not fill the width.
     half, middle = max(len(groups), 3) / 2 + 0.05, (len(groups) - 1) / 2
     axes.set_xlim(middle - half, middle + half)
@@ -132,6 +250,19 @@ def grouped_bars(axes: Axes, bars: Sequence[Bar]) -> dict[str, Artist]:
         side = "bottom" if top >= -bottom else "top"
         axes.text(centre, 0, " undefined ", rotation=90, ha="center", va=side, fontsize=8, in_layout=False)
     return keys
+
+
+def baseline_lines(axes: Axes, bars: Sequence[Bar], span: tuple[float, float] = (-0.45, 0.45)) -> dict[str, Artist]:
+    """A dashed line across each group at its baseline's mean, over `span` around the group's place; legend entries."""
+    groups = _distinct(bar.x for bar in bars)
+    own = [bar for bar in bars if bar.series == BASELINE and not np.isnan(bar.mean)]
+    if not own:
+        return {}
+    places = np.array([groups.index(bar.x) for bar in own])
+    lines = axes.hlines(
+        [bar.mean for bar in own], places + span[0], places + span[1], color="black", linestyle="dashed", linewidth=1
+    )
+    return {BASELINE: lines}
 
 
 def legend(drawn: Figure, keys: dict[str, Artist]) -> None:
@@ -153,7 +284,7 @@ def legend(drawn: Figure, keys: dict[str, Artist]) -> None:
 
 def task_name(task: str, bars: Sequence[Bar]) -> str:
     """A task and what its means are over, as a label: `Cross-celltype (mean over 420 to 495 test genes)`."""
-    counts = [bar.n for bar in bars if bar.panel == task and bar.n]
+    counts = [bar.n for bar in bars if bar.panel == task and bar.series != BASELINE and bar.n]
     if not counts:
         return f"{task.capitalize()} (undefined throughout)"
     number = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
@@ -161,9 +292,33 @@ def task_name(task: str, bars: Sequence[Bar]) -> str:
 
 
 def undefined_note(bars: Sequence[Bar]) -> str:
-    """A second line of an axis label that says how many correlations the means leave out; empty if none."""
-    undefined = sum(bar.undefined for bar in bars)
+    """A second line of an axis label that says how many correlations the bars leave out; empty if none."""
+    undefined = sum(bar.undefined for bar in bars if bar.series != BASELINE)
     return f"\n({undefined:,} undefined correlations left out)" if undefined else ""
+
+
+def box(
+    axes: Axes, x: float, y: float, width: float, height: float, text: str, colour: Any, rotation: float = 0
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """A labelled box with its lower left corner at (x, y); returns the middles of its left and right sides."""
+    style = "round,pad=0,rounding_size=0.05"
+    axes.add_patch(FancyBboxPatch((x, y), width, height, boxstyle=style, facecolor=colour, linewidth=0.8))
+    axes.text(
+        x + width / 2, y + height / 2, text, ha="center", va="center", fontsize=8, rotation=rotation, linespacing=1.3
+    )
+    return (x, y + height / 2), (x + width, y + height / 2)
+
+
+def arrow(
+    axes: Axes, start: tuple[float, float], end: tuple[float, float], *, dashed: bool = False, head: float = 7
+) -> None:
+    """An arrow from the right side of one box to the left side of another."""
+    axes.add_patch(
+        FancyArrowPatch(
+            start, end, arrowstyle="-|>", mutation_scale=head, shrinkA=0, shrinkB=0, linewidth=0.8, color="black",
+            linestyle="dashed" if dashed else "solid",
+        )  # fmt: skip
+    )
 
 
 def _distinct(names: Iterable[str]) -> list[str]:

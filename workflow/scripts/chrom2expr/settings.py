@@ -6,6 +6,7 @@ Imported by the Snakefile, so it needs nothing but NumPy and what Snakemake itse
 import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, reduce
+from itertools import product
 from operator import getitem
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import jsonschema
 import yaml
 
 from chrom2expr.errors import InputError
-from chrom2expr.windows import Geometry
+from chrom2expr.windows import Geometry, central
 
 _LIBRARY = Path(__file__).parent
 # Modules that only talk to the user: an edit there changes no result.
@@ -24,6 +25,9 @@ _SILENT = {"door", "errors"}
 _Validator = jsonschema.validators.extend(
     jsonschema.Draft202012Validator, type_checker=jsonschema.Draft4Validator.TYPE_CHECKER
 )
+
+# What names a run, in the order of its folder: models/{source}/{inputs}/{head}/{loss}.
+RUN = ("source", "inputs", "head", "loss")
 
 
 def checked(config: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
@@ -36,8 +40,9 @@ def checked(config: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
     rules = yaml.safe_load(Path(schema).read_text())
     full = _with_defaults(dict(config), rules, rules)
     _refuse(_rejected(full, rules))
-    for name, source in full["sources"].items():
-        source.setdefault("label", name.replace("_", " "))
+    for section in ("backbones", "sources", "heads"):
+        for name, entry in full[section].items():
+            entry.setdefault("label", name.replace("_", " "))
     _refuse(_complete_rooms(full, Path(schema).parent / "rooms"))
     _refuse(_contradictions(full))
     return full
@@ -163,37 +168,107 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         if loss["alpha"] == loss["beta"] == 0:
             yield f"losses.{name}: alpha and beta are both 0, so nothing would be learned"
     for name, figure in config["figures"].items():
-        for key, known in (("sources", sources), ("losses", config["losses"])):
-            for entry in figure[key]:
-                if entry not in known:
-                    yield f"figures.{name}.{key}: {entry} is not among {key}"
-        labels = {
-            "sources": [sources[entry]["label"] for entry in figure["sources"] if entry in sources],
-            "losses": [loss_label(config["losses"][entry]) for entry in figure["losses"] if entry in config["losses"]],
-        }
-        for key, found in labels.items():
-            for label in sorted({label for label in found if found.count(label) > 1}):
-                yield f"figures.{name}.{key}: two of them would both be labelled {label!r}"
-        if figure["inputs"] not in config["inputs"]["sets"]:
-            yield f"figures.{name}.inputs: {figure['inputs']} is not among inputs.sets"
-        head = config["heads"].get(figure["head"])
-        if head is None:
-            yield f"figures.{name}.head: {figure['head']} is not among heads"
-            continue
-        blocks = head["settings"]["blocks"] if head["room"] == "cnn" else 0
-        for entry in figure["sources"]:
-            backbone = backbones.get(sources.get(entry, {}).get("backbone"))
-            if backbone and backbone["geometry"]["bins"] >> blocks < 1:
-                yield (
-                    f"heads.{figure['head']}.settings.blocks: {blocks} halvings leave nothing of the "
-                    f"{backbone['geometry']['bins']} bins of sources.{entry}"
-                )
+        yield from _figure_contradictions(config, name)
     for name, simulated in config.get("simulation", {}).get("backbones", {}).items():
         if name not in backbones:
             yield f"simulation.backbones.{name}: is not among backbones"
         source = sources.get(simulated["train_on"], {})
         if (source.get("kind"), source.get("backbone")) != ("measured", name):
             yield f"simulation.backbones.{name}.train_on: {simulated['train_on']} is not a measured source of {name}"
+
+
+def _figure_contradictions(config: Mapping[str, Any], name: str) -> Iterator[str]:
+    sections = {
+        "source": ("sources", config["sources"]),
+        "inputs": ("inputs.sets", config["inputs"]["sets"]),
+        "head": ("heads", config["heads"]),
+        "loss": ("losses", config["losses"]),
+    }
+    where = f"figures.{name}.runs"
+    unknown = [
+        f"{where}: {part} {run[part]} is not among {sections[part][0]}"
+        for run in _named_runs(config, name)
+        for part in RUN
+        if run[part] not in sections[part][1]
+    ]
+    if unknown:
+        yield from dict.fromkeys(unknown)
+        return
+    labelled: dict[tuple[str, str], str] = {}
+    grouped: dict[str, str] = {}
+    for run in figure_runs(config, name):
+        backbone_name = config["sources"][run["source"]]["backbone"]
+        backbone = config["backbones"].get(backbone_name)
+        if backbone is None:  # reported with its source
+            continue
+        other = labelled.setdefault((run["series"], run["x"]), run["run"])
+        if other != run["run"]:
+            yield f"{where}: {other} and {run['run']} would both be labelled {run['series']!r} of {run['x']!r}"
+        if grouped.setdefault(run["x"], backbone_name) != backbone_name:
+            yield (
+                f"{where}: group {run['x']!r} mixes {grouped[run['x']]} and {backbone_name}, whose test genes differ: "
+                "give them groups of their own"
+            )
+        bins, wanted = backbone["geometry"]["bins"], config["inputs"]["sets"][run["inputs"]]["bins"] or None
+        try:
+            middle = central(bins, wanted)
+        except InputError as error:
+            yield f"inputs.sets.{run['inputs']}.bins: sources.{run['source']}: {error}"
+            continue
+        blocks = config["heads"][run["head"]]["settings"].get("blocks", 0)
+        if isinstance(blocks, int) and (middle.stop - middle.start) >> blocks < 1:
+            yield (
+                f"heads.{run['head']}.settings.blocks: {blocks} halvings leave nothing of the "
+                f"{middle.stop - middle.start} bins of {run['source']}/{run['inputs']}"
+            )
+    if name == "fig2_2" and len(figure_runs(config, name)) != 1:
+        yield f"{where}: fig2_2 shows the network of one run, so name one"
+
+
+def _named_runs(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
+    """The runs of a figure as written: every combination of a line's names, with the line's group and label if any."""
+    runs = []
+    for line in config["figures"][figure]["runs"]:
+        names = ([line[part]] if isinstance(line[part], str) else line[part] for part in RUN)
+        own = {key: line[key] for key in ("group", "label") if key in line}
+        runs += [dict(zip(RUN, chosen, strict=True)) | own for chosen in product(*names)]
+    return runs
+
+
+def figure_runs(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
+    """The runs of a figure, in the order in which they stand: the names in `RUN`, `run` (its folder), `x`, `series`.
+
+    `x`, its group, is the line's `group`, or the source's label. `series` is the line's `label`, or that of what the
+    figure's key `series` names: the source, the inputs, the head or the loss.
+    """
+    told_apart = config["figures"][figure]["series"]
+    labels = {
+        "source": lambda name: config["sources"][name]["label"],
+        "inputs": lambda name: name.replace("_", " "),
+        "head": lambda name: config["heads"][name]["label"],
+        "loss": lambda name: loss_label(config["losses"][name]),
+    }
+    return [
+        {part: run[part] for part in RUN}
+        | {
+            "run": "/".join(run[part] for part in RUN),
+            "x": run.get("group", labels["source"](run["source"])),
+            "series": run.get("label", labels[told_apart](run[told_apart])),
+        }
+        for run in _named_runs(config, figure)
+    ]
+
+
+def figure_entries(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
+    """What a figure's table has rows for: `run`, `x` and `series` of its runs, then `run` and `x` of the baselines.
+
+    The baseline of a group is that of its backbone's split.
+    """
+    runs = figure_runs(config, figure)
+    backbones = {run["x"]: config["sources"][run["source"]]["backbone"] for run in runs}
+    return [{key: run[key] for key in ("run", "x", "series")} for run in runs] + [
+        {"run": f"baseline/{backbone}", "x": x} for x, backbone in backbones.items()
+    ]
 
 
 def resource_path(resource: Mapping[str, Any], name: str) -> str | list[str]:

@@ -20,6 +20,7 @@ import numpy as np
 
 from chrom2expr.errors import InputError
 from chrom2expr.files import whole_file
+from chrom2expr.windows import central
 
 Orientation = Literal["gene", "genomic"]
 
@@ -74,7 +75,7 @@ class ShardWriter:
             # This format of HDF5 keeps checksums of its own structures too.
             self._file = stack.enter_context(h5py.File(partial, "w", libver=("v110", "v110")))
             for name, labels in self._labels.items():
-                _write_labels(self._file, name, labels)
+                write_labels(self._file, name, labels)
             _create(self._file, "tracks", self._shape, np.float16)
             if self._covered:
                 _create(self._file, "covered", self._shape, bool, compression="gzip", compression_opts=1)
@@ -164,7 +165,7 @@ def merge(shards: Sequence[str | Path], output: str | Path) -> None:
         partial = stack.enter_context(whole_file(output))
         with h5py.File(partial, "w", libver=("v110", "v110")) as file:
             for name, values in labels.items():
-                _write_labels(file, name, values)
+                write_labels(file, name, values)
             for name in _datasets(first):
                 # An embedding has no track axis, and every shard of tracks would repeat it.
                 if name == "central_embedding" and along_tracks:
@@ -187,9 +188,9 @@ class FeatureStore:
         self.path = Path(path)
         with ExitStack() as stack:
             self.file = stack.enter_context(_open(self.path))
-            with _damage(self.path):
+            with damage(self.path):
                 self.gene_id, self.strand, self.track_id, self.track_type = (
-                    _read_labels(self.file[name]) for name in ("gene_id", "strand", "track_id", "track_type")
+                    read_labels(self.file[name]) for name in ("gene_id", "strand", "track_id", "track_type")
                 )
                 self.bins, self.bin_size = self.file["tracks"].shape[1], int(self.file.attrs["bin_size"])
                 attributes = {name: value for name, value in self.file.attrs.items() if isinstance(value, str)}
@@ -223,16 +224,25 @@ class FeatureStore:
     def close(self) -> None:
         self._stack.close()
 
+    def kind(self, tracks: Literal["chromatin", "all"]) -> np.ndarray:
+        """Indices of the tracks of a kind, (track,), ascending. Raises InputError when there are none."""
+        columns = np.arange(len(self.track_id)) if tracks == "all" else np.flatnonzero(self.track_type == tracks)
+        if not columns.size:
+            raise InputError(f"{self.path}: none of its {len(self.track_id)} tracks is of the kind {tracks!r}")
+        return columns
+
     def select(
         self,
         gene_ids: Sequence[str],
         tracks: Literal["chromatin", "all"] = "chromatin",
         orientation: Orientation = "gene",
+        bins: int | None = None,
     ) -> "Selection":
         """The features of some genes, in the order given; nothing is read yet.
 
         orientation: "gene" turns the bins of minus-strand genes round, so that they run from upstream to downstream;
-        "genomic" leaves them. Raises InputError on an unknown gene and when no track is of the kind asked for.
+        "genomic" leaves them. bins: only so many, in the middle. Raises InputError on an unknown gene, when no track is
+        of the kind asked for, and when that many bins have no middle (see windows.central).
         """
         rows = {gene: row for row, gene in enumerate(self.gene_id.tolist())}
         if unknown := [gene for gene in gene_ids if gene not in rows]:
@@ -240,18 +250,19 @@ class FeatureStore:
                 f"{self.path}: gene {unknown[0]} is not in the feature store ({len(unknown)} of {len(gene_ids)} are "
                 "not); it was made from another gene table, delete it and rerun"
             )
-        columns = np.arange(len(self.track_id)) if tracks == "all" else np.flatnonzero(self.track_type == tracks)
-        if not columns.size:
-            raise InputError(f"{self.path}: none of its {len(self.track_id)} tracks is of the kind {tracks!r}")
-        return Selection(self, np.array([rows[gene] for gene in gene_ids], dtype=np.intp), columns, orientation)
+        genes = np.array([rows[gene] for gene in gene_ids], dtype=np.intp)
+        return Selection(self, genes, self.kind(tracks), orientation, central(self.bins, bins))
 
 
 class Selection:
     """Genes x bins x tracks of a store, read batch by batch. `bytes_read` counts the bytes of tracks handed out."""
 
-    def __init__(self, store: FeatureStore, genes: np.ndarray, columns: np.ndarray, orientation: Orientation) -> None:
-        self.shape = (len(genes), store.bins, len(columns))
+    def __init__(
+        self, store: FeatureStore, genes: np.ndarray, columns: np.ndarray, orientation: Orientation, bins: slice
+    ) -> None:
+        self.shape = (len(genes), bins.stop - bins.start, len(columns))
         self.bytes_read = 0
+        self._bins = bins
         self._gene_id, self._genes = store.gene_id, genes
         self._flip = (store.strand[genes] == "-") & (orientation == "gene")
         self._parts = [part for piece in store._pieces if (part := _part(piece, columns)) is not None]
@@ -271,7 +282,7 @@ class Selection:
             # In the order of the file.
             for row in here[np.argsort(genes[here], kind="stable")]:
                 straight = whole and not flip[row]
-                selected = np.s_[genes[row] - piece.genes.start, :, source]
+                selected = np.s_[genes[row] - piece.genes.start, self._bins, source]
                 try:
                     piece.tracks.read_direct(features[row] if straight else scratch[0], selected)
                 except OSError as error:
@@ -279,8 +290,8 @@ class Selection:
                         f"{piece.path}: damaged at gene {self._gene_id[genes[row]]} ({error}); delete it and rerun"
                     ) from error
                 if not straight:
-                    bins = scratch[0, ::-1] if flip[row] else scratch[0]
-                    features[row, :, target] = bins if pick is None else bins[:, pick]
+                    turned = scratch[0, ::-1] if flip[row] else scratch[0]
+                    features[row, :, target] = turned if pick is None else turned[:, pick]
         self.bytes_read += features.nbytes
         return features
 
@@ -340,15 +351,16 @@ def _create(file: h5py.File, name: str, shape: tuple[int, ...], dtype: type, **o
     file.create_dataset(name, shape, dtype, chunks=tuple(chunk), fletcher32=True, **options)
 
 
-def _write_labels(file: h5py.File, name: str, labels: np.ndarray) -> None:
-    # Of fixed length, since HDF5 keeps no checksum of strings of variable length.
+def write_labels(file: h5py.File, name: str, labels: np.ndarray) -> None:
+    """A dataset of strings with a checksum: of fixed length, since HDF5 keeps none of strings of variable length."""
     encoded = [label.encode() for label in labels.tolist()]
     values = np.array(encoded, dtype=h5py.string_dtype("utf-8", max([1, *map(len, encoded)])))
     options = {"chunks": values.shape, "fletcher32": True} if values.size else {}
     file.create_dataset(name, data=values, **options)
 
 
-def _read_labels(dataset: h5py.Dataset) -> np.ndarray:
+def read_labels(dataset: h5py.Dataset) -> np.ndarray:
+    """The strings of a dataset, (length,) str."""
     return np.array(dataset.asstr()[:], dtype=str)
 
 
@@ -405,10 +417,10 @@ def _check_unique(output: Path, stores: Sequence[FeatureStore], ids: np.ndarray,
 def _open(path: Path) -> h5py.File:
     if not path.is_file():
         raise InputError(f"{path}: the feature file is missing; run the workflow again to make it")
-    with _damage(path):
+    with damage(path):
         # Every chunk is read once and whole, so a cache would only copy it.
         file = h5py.File(path, "r", rdcc_nbytes=0)
-    with _damage(path):
+    with damage(path):
         if not file.attrs.get("complete", False) or "tracks" not in file:
             file.close()
             raise InputError(f"{path}: not a complete feature file; delete it and rerun")
@@ -416,7 +428,7 @@ def _open(path: Path) -> h5py.File:
 
 
 @contextmanager
-def _damage(path: Path) -> Iterator[None]:
+def damage(path: Path) -> Iterator[None]:
     """Say what to do about a file that HDF5 cannot read."""
     try:
         yield

@@ -84,7 +84,7 @@ def fit_grid(
     every point diverges.
     """
     rows = train.usable
-    _check(rows, train, validation, schedule)
+    check(rows, train, validation, schedule)
     runs = [_Run(dict(point), build(point).to(device), schedule.weight_decay) for point in points]
     shuffle = np.random.default_rng(schedule.seed)
     targets = torch.from_numpy(train.observed).to(device)
@@ -94,9 +94,7 @@ def fit_grid(
         active = [run for run in runs if not run.stopped]
         if not active:
             break
-        order = shuffle.permutation(rows)
-        if schedule.batch_size > 1 and len(order) % schedule.batch_size == 1:
-            order = order[:-1]
+        order = shuffled(rows, shuffle, schedule.batch_size)
         for batch, features in train.features.batches(order, schedule.batch_size):
             prepared = active[0].model.prepare(torch.from_numpy(features).to(device))
             observed = targets[torch.from_numpy(batch).to(device)]
@@ -106,7 +104,13 @@ def fit_grid(
         _validate(active, epoch, validation, schedule, device)
     best = _choose(runs, schedule)
     best.model.load_state_dict(best.state)
-    return best.model.eval(), [run.row(schedule, chosen=run is best) for run in runs]
+    return best.model.eval(), [run.row(chosen=run is best) for run in runs]
+
+
+def shuffled(rows: np.ndarray, shuffle: np.random.Generator, batch_size: int) -> np.ndarray:
+    """An epoch's order of the training genes; the one that would be a batch by itself is left out (see fit_grid)."""
+    order = shuffle.permutation(rows)
+    return order[:-1] if batch_size > 1 and len(order) % batch_size == 1 else order
 
 
 def predict(models: Sequence[Model], features: Selection, batch_size: int, device: torch.device) -> list[np.ndarray]:
@@ -123,25 +127,65 @@ def predict(models: Sequence[Model], features: Selection, batch_size: int, devic
 
 
 @dataclass
-class _Run:
-    """One point of the grid on its way: its model and optimiser, and the best epoch so far."""
+class Course:
+    """One point of the grid on its way: the epochs run, the best of them, and whether it has stopped.
 
-    point: dict[str, float]
-    model: Model
-    weight_decay: float
-    total_loss: torch.Tensor | float = 0.0
+    `score` is what is minimised, and a pair: by validation_cross_gene, an undefined correlation (NaN) is behind every
+    defined one, and the validation loss ranks those.
+    """
+
+    point: Mapping[str, Any]
     epochs: int = 0
     best_epoch: int = 0
-    best_score: float = float("inf")
+    score: tuple[float, float] = (float("inf"), float("inf"))
     best: dict[str, float] = field(default_factory=dict)
-    state: dict[str, torch.Tensor] = field(default_factory=dict)
     stopped: bool = False
     diverged: bool = False
 
-    def __post_init__(self) -> None:
+    def record(self, epoch: int, scores: dict[str, float], finite: bool, schedule: Schedule) -> bool:
+        """Take in an epoch's validation scores, and whether its training losses were finite: is it the best so far?
+
+        Afterwards `stopped` says whether patience has run out, or `diverged` too that a loss was not finite.
+        """
+        self.epochs = epoch
+        if not finite or not np.isfinite(scores["validation_loss"]):
+            self.stopped = self.diverged = True
+            return False
+        score = (0.0, scores["validation_loss"])
+        if schedule.select_by == "validation_cross_gene":
+            correlation = scores["validation_cross_gene"]
+            score = (float("inf"), score[1]) if np.isnan(correlation) else (-correlation, 0.0)
+        better = score < self.score
+        if better:
+            self.score, self.best_epoch, self.best = score, epoch, scores
+        self.stopped = epoch - self.best_epoch >= schedule.patience
+        return better
+
+    def row(self, chosen: bool) -> dict[str, Any]:
+        """This point's row of grid.tsv; a diverged point has no epoch and no scores."""
+        scores = {} if self.diverged else self.best
+        found = {name: scores.get(name) for name in ("validation_loss", "validation_cross_gene")}
+        return {
+            **self.point,
+            "status": "diverged" if self.diverged else "ok",
+            "epochs": self.epochs,
+            "epoch": self.best_epoch if scores else None,
+            **{name: None if value is None or np.isnan(value) else value for name, value in found.items()},
+            "chosen": "yes" if chosen else "no",
+        }
+
+
+class _Run(Course):
+    """A course with its model and optimiser, and the model's state at the best epoch."""
+
+    def __init__(self, point: dict[str, float], model: Model, weight_decay: float) -> None:
+        super().__init__(point)
+        self.model = model
         self.optimiser = torch.optim.AdamW(
-            self.model.parameters(), lr=self.point["learning_rate"], weight_decay=self.weight_decay, fused=True
+            model.parameters(), lr=point["learning_rate"], weight_decay=weight_decay, fused=True
         )
+        self.total_loss: torch.Tensor | float = 0.0
+        self.state: dict[str, torch.Tensor] = {}
 
     def step(self, prepared: torch.Tensor, observed: torch.Tensor, schedule: Schedule) -> None:
         self.model.train()
@@ -152,34 +196,14 @@ class _Run:
         # Stays on the device: looking at every step's loss would make a GPU wait for each.
         self.total_loss = self.total_loss + loss.detach()
 
-    def record(self, epoch: int, scores: dict[str, float], schedule: Schedule) -> None:
-        """Take in an epoch's validation scores: keep the state if it is the best, stop if patience has run out."""
-        self.epochs = epoch
-        if not np.isfinite(scores["validation_loss"]) or not np.isfinite(float(self.total_loss)):
-            self.stopped = self.diverged = True
-            self.state = {}
-            return
+    def record(self, epoch: int, scores: dict[str, float], finite: bool, schedule: Schedule) -> bool:
+        better = super().record(epoch, scores, finite, schedule)
         self.total_loss = 0.0
-        score = scores["validation_loss"]
-        if schedule.select_by == "validation_cross_gene":
-            score = -scores["validation_cross_gene"]  # NaN, an undefined correlation, is never the best
-        if score < self.best_score:
-            self.best_score, self.best_epoch, self.best = score, epoch, scores
+        if better:
             self.state = {name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()}
-        self.stopped = epoch - self.best_epoch >= schedule.patience
-
-    def row(self, schedule: Schedule, chosen: bool) -> dict[str, Any]:
-        """This point's row of grid.tsv; a diverged point has no epoch and no scores."""
-        scores = {} if self.diverged else self.best
-        return {
-            **self.point,
-            "status": "diverged" if self.diverged else "ok",
-            "epochs": self.epochs,
-            "epoch": self.best_epoch if scores else None,
-            "validation_loss": scores.get("validation_loss"),
-            "validation_cross_gene": scores.get("validation_cross_gene"),
-            "chosen": "yes" if chosen else "no",
-        }
+        elif self.diverged:
+            self.state = {}
+        return better
 
 
 def _validate(active: Sequence[_Run], epoch: int, validation: Split, schedule: Schedule, device: torch.device) -> None:
@@ -189,7 +213,8 @@ def _validate(active: Sequence[_Run], epoch: int, validation: Split, schedule: S
     for run, predicted in zip(active, predictions, strict=True):
         loss = hybrid_loss(torch.from_numpy(predicted), observed, schedule.alpha, schedule.beta)
         correlation = metrics.summarise(metrics.cross_gene(predicted, validation.observed)).mean
-        run.record(epoch, {"validation_loss": float(loss), "validation_cross_gene": correlation}, schedule)
+        scores = {"validation_loss": float(loss), "validation_cross_gene": correlation}
+        run.record(epoch, scores, np.isfinite(float(run.total_loss)), schedule)
         settings = ", ".join(f"{name} {value:g}" for name, value in run.point.items())
         state = "diverged, dropped" if run.diverged else "stopped" if run.stopped else ""
         print(f"epoch {epoch}: {settings}: validation loss {loss:.5g}, cross-gene {correlation:.4f} {state}".rstrip())
@@ -197,14 +222,14 @@ def _validate(active: Sequence[_Run], epoch: int, validation: Split, schedule: S
 
 def _choose(runs: Sequence[_Run], schedule: Schedule) -> _Run:
     """The best point of all, the first of equals; says so when it lies on an edge of the learning rates tried."""
-    candidates = [run for run in runs if run.state]
+    candidates = [run for run in runs if run.state and np.isfinite(run.score[0])]
     if not candidates:
         raise InputError(
             "no point of the grid could be chosen: every loss became infinite or NaN, or every validation correlation "
             "is undefined. Add smaller values to heads: NAME: grid: learning_rate, and check the features for huge "
             "values (settings: transform: log1p tames them)"
         )
-    best = min(candidates, key=lambda run: run.best_score)
+    best = min(candidates, key=lambda run: run.score)
     rates = sorted({run.point["learning_rate"] for run in runs})
     rate = best.point["learning_rate"]
     print(f"chosen by {schedule.select_by}: {best.point}, epoch {best.best_epoch}")
@@ -214,7 +239,7 @@ def _choose(runs: Sequence[_Run], schedule: Schedule) -> _Run:
     return best
 
 
-def _check(rows: np.ndarray, train: Split, validation: Split, schedule: Schedule) -> None:
+def check(rows: np.ndarray, train: Split, validation: Split, schedule: Schedule) -> None:
     """Raise InputError before any work where training could not mean anything."""
     if len(rows) < 2:
         raise InputError(f"{len(rows)} training genes have an observed expression value: at least two are needed")

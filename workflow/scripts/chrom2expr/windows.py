@@ -88,6 +88,21 @@ class Geometry:
         return self.sequence_start(tss, strand) + self.margin
 
 
+def central(bins: int, count: int | None = None) -> slice:
+    """The middle `count` of `bins` bins, which is the same whichever end one counts from; all of them if None.
+
+    Raises InputError when there are not so many, and when they would leave more bins on one side than on the other.
+    """
+    count = bins if count is None else count
+    if not 0 < count <= bins or (bins - count) % 2:
+        raise InputError(
+            f"inputs: bins is {count}: the middle of {bins} bins can be 1 to {bins} of them, and must leave as many on "
+            f"one side as on the other, so an {'odd' if bins % 2 else 'even'} number"
+        )
+    margin = (bins - count) // 2
+    return slice(margin, bins - margin)
+
+
 def encode(sequence: str) -> np.ndarray:
     """Codes (length,) uint8 of a sequence: A 0, C 1, G 2, T 3, anything else 4."""
     return _CODE[np.frombuffer(sequence.encode("ascii"), dtype=np.uint8)]

@@ -1,0 +1,137 @@
+"""The bundle of single-tissue CNNs against the same networks one after another, reading included, in one run.
+
+One after another is what it would take without a bundle: the loop that trains the multi-tissue CNN, fit_grid, with one
+network of one tissue at a time, which reads the store for each. Both train every network for the same epochs from the
+same seeds on the same store (page cache), and their validation losses are compared. The gain is the shared reading and
+preparation of each batch and fuller cores; the arithmetic of the convolutions stays, so it shrinks as networks widen.
+Run: python benchmarks/single_cnn.py [--threads 2] [--rounds 2]
+"""
+
+import argparse
+import contextlib
+import io
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
+
+from chrom2expr import cnn, heads, single_cnn, training
+from chrom2expr.store import FeatureStore, ShardWriter
+from chrom2expr.training import Split
+
+GENES, EPOCHS, BATCH, ENOUGH = {"train": 64, "val": 32}, 1, 32, 2
+CPU = torch.device("cpu")
+# bins, tracks, width, blocks, tissues
+SIZES = [(256, 200, 16, 5, 12), (896, 400, 16, 7, 4)]
+
+
+def write_store(path: Path, bins: int, tracks: int) -> FeatureStore:
+    random, genes = np.random.default_rng(0), sum(GENES.values())
+    with ShardWriter(
+        path,
+        gene_id=[f"gene{row}" for row in range(genes)],
+        strand=np.where(np.arange(genes) % 2, "-", "+"),
+        track_id=[f"track{column}" for column in range(tracks)],
+        track_type=["chromatin"] * tracks,
+        bins=bins,
+        bin_size=128,
+        provenance={},
+    ) as writer:
+        for row in range(genes):
+            writer.write(row, random.gamma(0.5, 2, (1, bins, tracks)).astype(np.float16))
+    return FeatureStore(path)
+
+
+def make_task(store: FeatureStore, width: int, blocks: int, observed: np.ndarray) -> heads.Task:
+    parts = np.split(np.arange(len(observed)), [GENES["train"]])
+    ids = {name: store.gene_id[rows] for name, rows in zip(GENES, parts, strict=True)}
+    splits = {name: Split(store.select(ids[name]), observed[rows]) for name, rows in zip(GENES, parts, strict=True)}
+    tissues = np.array([f"tissue{index}" for index in range(observed.shape[1])])
+    return heads.Task(
+        data=heads.Data(splits, ids, tissues, store.track_id, {}),
+        loss={"alpha": 0, "beta": 1},
+        settings={"transform": "log1p", "width": width, "kernel_size": 5, "blocks": blocks, "weight_decay": 0.01},
+        # Small, since AdamW blows up rounding: its first steps have the size of the rate, however small the gradient.
+        grid={"learning_rate": [1e-5, 1e-4], "dropout": [0.2]},
+        batch_size=BATCH,
+        max_epochs=EPOCHS,
+        patience=EPOCHS,
+        select_by="validation_loss",
+        seed=1,
+        device=CPU,
+    )
+
+
+def one_after_another(task: heads.Task) -> list[float]:
+    """Every network's validation loss, each from a fit of its own."""
+    schedule, shape = cnn.plan(task, tissues=1)
+    losses = []
+    for column, tissue in enumerate(task.data.tissue):
+        train, validation = (
+            Split(task.data.splits[name].features, task.data.splits[name].observed[:, [column]])
+            for name in ("train", "val")
+        )
+        seed, start = single_cnn.network_seed(task.seed, tissue), cnn.target_means(train.observed)
+        for point in training.expand(task.grid):
+            _, [row] = training.fit_grid(
+                lambda point: cnn.ExpressionCNN(**shape, dropout=point["dropout"], seed=seed, start=start),
+                [point],
+                train,
+                validation,
+                schedule,
+                CPU,
+            )
+            losses.append(row["validation_loss"])
+    return losses
+
+
+def bundle(task: heads.Task) -> list[float]:
+    return [row["validation_loss"] for row in single_cnn.fit(task).table]
+
+
+def timed(fit, task: heads.Task) -> tuple[list[float], float]:
+    started = time.perf_counter()
+    with contextlib.redirect_stdout(io.StringIO()):
+        losses = fit(task)
+    return losses, time.perf_counter() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=2)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    ratios = []
+    for bins, tracks, width, blocks, tissues in SIZES:
+        with tempfile.TemporaryDirectory() as folder, write_store(Path(folder) / "store.h5", bins, tracks) as store:
+            observed = np.random.default_rng(1).normal(0, 1, (sum(GENES.values()), tissues)).astype(np.float32)
+            task = make_task(store, width, blocks, observed)
+            seconds = {one_after_another: [], bundle: []}
+            # Turn about, so that a busy machine slows both.
+            for _ in range(given.rounds):
+                for fit, spent in seconds.items():
+                    losses, took = timed(fit, task)
+                    spent.append(took)
+                    if fit is one_after_another:
+                        expected = losses
+            np.testing.assert_allclose(losses, expected, rtol=1e-3)
+            networks = len(losses)
+            alone, together = (float(np.median(spent)) for spent in seconds.values())
+            ratios.append(alone / together)
+            print(
+                f"{networks} networks of width {width} on {bins} bins x {tracks} tracks, {given.threads} threads: "
+                f"{alone:.2f} s one after another, {together:.2f} s as a bundle: {ratios[-1]:.1f}x; largest "
+                f"difference of validation losses {np.abs(np.divide(losses, expected) - 1).max():.0e}",
+                flush=True,
+            )
+    assert min(ratios) >= ENOUGH, f"less than {ENOUGH} times as fast"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,305 @@
+"""The ridge head against scikit-learn's Ridge, fitted tissue by tissue and penalty by penalty."""
+
+import csv
+import json
+import runpy
+from dataclasses import replace
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from scipy.stats import spearmanr
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
+
+from chrom2expr import heads, ridge, spatial
+from chrom2expr.errors import InputError
+from chrom2expr.store import ShardWriter
+from chrom2expr.training import Split
+from chrom2expr.windows import Geometry
+
+TISSUES, PENALTIES = 6, [10.0, 0.1, 1000.0]
+GENES = {"train": 60, "val": 30, "test": 10}
+# The dual is smaller, the primal is.
+WIDTHS = pytest.mark.parametrize("width", [90, 20])
+
+
+class Rows:
+    """A selection of reduced features that lies in memory."""
+
+    def __init__(self, features):
+        self.features, self.shape = features, features.shape
+
+    def read(self, rows):
+        return self.features[rows].astype(np.float32)
+
+
+def make_task(width=90, missing=0.0, standardise=False, seed=0, noise=1.0, penalties=PENALTIES):
+    """Features of different means and spreads, one of them constant; targets linear in them; some values missing."""
+    random = np.random.default_rng(seed)
+    features = random.normal(random.normal(0, 5, width), random.uniform(0.2, 4, width), (100, width))
+    features[:, 3] = 7.3
+    observed = features @ random.normal(0, 1, (width, TISSUES)) / width**0.5 - 4
+    observed += random.normal(0, noise, observed.shape)
+    # The first two tissues lack the same genes, the last one none, and one gene has no value anywhere.
+    absent = random.random(observed.shape) < missing
+    absent[:, 1], absent[:, -1] = absent[:, 0], False
+    absent[5] = missing > 0
+    observed[absent] = np.nan
+    splits, gene_id, start = {}, {}, 0
+    for name, count in GENES.items():
+        rows = slice(start, start := start + count)
+        splits[name] = Split(Rows(features[rows].astype(np.float32)), observed[rows].astype(np.float32))
+        gene_id[name] = np.array([f"gene{row}" for row in range(rows.start, rows.stop)], dtype=object)
+    tissue = np.array([f"tissue{index}" for index in range(TISSUES)], dtype=object)
+    track_id = np.array([f"track{index}" for index in range(width // 10)])
+    return heads.Task(
+        data=heads.Data(splits, gene_id, tissue, track_id, {"source": "made up", "bins": 4}),
+        loss={"alpha": 0, "beta": 1},
+        settings={"standardise": standardise},
+        grid={"penalty": penalties},
+        batch_size=7,
+        max_epochs=0,
+        patience=0,
+        select_by="validation_cross_gene",
+        seed=0,
+        device=torch.device("cpu"),
+    )
+
+
+def with_split(task, name, features=None, observed=None):
+    """The same task with other features or targets in one split."""
+    split = task.data.splits[name]
+    features = split.features.features if features is None else features
+    split = Split(Rows(features), split.observed if observed is None else observed)
+    return replace(task, data=replace(task.data, splits={**task.data.splits, name: split}))
+
+
+def sklearn_fits(task):
+    """What scikit-learn fits, by (tissue, penalty): from features (gene, feature) float64 to predictions (gene,)."""
+    train = task.data.splits["train"]
+    x, y = train.features.features.astype(np.float64), train.observed.astype(np.float64)
+    scaler = StandardScaler(with_mean=task.settings["standardise"], with_std=task.settings["standardise"])
+    scaler.fit(x[train.usable])
+    fits = {}
+    for tissue in range(TISSUES):
+        rows = ~np.isnan(y[:, tissue])
+        for penalty in task.grid["penalty"]:
+            model = Ridge(alpha=penalty, solver="cholesky").fit(scaler.transform(x[rows]), y[rows, tissue])
+            fits[tissue, penalty] = lambda features, model=model: model.predict(scaler.transform(features))
+    return fits
+
+
+@WIDTHS
+@pytest.mark.parametrize("missing", [0.0, 0.15, 0.8])
+@pytest.mark.parametrize("standardise", [False, True])
+@pytest.mark.parametrize("block", [ridge.BLOCK, 7])
+def test_equals_scikit_learn(width, missing, standardise, block, monkeypatch):
+    monkeypatch.setattr(ridge, "BLOCK", block)
+    task = make_task(width, missing, standardise)
+    fitted, fits = ridge.fit(task), sklearn_fits(task)
+    validation, test = task.data.splits["val"], task.data.splits["test"]
+    table = {(row["tissue"], row["penalty"]): row for row in fitted.table}
+    assert len(table) == len(fitted.table) == TISSUES * len(PENALTIES)
+    predicted = fitted.predict(test.features)
+    for tissue in range(TISSUES):
+        present = ~np.isnan(validation.observed[:, tissue])
+        scores = []
+        for penalty in PENALTIES:
+            expected = fits[tissue, penalty](validation.features.features.astype(np.float64))
+            scores.append(spearmanr(expected[present], validation.observed[present, tissue])[0])
+            row = table[f"tissue{tissue}", penalty]
+            assert row["validation_cross_gene"] == pytest.approx(scores[-1], abs=1e-9)
+            assert row["validation_genes"] == present.sum()
+        best = PENALTIES[int(np.argmax(scores))]
+        assert [p for p in PENALTIES if table[f"tissue{tissue}", p]["chosen"] == "yes"] == [best]
+        assert fitted.penalties[tissue] == best
+        np.testing.assert_allclose(
+            predicted[:, tissue], fits[tissue, best](test.features.features.astype(np.float64)), atol=2e-5
+        )
+
+
+@WIDTHS
+def test_every_fit_of_the_grid_equals_scikit_learn_closely(width):
+    task = make_task(width, missing=0.3)
+    train, validation = task.data.splits["train"], task.data.splits["val"]
+    rows = train.usable
+    features = train.features.features[rows]
+    design = ridge._Design.of(features, False, torch.device("cpu"))
+    factors = (ridge._Primal if width < len(rows) else ridge._Dual)(design, validation.features.features)
+    solutions, offsets = ridge._solve(factors, train.observed[rows].astype(np.float64), np.array(PENALTIES))
+    for (tissue, penalty), predict in sklearn_fits(task).items():
+        index = PENALTIES.index(penalty)
+        found = factors.predict(solutions[index])[:, tissue] + offsets[index, tissue]
+        np.testing.assert_allclose(found, predict(validation.features.features.astype(np.float64)), atol=1e-8)
+
+
+@WIDTHS
+def test_the_order_of_genes_and_features_does_not_matter(width):
+    task = make_task(width, missing=0.1)
+    random = np.random.default_rng(1)
+    genes, columns = random.permutation(GENES["train"]), random.permutation(width)
+    train, test = task.data.splits["train"], task.data.splits["test"]
+    shuffled = with_split(task, "train", train.features.features[genes][:, columns], train.observed[genes])
+    shuffled = with_split(shuffled, "val", task.data.splits["val"].features.features[:, columns])
+    one, other = ridge.fit(task), ridge.fit(shuffled)
+    assert one.penalties.tolist() == other.penalties.tolist()
+    np.testing.assert_allclose(one.coefficients[columns], other.coefficients, atol=1e-6)
+    np.testing.assert_allclose(
+        one.predict(test.features), other.predict(Rows(test.features.features[:, columns])), atol=1e-5
+    )
+
+
+def test_planted_coefficients_are_found_and_the_smallest_penalty_said_to_be_at_the_end(capsys):
+    random = np.random.default_rng(4)
+    truth = random.normal(0, 1, (20, TISSUES))
+    task = make_task(20, penalties=[1e-6, 1e3])
+    for name, split in task.data.splits.items():
+        features = split.features.features
+        task = with_split(task, name, observed=(features @ truth + 2).astype(np.float32))
+    fitted = ridge.fit(task)
+    varies = np.arange(20) != 3
+    np.testing.assert_allclose(fitted.coefficients[varies], truth[varies], atol=1e-4)
+    assert np.abs(fitted.coefficients[3]).max() < 1e-6
+    # The constant feature's part lies in the intercept.
+    np.testing.assert_allclose(fitted.intercept, 2 + 7.3 * truth[3], atol=1e-3)
+    assert f"for {TISSUES} of {TISSUES} tissues the best penalty, 1e-06, is the smallest" in capsys.readouterr().out
+
+
+def test_the_largest_penalty_at_the_end_is_said_and_a_middle_one_is_not(capsys):
+    fitted = ridge.fit(make_task(90, noise=30, penalties=[1e-3, 1.0, 2.0]))
+    largest = int((fitted.penalties == 2).sum())
+    message = f"for {largest} of {TISSUES} tissues the best penalty, 2, is the largest"
+    assert largest and message in capsys.readouterr().out
+    ridge.fit(make_task(90, penalties=[5.0]))
+    assert "Warning" not in capsys.readouterr().out
+
+
+def test_one_tissue_does_not_influence_another():
+    task = make_task(90, missing=0.2)
+    whole = ridge.fit(task).predict(task.data.splits["test"].features)
+    for name in ("train", "val"):
+        task = with_split(task, name, observed=task.data.splits[name].observed[:, 2:3])
+    alone = ridge.fit(replace(task, data=replace(task.data, tissue=task.data.tissue[2:3])))
+    np.testing.assert_allclose(alone.predict(task.data.splits["test"].features)[:, 0], whole[:, 2], atol=1e-5)
+
+
+@WIDTHS
+def test_a_constant_target_is_predicted_as_such_counted_and_named(width, capsys):
+    task = make_task(width)
+    for name, value in (("train", np.float32(np.log(1e-4))), ("val", np.float32(-1))):
+        observed = task.data.splits[name].observed.copy()
+        observed[:, 2 if name == "train" else 4] = value
+        task = with_split(task, name, observed=observed)
+    fitted = ridge.fit(task)
+    assert (fitted.predict(task.data.splits["test"].features)[:, 2] == np.float32(np.log(1e-4))).all()
+    printed = capsys.readouterr().out
+    assert "in 2 of 6 tissues the validation correlation is undefined" in printed and "tissue2, tissue4" in printed
+    undefined = [row for row in fitted.table if row["validation_cross_gene"] is None]
+    assert {row["tissue"] for row in undefined} == {"tissue2", "tissue4"} and len(undefined) == 2 * len(PENALTIES)
+    others = np.array([
+        [row["validation_cross_gene"] for row in fitted.table if row["penalty"] == penalty and row not in undefined]
+        for penalty in PENALTIES
+    ])
+    assert fitted.penalties[[2, 4]].tolist() == [PENALTIES[others.mean(axis=1).argmax()]] * 2
+    assert sum(row["chosen"] == "yes" for row in fitted.table) == TISSUES
+
+
+def test_bad_input_is_named():
+    task = make_task(90)
+    train, validation = task.data.splits["train"], task.data.splits["val"]
+    lonely, unseen = train.observed.copy(), validation.observed.copy()
+    lonely[1:, 3] = np.nan
+    unseen[:, [1, 5]] = np.nan
+    broken = train.features.features.copy()
+    broken[12, 2 * 9 + 4] = np.nan
+    infinite = validation.features.features.copy()
+    infinite[3, 0] = np.inf
+    cases = [
+        (with_split(task, "train", observed=lonely), "tissue3 has 1 training genes.*1 of 6"),
+        (with_split(task, "val", observed=unseen), "tissue1 has 0 validation genes.*2 of 6"),
+        (with_split(task, "train", features=broken), "gene12: feature 2 of track track4 is not a finite number"),
+        (with_split(task, "val", features=infinite), "gene63: feature 0 of track track0 is not"),
+        (with_split(task, "train", features=np.zeros((60, 4, 5))), "takes reduced features"),
+        (with_split(task, "val", observed=np.ones_like(unseen)), "undefined for every tissue"),
+        (replace(task, loss={"alpha": 1, "beta": 1}), "squared error.*alpha 0"),
+        (replace(task, select_by="validation_loss"), "select_by must be"),
+        (replace(task, grid={"penalty": [1.0, 0.0]}), "penalty must be above 0"),
+        (replace(task, grid={"penalty": [1.0, np.nan]}), "penalty must be above 0"),
+    ]
+    for given, message in cases:
+        with pytest.raises(InputError, match=message):
+            ridge.fit(given)
+
+
+def test_a_saved_model_predicts_the_same_and_saves_the_same_bytes(tmp_path):
+    task = make_task(90, standardise=True)
+    fitted = ridge.fit(task)
+    fitted.save(tmp_path / "one.pt")
+    ridge.fit(task).save(tmp_path / "two.pt")
+    assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "two.pt").read_bytes()
+    saved = ridge.load(tmp_path / "one.pt")
+    assert saved["coefficients"].shape == (90, TISSUES) and saved["coefficients"].dtype == torch.float32
+    assert saved["metadata"]["tissue"] == [f"tissue{index}" for index in range(TISSUES)]
+    assert saved["metadata"]["inputs"] == {"source": "made up", "bins": 4}
+    assert saved["penalties"].tolist() == fitted.penalties.tolist()
+    features = task.data.splits["test"].features
+    coefficients, intercept = saved["coefficients"].double().numpy(), saved["intercept"].numpy()
+    predicted = features.features.astype(np.float64) @ coefficients + intercept
+    np.testing.assert_allclose(fitted.predict(features), predicted, rtol=1e-6)
+
+
+def test_from_the_store_to_the_files_of_a_run(tmp_path):
+    """Expression planted downstream of the TSS, on either strand, is found through the reduced file by the script."""
+    random = np.random.default_rng(6)
+    geometry = Geometry.sliding(400, 20, 200)
+    tracks = random.gamma(1, 1, (300, 20, 3)).astype(np.float16)
+    strand = random.choice(["+", "-"], 300)
+    gene_id = [f"gene{row}" for row in range(300)]
+    with ShardWriter(
+        tmp_path / "s.h5", gene_id=gene_id, strand=strand, track_id=["a", "b", "c"], track_type=["chromatin"] * 3,
+        bins=20, bin_size=200, provenance={"source": "planted"},
+    ) as writer:
+        writer.write(0, tracks)
+    spatial.reduce(tmp_path / "s.h5", tmp_path / "features.h5", geometry, 10)
+    turned = np.where((strand == "-")[:, None, None], tracks[:, ::-1], tracks).astype(np.float64)
+    decay = np.exp(-0.1 * np.arange(5))
+    observed = (turned[:, 10:15] * decay[:, None]).sum(axis=1) @ random.normal(0, 1, (3, TISSUES))
+    columns = {"strand": "+", "gene_type": "x", "chrom_grch37": "chr1", "chrom_grch38": "chr1"}
+    columns |= {"tss_grch37": 1000, "tss_grch38": 1000, "strand_grch38": "+"}
+    with open(tmp_path / "genes.tsv", "w", newline="") as handle:
+        writer = csv.writer(handle, delimiter="\t", lineterminator="\n")
+        writer.writerow(["gene_id", "symbol", *columns, "split_beluga"])
+        splits = np.repeat(["train", "val", "test"], [200, 50, 50])
+        writer.writerows([gene, gene, *columns.values(), split] for gene, split in zip(gene_id, splits))
+    with h5py.File(tmp_path / "expression.h5", "w") as file:
+        file["log_rpkm"], file["gene_id"] = observed.astype(np.float32), gene_id
+        file["tissue"] = [f"tissue{index}" for index in range(TISSUES)]
+    made = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5", "summary": "summary.json"}
+    snakemake = SimpleNamespace(
+        input=SimpleNamespace(
+            features=tmp_path / "features.h5",
+            genes=tmp_path / "genes.tsv", expression=tmp_path / "expression.h5",
+        ),
+        output=SimpleNamespace(**{name: tmp_path / "run" / file for name, file in made.items()}),
+        params=SimpleNamespace(
+            room="ridge", backbone="beluga", tracks="chromatin", orientation="gene", bins=10,
+            loss=json.dumps({"alpha": 0, "beta": 1}), settings=json.dumps({"standardise": False}),
+            grid=json.dumps({"penalty": [0.001, 0.1, 10]}), batch_size=64, max_epochs=0, patience=0,
+            select_by="validation_cross_gene", seed=1,
+        ),
+        threads=torch.get_num_threads(),
+        log=[str(tmp_path / "log.txt")],
+    )
+    runpy.run_path(heads.__file__.replace("chrom2expr/heads.py", "fit_head.py"), {"snakemake": snakemake})
+    with h5py.File(tmp_path / "run" / "predictions.h5") as file:
+        test = file["split"].asstr()[:] == "test"
+        np.testing.assert_allclose(file["predicted"][test], observed[250:], atol=0.02)
+    with open(tmp_path / "run" / "grid.tsv") as handle:
+        assert handle.readline() == "tissue\tpenalty\tvalidation_cross_gene\tvalidation_genes\tchosen\n"
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert [row["tissue"] for row in summary["chosen"]] == [f"tissue{index}" for index in range(TISSUES)]
+    assert summary["inputs"] == {"source": "planted", "tracks": "chromatin", "orientation": "gene", "bins": 10}
+    assert summary["validation"]["cross_gene"]["n"] == TISSUES

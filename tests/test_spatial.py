@@ -1,0 +1,223 @@
+"""The spatial basis against its formula, gene by gene, bin by bin; and the file of reduced features."""
+
+import json
+import math
+import runpy
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
+import pytest
+
+from chrom2expr import reduced, spatial
+from chrom2expr.errors import InputError
+from chrom2expr.store import ShardWriter, merge
+from chrom2expr.windows import Geometry
+
+DECAYS = [0.01, 0.02, 0.05, 0.1, 0.2]
+ENFORMER = Geometry.centred(196_608, 896, 128)
+BELUGA = Geometry.sliding(2000, 200, 200)
+STRAND = ["+", "-", "-", "+", "-"]
+KINDS = ["chromatin", "cage", "chromatin"]
+
+
+def write_store(path, geometry, tracks, kinds=KINDS):
+    """A merged store of two shards: tracks (gene, bin, track) in genomic order."""
+    shards = []
+    for number, genes in enumerate(np.array_split(np.arange(len(tracks)), 2)):
+        shards.append(path.with_suffix("") / f"{number:03}.h5")
+        with ShardWriter(
+            shards[-1],
+            gene_id=[f"gene{gene}" for gene in genes],
+            strand=[STRAND[gene] for gene in genes],
+            track_id=[f"track{track}" for track in range(tracks.shape[2])],
+            track_type=kinds,
+            bins=geometry.bins,
+            bin_size=geometry.bin_size,
+            provenance={"source": "made up", "assembly": "grch38"},
+        ) as writer:
+            writer.write(0, tracks[genes])
+    merge(shards, path)
+    return path
+
+
+def random_tracks(geometry, seed=0):
+    return np.random.default_rng(seed).gamma(1, 3, (len(STRAND), geometry.bins, 3)).astype(np.float16)
+
+
+def direct(tracks, strand, geometry, distance, keep):
+    """The reduction written out, in Python floats; `distance` is from bin (gene orientation) to s, None if left out."""
+    sums = np.zeros((len(tracks), 10, len(keep)))
+    for gene in range(len(tracks)):
+        for index in range(geometry.bins):
+            s = distance(index)
+            if s is None:
+                continue
+            genomic = index if strand[gene] == "+" else geometry.bins - 1 - index
+            for k in range(10):
+                if (k < 5 and s <= 0) or (k >= 5 and s >= 0):
+                    weight = math.exp(-DECAYS[k % 5] * abs(s) / 200)
+                    for column, track in enumerate(keep):
+                        sums[gene, k, column] += weight * float(tracks[gene, genomic, track])
+    return sums.reshape(len(tracks), -1)
+
+
+def read_all(path, **options):
+    with reduced.ReducedStore(path) as store:
+        return store.select(store.gene_id, **options).read(np.arange(len(store.gene_id)))
+
+
+def test_shifts_are_expectos_and_enformers_bins_are_symmetric():
+    assert spatial.shifts(BELUGA).tolist() == list(range(-20_000, 20_000, 200))
+    assert spatial.shifts(ENFORMER)[445:451].tolist() == [-320, -192, -64, 64, 192, 320]
+    odd = spatial.shifts(Geometry.centred(50_048, 391, 128))
+    assert odd[195] == 0 and odd[0] == -195 * 128 and odd[-1] == 195 * 128
+    central = spatial.shifts(ENFORMER, 314)
+    assert len(central) == 314 and central[0] == -central[-1] == -20_032
+
+
+@pytest.mark.parametrize("geometry", [ENFORMER, BELUGA, Geometry.centred(1280, 9, 128), Geometry.sliding(400, 7, 100)])
+@pytest.mark.parametrize("strand", ["+", "-"])
+def test_shifts_are_distances_of_bin_centres_on_either_strand(geometry, strand):
+    tss, sign = 10**6, 1 if strand == "+" else -1
+    edges = geometry.bins_start(tss, strand) + geometry.bin_size * np.arange(geometry.bins + 1)
+    centres = (edges[:-1] + edges[1:]) / 2
+    in_gene_orientation = sign * (centres[::sign] - tss)
+    # Half of the TSS base's own length, and as much where a window of even length has its middle between two bases.
+    assert np.abs(spatial.shifts(geometry) - in_gene_orientation).max() <= 1
+
+
+def test_weights_are_the_formula_and_the_tss_counts_on_both_sides():
+    basis = spatial.weights(BELUGA)
+    assert basis.shape == (10, 200) and basis.dtype == np.float32
+    assert basis[:, 100].tolist() == [1] * 10
+    assert not basis[:5, 101:].any() and not basis[5:, :100].any()
+    np.testing.assert_allclose(basis[:5, 98], [math.exp(-a * 2) for a in DECAYS], rtol=1e-6)
+    np.testing.assert_allclose(basis[5:, 103], [math.exp(-a * 3) for a in DECAYS], rtol=1e-6)
+    np.testing.assert_array_equal(spatial.weights(ENFORMER, 314), spatial.weights(ENFORMER)[:, 291:605])
+
+
+@pytest.mark.parametrize(("tracks", "keep"), [("chromatin", [0, 2]), ("all", [0, 1, 2])])
+def test_beluga_equals_a_direct_loop(tmp_path, tracks, keep):
+    values = random_tracks(BELUGA)
+    spatial.reduce(write_store(tmp_path / "s.h5", BELUGA, values), tmp_path / "r.h5", BELUGA, None, tracks)
+    expected = direct(values, STRAND, BELUGA, lambda index: -20_000 + 200 * index, keep)
+    np.testing.assert_allclose(read_all(tmp_path / "r.h5", tracks=tracks), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("bins", [None, 314])
+def test_enformer_equals_a_direct_loop(tmp_path, bins):
+    values = random_tracks(ENFORMER)
+    spatial.reduce(write_store(tmp_path / "s.h5", ENFORMER, values), tmp_path / "r.h5", ENFORMER, bins)
+    inside = range(896) if bins is None else range(291, 605)
+    expected = direct(
+        values, STRAND, ENFORMER, lambda index: -57_280 + 128 * index if index in inside else None, [0, 2]
+    )
+    np.testing.assert_allclose(read_all(tmp_path / "r.h5", bins=bins), expected, rtol=1e-5)
+
+
+def test_a_single_bin_lands_where_it_was_planted(tmp_path):
+    values = np.zeros((5, 200, 3), np.float16)
+    values[0, 101, 0] = 7  # plus strand, 200 bp downstream
+    values[1, 101, 2] = 3  # minus strand: bin 98 in gene orientation, 400 bp upstream
+    spatial.reduce(write_store(tmp_path / "s.h5", BELUGA, values), tmp_path / "r.h5", BELUGA)
+    found = read_all(tmp_path / "r.h5").reshape(5, 10, 2)
+    np.testing.assert_allclose(found[0, 5:, 0], [7 * math.exp(-a) for a in DECAYS], rtol=1e-6)
+    np.testing.assert_allclose(found[1, :5, 1], [3 * math.exp(-2 * a) for a in DECAYS], rtol=1e-6)
+    assert np.count_nonzero(found) == 10
+
+
+def test_the_size_of_a_batch_does_not_matter_and_the_store_is_read_once(tmp_path, monkeypatch):
+    store = write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA))
+    spatial.reduce(store, tmp_path / "one.h5", BELUGA)
+    handed_out = []
+    plain = spatial.FeatureStore.select
+
+    def select(*given):
+        handed_out.append(plain(*given))
+        return handed_out[0]
+
+    monkeypatch.setattr(spatial.FeatureStore, "select", select)
+    monkeypatch.setattr(spatial, "BATCH_BYTES", 2 * 200 * 2 * 2)
+    spatial.reduce(store, tmp_path / "two.h5", BELUGA)
+    assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()
+    assert [selection.bytes_read for selection in handed_out] == [5 * 200 * 2 * 2]
+
+
+def test_the_reader_gives_rows_in_any_order_and_knows_what_it_holds(tmp_path):
+    spatial.reduce(write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA)), tmp_path / "r.h5", BELUGA, 100)
+    whole = read_all(tmp_path / "r.h5")
+    with reduced.ReducedStore(tmp_path / "r.h5") as store:
+        assert store.track_id.tolist() == ["track0", "track2"] and store.track_type.tolist() == ["chromatin"] * 2
+        assert (store.bins, store.provenance["source"], store.kind("chromatin").tolist()) == (100, "made up", [0, 1])
+        selection = store.select(["gene4", "gene0", "gene2"])
+        assert selection.shape == (3, 20)
+        read = selection.read([2, 0, 2])
+        assert read.dtype == np.float32 and selection.bytes_read == read.nbytes == 3 * 20 * 4
+        np.testing.assert_array_equal(read, whole[[2, 4, 2]])
+        for asked, message in (
+            ({"tracks": "all"}, "tracks chromatin, but all"),
+            ({"bins": 200}, "bins 100, but 200"),
+            ({"orientation": "genomic"}, "orientation gene, but genomic"),
+        ):
+            with pytest.raises(InputError, match=message):
+                store.select(["gene0"], **asked)
+        with pytest.raises(InputError, match="gene nobody is not among"):
+            store.select(["gene0", "nobody"])
+    with h5py.File(tmp_path / "r.h5") as file:
+        assert file["features"].chunks == (1, 20) and file["features"].dtype == np.float32
+        assert file["gene_id"].asstr()[3] == "gene3"
+
+
+def test_the_two_kinds_of_file_are_told_apart(tmp_path):
+    store = write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA))
+    spatial.reduce(store, tmp_path / "r.h5", BELUGA)
+    assert reduced.is_reduced(tmp_path / "r.h5") and not reduced.is_reduced(store)
+    assert not reduced.is_reduced(tmp_path / "absent.h5")
+
+
+def test_bad_input_is_named_and_nothing_is_left(tmp_path):
+    store = write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA))
+    cage = write_store(tmp_path / "c.h5", BELUGA, random_tracks(BELUGA), ["cage"] * 3)
+    for given, message in (
+        ((store, tmp_path / "r.h5", ENFORMER), "200 bins of 200 bp.*896 of 128 bp"),
+        ((store, tmp_path / "r.h5", BELUGA, 99), "bins is 99.*even number"),
+        ((store, tmp_path / "r.h5", BELUGA, 202), "bins is 202"),
+        ((cage, tmp_path / "r.h5", BELUGA), "of the kind 'chromatin'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            spatial.reduce(*given)
+    assert not list(tmp_path.glob("*r.h5*"))
+
+
+def test_a_damaged_or_incomplete_file_is_named(tmp_path):
+    spatial.reduce(write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA)), tmp_path / "r.h5", BELUGA)
+    content = (tmp_path / "r.h5").read_bytes()
+    place = content.index(read_all(tmp_path / "r.h5")[3].tobytes())
+    (tmp_path / "r.h5").write_bytes(content[:place] + b"?" + content[place + 1 :])
+    with pytest.raises(InputError, match=r"r\.h5: damaged.*delete it and rerun"):
+        read_all(tmp_path / "r.h5")
+    (tmp_path / "r.h5").write_bytes(content[:-300])
+    for reader in (reduced.ReducedStore, reduced.is_reduced):
+        with pytest.raises(InputError, match=r"r\.h5: damaged"):
+            reader(tmp_path / "r.h5")
+    (tmp_path / "r.h5").write_bytes(content)
+    with h5py.File(tmp_path / "r.h5", "r+") as file:
+        del file.attrs["complete"]
+    with pytest.raises(InputError, match="not a complete"):
+        reduced.ReducedStore(tmp_path / "r.h5")
+
+
+def test_the_script_reduces_what_its_params_say(tmp_path):
+    values = random_tracks(ENFORMER)
+    store = write_store(tmp_path / "s.h5", ENFORMER, values)
+    geometry = {"sequence_length": 196_608, "bins": 896, "bin_size": 128}
+    snakemake = SimpleNamespace(
+        input=SimpleNamespace(features=str(store), shards=[]),
+        output=[str(tmp_path / "made.h5")],
+        params=SimpleNamespace(geometry=json.dumps(geometry), bins=314, tracks="all"),
+        log=[str(tmp_path / "log.txt")],
+    )
+    runpy.run_path(spatial.__file__.replace("chrom2expr/spatial.py", "reduce_features.py"), {"snakemake": snakemake})
+    spatial.reduce(store, tmp_path / "direct.h5", ENFORMER, 314, "all")
+    assert (tmp_path / "made.h5").read_bytes() == (tmp_path / "direct.h5").read_bytes()

@@ -1,0 +1,103 @@
+"""Reduced features, a row of numbers a gene: read the file that a reduction of a feature store leaves (see `spatial`).
+
+HDF5: `features` (gene, basis x track) float32, in gene orientation, all tracks of the first basis function, then all of
+the second, ...; `gene_id`; `track_id` and `track_type` of its tracks; as attributes `bins` (how many were summed),
+`tracks` ("chromatin" or "all") and the provenance of the store that it was made from.
+"""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from chrom2expr.errors import InputError
+from chrom2expr.store import damage, read_labels
+
+
+def is_reduced(path: str | Path) -> bool:
+    """Whether a file holds reduced features; what is wrong with a file that holds neither, its reader will say."""
+    if not h5py.is_hdf5(path):
+        return False
+    with damage(Path(path)), h5py.File(path, "r") as file:
+        return "features" in file
+
+
+class ReducedStore:
+    """A file of reduced features, open for reading; it offers what heads use of store.FeatureStore.
+
+    gene_id: (gene,); track_id, track_type: (track,); bins: how many were summed; provenance: strings by name.
+    Raises InputError if the file is damaged or incomplete.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        with ExitStack() as stack, damage(self.path):
+            self.file = stack.enter_context(h5py.File(self.path, "r", rdcc_nbytes=0))
+            self.gene_id, self.track_id, self.track_type = (
+                read_labels(self.file[name]) for name in ("gene_id", "track_id", "track_type")
+            )
+            attributes = dict(self.file.attrs)
+            if not attributes.get("complete", False) or len(self.file["features"]) != len(self.gene_id):
+                raise InputError(f"{self.path}: not a complete file of reduced features; delete it and rerun")
+            self.bins, self.tracks = int(attributes["bins"]), attributes["tracks"]
+            self.provenance = {name: value for name, value in attributes.items() if isinstance(value, str)}
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> "ReducedStore":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def kind(self, tracks: str) -> np.ndarray:
+        """Indices of the tracks of a kind, (track,): all that there are."""
+        self._check("tracks", tracks, self.tracks)
+        return np.arange(len(self.track_id))
+
+    def select(
+        self, gene_ids: Sequence[str], tracks: str = "chromatin", orientation: str = "gene", bins: int | None = None
+    ) -> "ReducedSelection":
+        """The reduced features of some genes, in the order given; nothing is read yet.
+
+        Raises InputError on an unknown gene, and when the file was reduced from other tracks or bins, or when bins in
+        genomic order are asked for: the basis knows upstream and downstream only.
+        """
+        self._check("tracks", tracks, self.tracks)
+        self._check("bins", bins or self.bins, self.bins)
+        self._check("orientation", orientation, "gene")
+        rows = {gene: row for row, gene in enumerate(self.gene_id.tolist())}
+        if unknown := [gene for gene in gene_ids if gene not in rows]:
+            raise InputError(
+                f"{self.path}: gene {unknown[0]} is not among the reduced features ({len(unknown)} of {len(gene_ids)} "
+                "are not); they were made from another gene table, delete the file and rerun"
+            )
+        return ReducedSelection(self, np.array([rows[gene] for gene in gene_ids], dtype=np.intp))
+
+    def _check(self, name: str, asked: object, found: object) -> None:
+        if asked != found:
+            raise InputError(
+                f"{self.path}: its features have {name} {found}, but {asked} is asked for (config: inputs); make the "
+                "file again for these inputs"
+            )
+
+
+class ReducedSelection:
+    """Genes x reduced features, read by rows. `bytes_read` counts the bytes handed out."""
+
+    def __init__(self, store: ReducedStore, genes: np.ndarray) -> None:
+        self.shape = (len(genes), store.file["features"].shape[1])
+        self.bytes_read = 0
+        self._store, self._genes = store, genes
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Features (len(rows), basis x track) float32 of the selected genes with these indices, in any order."""
+        wanted = self._genes[np.asarray(rows, dtype=np.intp)]
+        features = np.empty((len(wanted), self.shape[1]), dtype=np.float32)
+        # In the order of the file.
+        for row in np.argsort(wanted, kind="stable"):
+            with damage(self._store.path):
+                self._store.file["features"].read_direct(features[row], wanted[row])
+        self.bytes_read += features.nbytes
+        return features

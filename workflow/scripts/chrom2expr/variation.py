@@ -1,0 +1,55 @@
+"""How much expression varies: coefficients of variation across cell types and across genes (thesis, section 3.1)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from chrom2expr import metrics
+from chrom2expr.errors import InputError
+from chrom2expr.tables import write_table
+
+HEADER = ("scale", "across", "mean", "sem", "n", "undefined", "thesis")
+
+# float32 holds a logarithm to about this part of RPKM + pseudocount; below it, RPKM is 0.
+_RESOLUTION = 1e-5
+
+
+def coefficients(values: np.ndarray) -> np.ndarray:
+    """Sample standard deviation over the absolute mean of each row: (row, column), NaN = missing -> (row,) float64.
+
+    NaN, undefined, where the mean is 0 or fewer than two values are present.
+    """
+    present = ~np.isnan(values)
+    count = present.sum(axis=1)
+    mean = np.where(present, values, 0).sum(axis=1, dtype=np.float64) / np.maximum(count, 1)
+    squares = (np.where(present, values - mean[:, None], 0) ** 2).sum(axis=1, dtype=np.float64)
+    deviation = np.sqrt(squares / np.maximum(count - 1, 1))
+    defined = (count > 1) & (mean != 0)
+    return np.divide(deviation, np.abs(mean), out=np.full(len(values), np.nan), where=defined)
+
+
+def tabulate(
+    expression: str | Path, output: str | Path, thesis: Mapping[tuple[str, str, str, str], float]
+) -> None:
+    """Mean coefficient of variation of an expression.h5, on either scale, across cell types (over genes) and genes.
+
+    Columns: scale (RPKM, or ln(RPKM + pseudocount)), across, mean, sem, n, undefined, and the thesis's value, which
+    stands beside both scales, since the thesis does not name one. Raises InputError for a damaged file.
+    """
+    try:
+        with h5py.File(expression, "r") as file:
+            log_rpkm, pseudocount = file["log_rpkm"][:].astype(np.float64), file.attrs["pseudocount"]
+    except (OSError, KeyError) as error:
+        raise InputError(f"{expression} cannot be read as expression ({error}); delete it and run again.") from None
+    rpkm = np.exp(log_rpkm) - pseudocount
+    rpkm[rpkm < _RESOLUTION * (rpkm + pseudocount)] = 0
+    rows = []
+    for scale, values in (("RPKM", rpkm), ("ln(RPKM + pseudocount)", log_rpkm)):
+        for across, oriented in (("cell types", values), ("genes", values.T)):
+            summary = metrics.summarise(coefficients(oriented))
+            stated = thesis.get(("variation", across, scale, "coefficient of variation"), np.nan)
+            print(f"coefficient of variation of {scale} across {across}: mean {summary.mean:.3f}")
+            rows.append((scale, across, *summary, stated))
+    write_table(output, HEADER, rows)

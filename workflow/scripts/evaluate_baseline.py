@@ -1,0 +1,14 @@
+"""Genes and their expression in; the scores of predicting every gene the training genes' mean expression out."""
+
+from chrom2expr.door import job
+
+with job(snakemake.log[0]):  # noqa: F821
+    from chrom2expr import evaluation
+
+    given, made, params = snakemake.input, snakemake.output, snakemake.params  # noqa: F821
+    evaluation.evaluate(
+        evaluation.baseline_predictions(given.genes, given.expression, params.backbone),
+        evaluation.ScoreFiles(made.cross_gene, made.cross_celltype, made.bootstrap),
+        resamples=params.resamples,
+        seed=params.seed,
+    )
