@@ -21,7 +21,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
 from chrom2expr import cnn, heads, single_cnn, training
-from chrom2expr.store import FeatureStore, ShardWriter
+from chrom2expr.reader import FeatureStore
+from chrom2expr.store import ShardWriter
 from chrom2expr.training import Split
 
 GENES, EPOCHS, BATCH, ENOUGH = {"train": 64, "val": 32}, 1, 32, 2

@@ -13,7 +13,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
-from chrom2expr.store import FeatureStore, ShardWriter, merge
+from chrom2expr.reader import FeatureStore, merge
+from chrom2expr.store import ShardWriter
 
 GENES, BATCH, ROUNDS = 32, 8, 3
 GIGA = 1e9

@@ -9,7 +9,7 @@ import pytest
 from chrom2expr import bigwig
 from chrom2expr.bigwig import BigWig, bin_group, merge_windows, transform
 from chrom2expr.errors import InputError
-from chrom2expr.store import FeatureStore
+from chrom2expr.reader import FeatureStore
 from chrom2expr.windows import Geometry
 
 CONTIGS = {"chr1": 50_000, "chr2": 9_000, "chr3": 7_000}

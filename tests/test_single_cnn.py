@@ -10,7 +10,8 @@ import torch
 
 from chrom2expr import cnn, heads, metrics, single_cnn, training
 from chrom2expr.errors import InputError
-from chrom2expr.store import FeatureStore, ShardWriter
+from chrom2expr.reader import FeatureStore
+from chrom2expr.store import ShardWriter
 from chrom2expr.training import Split, expand
 
 BINS, TRACKS, TISSUES = 16, 5, 3

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from chrom2expr.errors import InputError
-from chrom2expr.store import FeatureStore, ShardWriter, merge
+from chrom2expr.reader import FeatureStore, merge
+from chrom2expr.store import ShardWriter
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "workflow" / "scripts"
 GENES, BINS, TRACKS = 11, 7, 9
@@ -94,6 +95,16 @@ def test_a_merged_store_reads_as_what_was_written(merged):
         assert read.dtype == np.float16
         np.testing.assert_array_equal(read, in_gene_orientation(array)[order][rows][:, :, :6])
         assert shuffled.bytes_read == 4 * BINS * 6 * 2
+
+
+def test_the_means_of_some_genes_are_read_from_every_shard_they_lie_in(merged):
+    path, array = merged
+    with FeatureStore(path) as features:
+        for genes in (range(GENES), range(2, 9), range(5, 6), range(3, 3)):
+            found = features.means("central_tracks", genes)
+            assert found.dtype == np.float32
+            expected = array[genes.start : genes.stop].mean(1).astype(np.float32)
+            np.testing.assert_array_equal(found, expected)
 
 
 def test_other_programs_read_the_merged_file_through_hdf5(merged):

@@ -3,6 +3,6 @@
 from chrom2expr.door import job
 
 with job(snakemake.log[0]):
-    from chrom2expr import store
+    from chrom2expr import reader
 
-    store.merge(snakemake.input.shards, snakemake.output[0])
+    reader.merge(snakemake.input.shards, snakemake.output[0])

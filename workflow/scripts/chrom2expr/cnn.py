@@ -13,7 +13,7 @@ from torch import nn
 from chrom2expr import training
 from chrom2expr.errors import InputError
 from chrom2expr.heads import Task
-from chrom2expr.store import Selection
+from chrom2expr.reader import Selection
 
 
 class ExpressionCNN(training.Model):

@@ -22,7 +22,7 @@ from torch.nn import functional
 from chrom2expr import beluga, enformer, windows
 from chrom2expr.backbone import one_hot, other_strand
 from chrom2expr.door import Progress
-from chrom2expr.store import FeatureStore
+from chrom2expr.reader import FeatureStore
 
 # A batch is (codes (batch, length) uint8, tracks (batch, bin, track) float32), bins in genomic order.
 Batch = tuple[Tensor, Tensor]

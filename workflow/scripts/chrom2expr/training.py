@@ -12,7 +12,7 @@ from chrom2expr import metrics
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
 from chrom2expr.losses import hybrid_loss
-from chrom2expr.store import Selection
+from chrom2expr.reader import Selection
 
 
 @dataclass(frozen=True)
