@@ -14,7 +14,7 @@ from scipy.stats import spearmanr
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
-from chrom2expr import heads, ridge, spatial
+from chrom2expr import heads, linear, ridge, spatial
 from chrom2expr.errors import InputError
 from chrom2expr.store import ShardWriter
 from chrom2expr.training import Split
@@ -240,7 +240,7 @@ def test_a_saved_model_predicts_the_same_and_saves_the_same_bytes(tmp_path):
     fitted.save(tmp_path / "one.pt")
     ridge.fit(task).save(tmp_path / "two.pt")
     assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "two.pt").read_bytes()
-    saved = ridge.load(tmp_path / "one.pt")
+    saved = linear.load(tmp_path / "one.pt")
     assert saved["coefficients"].shape == (90, TISSUES) and saved["coefficients"].dtype == torch.float32
     assert saved["metadata"]["tissue"] == [f"tissue{index}" for index in range(TISSUES)]
     assert saved["metadata"]["inputs"] == {"source": "made up", "bins": 4}
@@ -285,7 +285,7 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
         ),
         output=SimpleNamespace(**{name: tmp_path / "run" / file for name, file in made.items()}),
         params=SimpleNamespace(
-            room="ridge", backbone="beluga", tracks="chromatin", orientation="gene", bins=10,
+            room="ridge", backbone="beluga", tracks="chromatin", orientation="gene", bins=10, part=0, parts=1,
             loss=json.dumps({"alpha": 0, "beta": 1}), settings=json.dumps({"standardise": False}),
             grid=json.dumps({"penalty": [0.001, 0.1, 10]}), batch_size=64, max_epochs=0, patience=0,
             select_by="validation_cross_gene", seed=1,

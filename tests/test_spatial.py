@@ -11,7 +11,8 @@ import pytest
 
 from chrom2expr import reduced, spatial
 from chrom2expr.errors import InputError
-from chrom2expr.store import ShardWriter, merge
+from chrom2expr.reader import FeatureStore, merge
+from chrom2expr.store import ShardWriter
 from chrom2expr.windows import Geometry
 
 DECAYS = [0.01, 0.02, 0.05, 0.1, 0.2]
@@ -21,8 +22,8 @@ STRAND = ["+", "-", "-", "+", "-"]
 KINDS = ["chromatin", "cage", "chromatin"]
 
 
-def write_store(path, geometry, tracks, kinds=KINDS):
-    """A merged store of two shards: tracks (gene, bin, track) in genomic order."""
+def write_store(path, geometry, tracks, kinds=KINDS, **means):
+    """A merged store of two shards: tracks (gene, bin, track) in genomic order, means (gene, width) by name."""
     shards = []
     for number, genes in enumerate(np.array_split(np.arange(len(tracks)), 2)):
         shards.append(path.with_suffix("") / f"{number:03}.h5")
@@ -35,8 +36,9 @@ def write_store(path, geometry, tracks, kinds=KINDS):
             bins=geometry.bins,
             bin_size=geometry.bin_size,
             provenance={"source": "made up", "assembly": "grch38"},
+            means={name: values.shape[1] for name, values in means.items()},
         ) as writer:
-            writer.write(0, tracks[genes])
+            writer.write(0, tracks[genes], **{name: values[genes] for name, values in means.items()})
     merge(shards, path)
     return path
 
@@ -169,6 +171,91 @@ def test_the_reader_gives_rows_in_any_order_and_knows_what_it_holds(tmp_path):
         assert file["gene_id"].asstr()[3] == "gene3"
 
 
+AVERAGED = pytest.mark.parametrize(("tracks", "keep"), [("chromatin", [0, 2]), ("cage", [1]), ("all", [0, 1, 2])])
+
+
+@AVERAGED
+@pytest.mark.parametrize("orientation", ["gene", "genomic"])
+def test_means_of_the_bins_equal_a_direct_loop(tmp_path, tracks, keep, orientation, monkeypatch):
+    monkeypatch.setattr(spatial, "BATCH_BYTES", 2 * 10 * 2 * 2)
+    values = random_tracks(ENFORMER)
+    spatial.average(write_store(tmp_path / "s.h5", ENFORMER, values), tmp_path / "r.h5", ENFORMER, 10, tracks)
+    expected = [
+        [sum(float(values[gene, index, track]) for index in range(443, 453)) / 10 for track in keep]
+        for gene in range(len(STRAND))
+    ]
+    # The middle is the same either way.
+    found = read_all(tmp_path / "r.h5", tracks=tracks, orientation=orientation)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@AVERAGED
+def test_means_that_the_store_holds_are_taken_as_they_are(tmp_path, tracks, keep, monkeypatch):
+    monkeypatch.setattr(spatial, "BATCH_BYTES", 2 * 4 * 3)
+    means = np.random.default_rng(1).normal(size=(5, 3)).astype(np.float32)
+    store = write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA), central_tracks=means)
+    spatial.average(store, tmp_path / "r.h5", BELUGA, 10, tracks)
+    np.testing.assert_array_equal(read_all(tmp_path / "r.h5", tracks=tracks), means[:, keep])
+    with reduced.ReducedStore(tmp_path / "r.h5") as read:
+        assert read.track_id.tolist() == [f"track{track}" for track in keep]
+        assert read.track_type.tolist() == [KINDS[track] for track in keep]
+        assert (read.reduction, read.bins, read.tracks) == ("central_means", 10, tracks)
+
+
+def test_the_embedding_is_averaged_too(tmp_path):
+    embedding = np.random.default_rng(1).normal(size=(5, 4)).astype(np.float32)
+    store = write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA), central_embedding=embedding)
+    spatial.average(store, tmp_path / "r.h5", BELUGA, 10, "embedding")
+    np.testing.assert_array_equal(read_all(tmp_path / "r.h5", tracks="embedding"), embedding)
+    with reduced.ReducedStore(tmp_path / "r.h5") as read:
+        assert read.track_id.tolist() == ["embedding_0000", "embedding_0001", "embedding_0002", "embedding_0003"]
+        assert read.track_type.tolist() == ["embedding"] * 4 and read.provenance["source"] == "made up"
+        for asked, message in (("chromatin", "tracks embedding, but chromatin"), ("all", "but all")):
+            with pytest.raises(InputError, match=message):
+                read.select(read.gene_id, asked)
+    # Of a store whose tracks are an embedding, bin by bin.
+    values = random_tracks(BELUGA)
+    store = write_store(tmp_path / "e.h5", BELUGA, values, ["embedding"] * 3)
+    spatial.average(store, tmp_path / "b.h5", BELUGA, 200, "embedding")
+    found = read_all(tmp_path / "b.h5", tracks="embedding")
+    np.testing.assert_allclose(found, values.astype(float).mean(axis=1), rtol=1e-6)
+
+
+def test_the_means_of_tracks_in_several_shards(tmp_path):
+    """Shards of tracks rather than of genes; and damage to one is named."""
+    values, means = random_tracks(BELUGA), np.random.default_rng(1).normal(size=(5, 3)).astype(np.float32)
+    shards = []
+    for columns in ([0, 1], [2]):
+        shards.append(tmp_path / f"{columns[0]}.h5")
+        with ShardWriter(
+            shards[-1], gene_id=[f"gene{gene}" for gene in range(5)], strand=STRAND,
+            track_id=[f"track{column}" for column in columns], track_type=[KINDS[column] for column in columns],
+            bins=200, bin_size=200, provenance={"source": "made up"}, means={"central_tracks": len(columns)},
+        ) as writer:
+            writer.write(0, values[:, :, columns], central_tracks=means[:, columns])
+    merge(shards, tmp_path / "s.h5")
+    spatial.average(tmp_path / "s.h5", tmp_path / "r.h5", BELUGA, 10, "chromatin")
+    np.testing.assert_array_equal(read_all(tmp_path / "r.h5"), means[:, [0, 2]])
+    content = shards[1].read_bytes()
+    place = content.index(means[3, 2].tobytes())
+    shards[1].write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    with FeatureStore(tmp_path / "s.h5") as store, pytest.raises(InputError, match=r"2\.h5: damaged.*delete it"):
+        store.means("central_tracks", range(2, 4))
+
+
+def test_a_file_that_is_not_what_its_reduction_says_is_refused(tmp_path):
+    store = write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA))
+    spatial.average(store, tmp_path / "r.h5", BELUGA, 10)
+    for reduction, message in (("spatial_basis", "not a complete"), ("medians", "damaged"), (None, "damaged")):
+        with h5py.File(tmp_path / "r.h5", "r+") as file:
+            file.attrs["reduction"] = reduction or ""
+            if reduction is None:
+                del file.attrs["reduction"]
+        with pytest.raises(InputError, match=rf"r\.h5: {message}.*delete it and rerun"):
+            reduced.ReducedStore(tmp_path / "r.h5")
+
+
 def test_the_two_kinds_of_file_are_told_apart(tmp_path):
     store = write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA))
     spatial.reduce(store, tmp_path / "r.h5", BELUGA)
@@ -187,6 +274,14 @@ def test_bad_input_is_named_and_nothing_is_left(tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             spatial.reduce(*given)
+    for given, message in (
+        ((store, tmp_path / "r.h5", ENFORMER, 10), "200 bins of 200 bp.*896 of 128 bp"),
+        ((store, tmp_path / "r.h5", BELUGA, 202), "bins is 202"),
+        ((cage, tmp_path / "r.h5", BELUGA, 10), "of the kind 'chromatin'"),
+        ((store, tmp_path / "r.h5", BELUGA, 10, "embedding"), "of the kind 'embedding'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            spatial.average(*given)
     assert not list(tmp_path.glob("*r.h5*"))
 
 
@@ -208,16 +303,17 @@ def test_a_damaged_or_incomplete_file_is_named(tmp_path):
         reduced.ReducedStore(tmp_path / "r.h5")
 
 
-def test_the_script_reduces_what_its_params_say(tmp_path):
-    values = random_tracks(ENFORMER)
-    store = write_store(tmp_path / "s.h5", ENFORMER, values)
+@pytest.mark.parametrize(("reduction", "bins"), [("spatial_basis", 314), ("central_means", 10)])
+def test_the_script_reduces_what_its_params_say(tmp_path, reduction, bins):
+    store = write_store(tmp_path / "s.h5", ENFORMER, random_tracks(ENFORMER))
     geometry = {"sequence_length": 196_608, "bins": 896, "bin_size": 128}
     snakemake = SimpleNamespace(
         input=SimpleNamespace(features=str(store), shards=[]),
         output=[str(tmp_path / "made.h5")],
-        params=SimpleNamespace(geometry=json.dumps(geometry), bins=314, tracks="all"),
+        params=SimpleNamespace(reduction=reduction, geometry=json.dumps(geometry), bins=bins, tracks="all"),
         log=[str(tmp_path / "log.txt")],
     )
     runpy.run_path(spatial.__file__.replace("chrom2expr/spatial.py", "reduce_features.py"), {"snakemake": snakemake})
-    spatial.reduce(store, tmp_path / "direct.h5", ENFORMER, 314, "all")
+    direct = {"spatial_basis": spatial.reduce, "central_means": spatial.average}[reduction]
+    direct(store, tmp_path / "direct.h5", ENFORMER, bins, "all")
     assert (tmp_path / "made.h5").read_bytes() == (tmp_path / "direct.h5").read_bytes()

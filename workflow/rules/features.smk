@@ -23,17 +23,19 @@ rule merge_features:
 
 
 rule reduce_features:
-    """Sum each track over the bins, weighted by ExPecto's spatial basis: ten features a track, in one pass."""
+    """Make a row of numbers of every gene: its tracks summed with ExPecto's spatial basis, or averaged at the TSS."""
     input:
         features="<results>/features/{source}.h5",
         shards=feature_shards,
         code=code("reduce_features.py"),
     output:
-        "<results>/reduced/{source}/{inputs}.h5",
+        "<results>/reduced/{reduction}/{source}/{inputs}.h5",
     log:
-        "<logs>/reduce_features/{source}/{inputs}.log",
+        "<logs>/reduce_features/{reduction}/{source}/{inputs}.log",
     benchmark:
-        "<benchmarks>/reduce_features/{source}/{inputs}.tsv"
+        "<benchmarks>/reduce_features/{reduction}/{source}/{inputs}.tsv"
+    wildcard_constraints:
+        reduction="spatial_basis|central_means",
     conda:
         "../envs/data.yaml"
     threads: 1
@@ -41,8 +43,14 @@ rule reduce_features:
         mem_mb=2000,
         runtime=240,
     params:
-        geometry=backbone_param("geometry"),
-        bins=inputs_param("bins", int),
+        reduction="{reduction}",
+        geometry=source_geometry,
+        # How many bins in the middle: those around the TSS, or those that the inputs name.
+        bins=lambda wildcards: (
+            backbone_param("central_bins", int)
+            if wildcards.reduction == "central_means"
+            else inputs_param("bins", int)
+        )(wildcards),
         tracks=inputs_param("tracks", str),
     script:
         "../scripts/reduce_features.py"

@@ -1,4 +1,4 @@
-"""A feature store in; each gene's sums over its bins, weighted by ExPecto's spatial basis, out."""
+"""A feature store in; a row of numbers a gene out: sums over its bins, or means of those at the TSS."""
 
 from chrom2expr.door import job
 
@@ -10,4 +10,5 @@ with job(snakemake.log[0]):  # noqa: F821
 
     given, params = snakemake.input, snakemake.params  # noqa: F821
     geometry = Geometry.from_config(json.loads(params.geometry))
-    spatial.reduce(given.features, snakemake.output[0], geometry, params.bins or None, params.tracks)  # noqa: F821
+    reduction = {"spatial_basis": spatial.reduce, "central_means": spatial.average}[params.reduction]
+    reduction(given.features, snakemake.output[0], geometry, params.bins or None, params.tracks)  # noqa: F821

@@ -1,8 +1,9 @@
 """Reduced features, a row of numbers a gene: read the file that a reduction of a feature store leaves (see `spatial`).
 
-HDF5: `features` (gene, basis x track) float32, in gene orientation, all tracks of the first basis function, then all of
-the second, ...; `gene_id`; `track_id` and `track_type` of its tracks; as attributes `bins` (how many were summed),
-`tracks` ("chromatin" or "all") and the provenance of the store that it was made from.
+HDF5: `features` (gene, feature) float32; `gene_id`; `track_id` and `track_type` of its tracks; as attributes
+`reduction` ("spatial_basis": ten features a track, in gene orientation, all tracks of the first basis function, then
+all of the second, ...; "central_means": one a track), `bins` (how many went into a feature), `tracks` ("chromatin",
+"cage", "all", or "embedding", whose tracks are its coordinates) and the provenance of the store that it was made from.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,11 @@ import h5py
 import numpy as np
 
 from chrom2expr.errors import InputError
-from chrom2expr.store import damage, read_labels
+from chrom2expr.reader import damage
+from chrom2expr.store import read_labels
+
+# Features a track.
+REDUCTIONS = {"spatial_basis": 10, "central_means": 1}
 
 
 def is_reduced(path: str | Path) -> bool:
@@ -25,9 +30,10 @@ def is_reduced(path: str | Path) -> bool:
 
 
 class ReducedStore:
-    """A file of reduced features, open for reading; it offers what heads use of store.FeatureStore.
+    """A file of reduced features, open for reading; it offers what heads use of reader.FeatureStore.
 
-    gene_id: (gene,); track_id, track_type: (track,); bins: how many were summed; provenance: strings by name.
+    gene_id: (gene,); track_id, track_type: (track,); bins: how many went into a feature; tracks: their kind; reduction;
+    provenance: strings by name.
     Raises InputError if the file is damaged or incomplete.
     """
 
@@ -39,9 +45,11 @@ class ReducedStore:
                 read_labels(self.file[name]) for name in ("gene_id", "track_id", "track_type")
             )
             attributes = dict(self.file.attrs)
-            if not attributes.get("complete", False) or len(self.file["features"]) != len(self.gene_id):
-                raise InputError(f"{self.path}: not a complete file of reduced features; delete it and rerun")
             self.bins, self.tracks = int(attributes["bins"]), attributes["tracks"]
+            self.reduction = attributes["reduction"]
+            shape = len(self.gene_id), REDUCTIONS[self.reduction] * len(self.track_id)
+            if not attributes.get("complete", False) or self.file["features"].shape != shape:
+                raise InputError(f"{self.path}: not a complete file of reduced features; delete it and rerun")
             self.provenance = {name: value for name, value in attributes.items() if isinstance(value, str)}
             self._stack = stack.pop_all()
 
@@ -62,11 +70,12 @@ class ReducedStore:
         """The reduced features of some genes, in the order given; nothing is read yet.
 
         Raises InputError on an unknown gene, and when the file was reduced from other tracks or bins, or when bins in
-        genomic order are asked for: the basis knows upstream and downstream only.
+        genomic order are asked of the spatial basis, which knows upstream and downstream only.
         """
         self._check("tracks", tracks, self.tracks)
         self._check("bins", bins or self.bins, self.bins)
-        self._check("orientation", orientation, "gene")
+        if self.reduction == "spatial_basis":
+            self._check("orientation", orientation, "gene")
         rows = {gene: row for row, gene in enumerate(self.gene_id.tolist())}
         if unknown := [gene for gene in gene_ids if gene not in rows]:
             raise InputError(
@@ -92,7 +101,7 @@ class ReducedSelection:
         self._store, self._genes = store, genes
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """Features (len(rows), basis x track) float32 of the selected genes with these indices, in any order."""
+        """Features (len(rows), feature) float32 of the selected genes with these indices, in any order."""
         wanted = self._genes[np.asarray(rows, dtype=np.intp)]
         features = np.empty((len(wanted), self.shape[1]), dtype=np.float32)
         # In the order of the file.

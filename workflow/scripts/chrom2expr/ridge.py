@@ -12,59 +12,28 @@ XX', 3.9 GB as float64, overwritten by its eigenvectors; LAPACK's workspace (sye
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.linalg
 import torch
 
-from chrom2expr import metrics
+from chrom2expr import linear, metrics
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
 from chrom2expr.heads import Task, check_tissues
-from chrom2expr.reduced import ReducedSelection
 
 # Rows or columns that are float64 at one time; 2,048 columns of 22,828 genes are 370 MB.
 BLOCK = 2048
 
 
 @dataclass
-class FittedRidge:
-    """A linear model a tissue (see heads.Fitted): features (gene, feature) @ coefficients + intercept.
+class FittedRidge(linear.FittedLinear):
+    """The model, its coefficients float32, and the penalties that were chosen, (tissue,) float64."""
 
-    coefficients: (feature, tissue) float32, in the units of the features as they are in the file, also if they were
-    standardised for the fit; intercept: (tissue,) float64; penalties: (tissue,) float64, those chosen.
-    """
-
-    coefficients: np.ndarray
-    intercept: np.ndarray
     penalties: np.ndarray
-    table: list[dict[str, Any]]
-    metadata: dict[str, Any]
-    batch_size: int
 
-    def predict(self, features: ReducedSelection) -> np.ndarray:
-        predicted = np.empty((features.shape[0], len(self.intercept)), dtype=np.float32)
-        coefficients = self.coefficients.astype(np.float64)
-        for start in range(0, len(predicted), self.batch_size):
-            rows = np.arange(start, min(start + self.batch_size, len(predicted)))
-            predicted[rows] = features.read(rows) @ coefficients + self.intercept
-        return predicted
-
-    def save(self, path: Path) -> None:
-        arrays = {name: torch.from_numpy(getattr(self, name)) for name in ("coefficients", "intercept", "penalties")}
-        # Through a handle, since torch would write the file's own name into it.
-        with open(path, "wb") as handle:
-            torch.save({**arrays, "metadata": self.metadata}, handle)
-
-
-def load(path: str | Path) -> dict[str, Any]:
-    """What a model.pt holds: coefficients (feature, tissue), intercept and penalties (tissue,), metadata.
-
-    Feature k * tracks + t is basis function k of track t (see spatial); metadata has track_id, tissue, inputs.
-    """
-    return torch.load(path, map_location="cpu", weights_only=True)
+    saved: ClassVar[tuple[str, ...]] = (*linear.FittedLinear.saved, "penalties")
 
 
 def fit(task: Task) -> FittedRidge:
@@ -88,9 +57,9 @@ def fit(task: Task) -> FittedRidge:
     rows = train.usable
     observed = train.observed[rows].astype(np.float64)
     print(f"{len(task.data.tissue)} tissues x {len(penalties)} penalties, {len(rows):,} training genes")
-    features = _read(task, "train", rows)
+    features = linear.read_features(task, "train", rows)
     design = _Design.of(features, standardise, task.device)
-    held_out = _read(task, "val", np.arange(len(validation.observed)))
+    held_out = linear.read_features(task, "val", np.arange(len(validation.observed)))
     factors = (_Primal if features.shape[1] <= len(rows) else _Dual)(design, held_out)
     solutions, offsets = _solve(factors, observed, penalties)
     scores = np.stack(
@@ -107,15 +76,10 @@ def fit(task: Task) -> FittedRidge:
     return FittedRidge(
         coefficients,
         intercept,
-        penalties[chosen],
         _table(scores, chosen, penalties, task),
-        {
-            "track_id": [str(name) for name in task.data.track_id],
-            "tissue": [str(name) for name in task.data.tissue],
-            "inputs": dict(task.data.inputs),
-            "standardise": standardise,
-        },
+        {**linear.metadata(task), "standardise": standardise},
         task.batch_size,
+        penalties[chosen],
     )
 
 
@@ -268,7 +232,7 @@ def _solve(factors: _Factors, observed: np.ndarray, penalties: np.ndarray) -> tu
     targets = torch.from_numpy(np.nan_to_num(observed - first)).to(factors.design.device)
     ones = torch.ones_like(targets[:, :1])
     intercept, projected = factors.project(torch.hstack([ones, targets])).tensor_split([1], dim=1)
-    for missing, tissues in _by_missing(np.isnan(observed)):
+    for missing, tissues in linear.by_missing(np.isnan(observed)):
         y, z = targets[:, tissues], projected[:, tissues]
         free = torch.zeros((len(targets), len(missing)), dtype=targets.dtype, device=targets.device)
         free[missing, np.arange(len(missing))] = 1
@@ -282,15 +246,6 @@ def _solve(factors: _Factors, observed: np.ndarray, penalties: np.ndarray) -> tu
             solutions[index][:, tissues] = u.cpu().numpy()
             offsets[index, tissues] = c[0].cpu().numpy() + first[tissues]
     return solutions, offsets
-
-
-def _by_missing(missing: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The tissues that lack the same genes: (rows of those genes, tissues), from (gene, tissue) bool."""
-    groups: dict[bytes, list[int]] = {}
-    for tissue, pattern in enumerate(missing.T):
-        groups.setdefault(pattern.tobytes(), []).append(tissue)
-    for tissues in groups.values():
-        yield np.flatnonzero(missing[:, tissues[0]]), np.array(tissues)
 
 
 def _add_lower(gram: torch.Tensor, block: torch.Tensor) -> None:
@@ -367,25 +322,6 @@ def _checked(task: Task) -> np.ndarray:
         raise InputError(f"heads: NAME: grid: penalty is {task.grid['penalty']}: every penalty must be above 0")
     check_tissues(task.data)
     return penalties
-
-
-def _read(task: Task, split: str, rows: np.ndarray) -> np.ndarray:
-    """Features (len(rows), feature) float32 of a split. Raises InputError when one is not a finite number."""
-    selection = task.data.splits[split].features
-    features = np.empty((len(rows), selection.shape[1]), dtype=np.float32)
-    for start in range(0, len(rows), task.batch_size):
-        part = slice(start, start + task.batch_size)
-        features[part] = selection.read(rows[part])
-        broken = np.argwhere(~np.isfinite(features[part]))
-        if len(broken):
-            gene, column = broken[0]
-            basis, track = divmod(int(column), len(task.data.track_id))
-            raise InputError(
-                f"gene {task.data.gene_id[split][rows[start + gene]]}: feature {basis} of track "
-                f"{task.data.track_id[track]} is not a finite number; delete the reduced features and the store they "
-                "were made from, and rerun"
-            )
-    return features
 
 
 def _blocks(length: int) -> Iterator[slice]:

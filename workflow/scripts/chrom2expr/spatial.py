@@ -1,9 +1,11 @@
-"""ExPecto's reduction of a gene's bins to ten numbers a track: sums over the bins, weighted by distance from the TSS.
+"""The two reductions of a gene's bins: ExPecto's sums, ten numbers a track, and the mean of the bins at the TSS.
 
-Zhou et al. 2018 (ExPecto), Methods: w_k(s) = exp(-a_k |s| / 200 bp), a = 0.01, 0.02, 0.05, 0.1, 0.2, five for upstream
-(s <= 0) and five for downstream (s >= 0); s is in bp from the TSS in gene orientation, and s = 0 is on both sides.
+The sums are weighted by distance from the TSS. Zhou et al. 2018 (ExPecto), Methods: w_k(s) = exp(-a_k |s| / 200 bp),
+a = 0.01, 0.02, 0.05, 0.1, 0.2, five for upstream (s <= 0) and five for downstream (s >= 0); s is in bp from the TSS in
+gene orientation, and s = 0 is on both sides. The means are what the thesis's linear probes take (section 2.2).
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -12,13 +14,14 @@ import numpy as np
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
 from chrom2expr.files import whole_file
-from chrom2expr.store import FeatureStore, write_labels
+from chrom2expr.reader import FeatureStore, Kind, Means, Selection
+from chrom2expr.reduced import REDUCTIONS
+from chrom2expr.store import write_labels
 from chrom2expr.windows import Geometry, central
 
 DECAYS = (0.01, 0.02, 0.05, 0.1, 0.2)
 DECAY_LENGTH = 200  # bp
-BASIS = 2 * len(DECAYS)
-# A batch of the store as float16; two or three are in memory, and one gene as float32.
+# A batch of the store; two or three are in memory, and one gene as float32.
 BATCH_BYTES = 1 << 26
 
 
@@ -41,35 +44,93 @@ def weights(geometry: Geometry, bins: int | None = None) -> np.ndarray:
 
 
 def reduce(
-    features: str | Path, output: str | Path, geometry: Geometry, bins: int | None = None, tracks: str = "chromatin"
+    features: str | Path, output: str | Path, geometry: Geometry, bins: int | None = None, tracks: Kind = "chromatin"
 ) -> None:
-    """Reduce every gene of a feature store, in its order, in one pass, over the central `bins` bins (all if None).
+    """Sum the central `bins` bins (all if None) of every gene of a feature store with the weights of the basis.
 
-    The file is one that `reduced` reads. Products and sums are float32. Raises InputError when the store is damaged, has
-    other bins than `geometry`, or has no tracks of the kind asked for; nothing is written then.
+    In one pass, in the order of the store. The file is one that `reduced` reads, of the reduction "spatial_basis".
+    Products and sums are float32. Raises InputError when the store is damaged, has other bins than `geometry`, or has
+    no tracks of the kind asked for; nothing is written then.
     """
     with FeatureStore(features) as store:
-        if (store.bins, store.bin_size) != (geometry.bins, geometry.bin_size):
-            raise InputError(
-                f"{features} has {store.bins} bins of {store.bin_size} bp, but backbones: NAME: geometry asks for "
-                f"{geometry.bins} of {geometry.bin_size} bp: delete it and rerun"
-            )
+        _check(store, geometry)
         basis = weights(geometry, bins)
         selection = store.select(store.gene_id, tracks, "gene", bins)
-        genes, summed, columns = selection.shape
-        kept = store.kind(tracks)
-        with whole_file(output) as partial, h5py.File(partial, "w", libver=("v110", "v110")) as file:
-            write_labels(file, "gene_id", store.gene_id)
-            write_labels(file, "track_id", store.track_id[kept])
-            write_labels(file, "track_type", store.track_type[kept])
-            reduced = file.create_dataset(
-                "features", (genes, BASIS * columns), np.float32, chunks=(1, BASIS * columns), fletcher32=True
-            )
-            progress = Progress(genes, "genes")
-            batch_size = max(1, BATCH_BYTES // (2 * summed * columns))
-            for rows, batch in selection.batches(np.arange(genes), batch_size):
-                sums = np.stack([basis @ gene.astype(np.float32) for gene in batch])  # (gene, basis, track)
-                reduced[rows[0] : rows[-1] + 1] = sums.reshape(len(rows), -1)
-                progress.advance(len(rows))
-            file.attrs.update(store.provenance)
-            file.attrs.update(bins=summed, bin_size=store.bin_size, tracks=tracks, complete=True)
+        sums = (
+            (rows, np.stack([basis @ gene.astype(np.float32) for gene in batch]).reshape(len(batch), -1))
+            for rows, batch in _batches(selection)
+        )
+        _write(output, store, sums, "spatial_basis", selection.shape[1], tracks)
+
+
+def average(
+    features: str | Path, output: str | Path, geometry: Geometry, bins: int, tracks: Kind = "chromatin"
+) -> None:
+    """Average the central `bins` bins of every gene of a feature store: as `reduce`, of the reduction "central_means".
+
+    Where inference kept float32 means (over the same bins: the config's `central_bins` says how many), those are taken;
+    else the bins themselves are averaged, as float32, those that no measurement covers counting 0 like everywhere else.
+    "embedding" is the embedding that a backbone's predictions came from; its tracks are called embedding_0000, ...
+    """
+    with FeatureStore(features) as store:
+        _check(store, geometry)
+        kept: Means = "central_embedding" if tracks == "embedding" else "central_tracks"
+        if kept in store.file:
+            _write(output, store, _kept_means(store, kept, tracks), "central_means", bins, tracks)
+        else:
+            selection = store.select(store.gene_id, tracks, "genomic", bins)
+            means = ((rows, batch.mean(axis=1, dtype=np.float32)) for rows, batch in _batches(selection))
+            _write(output, store, means, "central_means", bins, tracks)
+
+
+def _check(store: FeatureStore, geometry: Geometry) -> None:
+    if (store.bins, store.bin_size) != (geometry.bins, geometry.bin_size):
+        raise InputError(
+            f"{store.path} has {store.bins} bins of {store.bin_size} bp, but backbones: NAME: geometry asks for "
+            f"{geometry.bins} of {geometry.bin_size} bp: delete it and rerun"
+        )
+
+
+def _batches(selection: Selection) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """All genes of a selection, in order: (rows, features)."""
+    genes, bins, tracks = selection.shape
+    return selection.batches(np.arange(genes), max(1, BATCH_BYTES // (2 * bins * tracks)))
+
+
+def _kept_means(store: FeatureStore, name: Means, tracks: Kind) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """All genes of a store, in order: (rows, means) of the tracks of a kind, from what it keeps of the central bins."""
+    genes, width = store.file[name].shape
+    columns = slice(None) if tracks == "embedding" else store.kind(tracks)
+    step = max(1, BATCH_BYTES // (4 * width))
+    for start in range(0, genes, step):
+        rows = np.arange(start, min(start + step, genes))
+        yield rows, store.means(name, range(start, rows[-1] + 1))[:, columns]
+
+
+def _write(
+    output: str | Path,
+    store: FeatureStore,
+    parts: Iterator[tuple[np.ndarray, np.ndarray]],
+    reduction: str,
+    bins: int,
+    tracks: Kind,
+) -> None:
+    """Write the file that `reduced` reads: parts are (rows, features of those genes), in order."""
+    if tracks == "embedding" and "central_embedding" in store.file:
+        names = np.array([f"embedding_{column:04}" for column in range(store.file["central_embedding"].shape[1])])
+        kinds = np.full(len(names), "embedding")
+    else:
+        columns = store.kind(tracks)
+        names, kinds = store.track_id[columns], store.track_type[columns]
+    genes, width = len(store.gene_id), REDUCTIONS[reduction] * len(names)
+    with whole_file(output) as partial, h5py.File(partial, "w", libver=("v110", "v110")) as file:
+        write_labels(file, "gene_id", store.gene_id)
+        write_labels(file, "track_id", names)
+        write_labels(file, "track_type", kinds)
+        features = file.create_dataset("features", (genes, width), np.float32, chunks=(1, width), fletcher32=True)
+        progress = Progress(genes, "genes")
+        for rows, part in parts:
+            features[rows[0] : rows[-1] + 1] = part
+            progress.advance(len(rows))
+        file.attrs.update(store.provenance)
+        file.attrs.update(reduction=reduction, bins=bins, bin_size=store.bin_size, tracks=tracks, complete=True)
