@@ -16,7 +16,8 @@ import torch
 from chrom2expr import cnn, heads, metrics, training
 from chrom2expr.errors import InputError
 from chrom2expr.losses import hybrid_loss
-from chrom2expr.store import FeatureStore, ShardWriter
+from chrom2expr.reader import FeatureStore
+from chrom2expr.store import ShardWriter
 from chrom2expr.training import Schedule, Split, expand, fit_grid
 
 GENES, BINS, TRACKS, TISSUES = 400, 32, 8, 12
@@ -229,7 +230,7 @@ def job(planted, tmp_path):
             "backbone": "enformer",
             "tracks": "chromatin",
             "orientation": "gene",
-            "bins": 0,
+            "bins": 0, "part": 0, "parts": 1,
             "loss": json.dumps({"alpha": alpha, "beta": beta}),
             "settings": json.dumps({**NETWORK, "transform": "log1p", "weight_decay": 0.01}),
             "grid": json.dumps({"learning_rate": [1e-2], "dropout": [0.1]}),

@@ -8,22 +8,23 @@ with job(snakemake.log[0]):  # noqa: F821
 
     import torch
 
-    from chrom2expr import heads
+    from chrom2expr import heads, parts
     from chrom2expr.device import choose_device
 
     given, params, made = snakemake.input, snakemake.params, snakemake.output  # noqa: F821
     torch.set_num_threads(snakemake.threads)  # noqa: F821
     room = importlib.import_module(f"chrom2expr.{params.room}")
+    data = heads.read_data(
+        given.features,
+        given.genes,
+        given.expression,
+        params.backbone,
+        params.tracks,
+        params.orientation,
+        params.bins or None,
+    )
     task = heads.Task(
-        data=heads.read_data(
-            given.features,
-            given.genes,
-            given.expression,
-            params.backbone,
-            params.tracks,
-            params.orientation,
-            params.bins or None,
-        ),
+        data=parts.of_tissues(data, params.part, params.parts),
         loss=json.loads(params.loss),
         settings=json.loads(params.settings),
         grid=json.loads(params.grid),

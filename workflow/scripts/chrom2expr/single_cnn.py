@@ -21,7 +21,7 @@ from chrom2expr.cnn import Dropout, ExpressionCNN, ResidualConvBlock, convolutio
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
 from chrom2expr.heads import Task, check_tissues
-from chrom2expr.store import Selection
+from chrom2expr.reader import Selection
 from chrom2expr.training import Course, Schedule, Split
 
 State = dict[str, torch.Tensor]
@@ -160,9 +160,7 @@ class FittedSingleCNNs:
         return np.hstack(training.predict(parts, features, self.batch_size, self.device))
 
     def save(self, path: Path) -> None:
-        # Through a handle, since torch would write the file's own name into it.
-        with open(path, "wb") as handle:
-            torch.save({"state": dict(self.model.state_dict()), "metadata": self.metadata}, handle)
+        _save(path, dict(self.model.state_dict()), self.metadata)
 
 
 def load(path: str | Path) -> tuple[Bundle, dict[str, Any]]:
@@ -175,6 +173,20 @@ def load(path: str | Path) -> tuple[Bundle, dict[str, Any]]:
     metadata = saved["metadata"]
     dropouts = [Dropout(probability, seed=0) for probability in metadata["dropout"]]
     return Bundle(metadata["network"], [saved["state"]], dropouts).eval(), metadata
+
+
+def join(models: Sequence[Path], output: Path) -> None:
+    """Write one model.pt of several that were fitted to different tissues, in their order (see parts)."""
+    saved = [torch.load(path, map_location="cpu", weights_only=True) for path in models]
+    metadata = [part["metadata"] for part in saved]
+    per_tissue = {name: [value for part in metadata for value in part[name]] for name in ("dropout", "tissue")}
+    _save(output, _join([part["state"] for part in saved]), {**metadata[0], **per_tissue})
+
+
+def _save(path: Path, state: State, metadata: Mapping[str, Any]) -> None:
+    # Through a handle, since torch would write the file's own name into it.
+    with open(path, "wb") as handle:
+        torch.save({"state": state, "metadata": dict(metadata)}, handle)
 
 
 def fit(task: Task) -> FittedSingleCNNs:
@@ -209,6 +221,7 @@ def fit(task: Task) -> FittedSingleCNNs:
     check_tissues(task.data)
     settings = dict(task.settings)
     size = settings.pop("bundle", 0)
+    settings.pop("jobs", None)  # the workflow's: which tissues are this job's
     schedule, shape = plan(replace(task, settings=settings), tissues=1)
     shape.setdefault("transform", "log1p")
     train, validation = task.data.splits["train"], task.data.splits["val"]

@@ -1,0 +1,99 @@
+"""The tissues of a run dealt out to jobs, and what the jobs leave joined into the run that one job would have left.
+
+For a room whose tissues learn nothing from one another: it offers `join(models, output)`, which writes one model.pt of
+several, their tissues one after another.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from chrom2expr import metrics
+from chrom2expr.errors import InputError
+from chrom2expr.files import whole_file
+from chrom2expr.heads import Data
+from chrom2expr.reader import damage
+from chrom2expr.training import Split
+
+
+def of_tissues(data: Data, part: int, parts: int) -> Data:
+    """The same genes and features with one of `parts` runs of tissues, equally long to within one; `part` is 0-based.
+
+    Raises InputError when there are fewer tissues than parts.
+    """
+    if parts > len(data.tissue):
+        raise InputError(
+            f"{len(data.tissue)} tissues cannot be dealt out to {parts} jobs: lower heads: NAME: settings: jobs"
+        )
+    columns = np.array_split(np.arange(len(data.tissue)), parts)[part]
+    splits = {name: Split(split.features, split.observed[:, columns]) for name, split in data.splits.items()}
+    return replace(data, splits=splits, tissue=data.tissue[columns])
+
+
+def join_grids(parts: Sequence[Path], output: Path) -> None:
+    """Write one grid.tsv with the rows of several."""
+    header, *rows = Path(parts[0]).read_text(encoding="utf-8").splitlines(keepends=True)
+    for path in parts[1:]:
+        other, *more = Path(path).read_text(encoding="utf-8").splitlines(keepends=True)
+        if other != header:
+            raise InputError(f"{path}: other columns than {parts[0]}; delete both and run again")
+        rows += more
+    with whole_file(output) as partial:
+        partial.write_text(header + "".join(rows), encoding="utf-8")
+
+
+def join_predictions(parts: Sequence[Path], output: Path) -> None:
+    """Write one predictions.h5 with the tissues of several. Raises InputError unless they are of the same genes."""
+    columns: dict[str, list[np.ndarray]] = {"predicted": [], "observed": [], "tissue": []}
+    genes: dict[str, np.ndarray] = {}
+    for path in map(Path, parts):
+        with damage(path), h5py.File(path) as file:
+            own = {name: file[name][:] for name in ("gene_id", "split")}
+            if genes and any(not np.array_equal(own[name], genes[name]) for name in genes):
+                raise InputError(f"{path}: other genes than {parts[0]}; delete both and run again")
+            genes = own
+            for name, values in columns.items():
+                values.append(file[name][:])
+    joined = {name: np.concatenate(values, axis=-1) for name, values in columns.items()} | genes
+    with whole_file(output) as partial, h5py.File(partial, "w") as file:
+        for name in ("predicted", "observed", "gene_id", "tissue", "split"):
+            dtype = h5py.string_dtype() if joined[name].dtype == object else np.float32
+            file.create_dataset(name, data=joined[name], dtype=dtype, track_times=False)
+
+
+def join_summaries(parts: Sequence[Path], predictions: Path, output: Path) -> None:
+    """Write one summary.json of several; the validation scores are those of the joined `predictions`."""
+    summaries = [json.loads(Path(path).read_text(encoding="utf-8")) for path in parts]
+    with h5py.File(predictions) as file:
+        validation = file["split"].asstr()[:] == "val"
+        predicted, observed = file["predicted"][:][validation], file["observed"][:][validation]
+    scores = {
+        name: metrics.summarise(metric(predicted, observed))._asdict()
+        for name, metric in (("cross_gene", metrics.cross_gene), ("cross_celltype", metrics.cross_celltype))
+    }
+    genes = {
+        split: {
+            "all": counts["all"],
+            "with_expression": max(summary["genes"][split]["with_expression"] for summary in summaries),
+            "missing_values": sum(summary["genes"][split]["missing_values"] for summary in summaries),
+        }
+        for split, counts in summaries[0]["genes"].items()
+    }
+    joined = {
+        **summaries[0],
+        "tissues": sum(summary["tissues"] for summary in summaries),
+        "genes": genes,
+        "chosen": [row for summary in summaries for row in summary["chosen"]],
+        "diverged": sum(summary["diverged"] for summary in summaries),
+        "validation": {
+            name: {key: None if math.isnan(value) else value for key, value in score.items()}
+            for name, score in scores.items()
+        },
+    }
+    with whole_file(output) as partial:
+        partial.write_text(json.dumps(joined, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,17 @@
+"""The parts of a run, each of some tissues, in; the run's files out, as one job would have left them."""
+
+from chrom2expr.door import job
+
+with job(snakemake.log[0]):  # noqa: F821
+    import importlib
+
+    from chrom2expr import parts
+    from chrom2expr.files import whole_file
+
+    given, made = snakemake.input, snakemake.output  # noqa: F821
+    room = importlib.import_module(f"chrom2expr.{snakemake.params.room}")  # noqa: F821
+    with whole_file(made.model) as partial:
+        room.join(given.models, partial)
+    parts.join_grids(given.grids, made.grid)
+    parts.join_predictions(given.predictions, made.predictions)
+    parts.join_summaries(given.summaries, made.predictions, made.summary)
