@@ -5,7 +5,9 @@ import subprocess
 import sys
 from itertools import combinations
 from pathlib import Path
+from types import SimpleNamespace
 
+import jinja2
 import matplotlib
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 from chrom2expr import architecture, cnn, diagrams, plots
+from chrom2expr.attention import Point, write_points
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation import BASELINE, Bar, write_figure_table
 
@@ -21,6 +24,17 @@ SOURCES = ["Enformer predictions", "Enformer experimental", "Beluga predictions"
 LOSSES = ["MSE", "α = 0.1", "α = 1", "α = 10", "α = 100", "Pearson only"]
 TAB10 = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"]
 NAN = float("nan")
+CAPTION = Path(plots.__file__).parents[2] / "report" / "figure.rst"
+# The groups of fig2_5 and the places of fig3_4, each with its series, as the thesis arranges them.
+MODELS = {
+    "Linear probes": ["CAGE tracks", "All tracks", "Embedding"],
+    "Fine-tuned": ["Fine-tuned Enformer"],
+    "Hierarchical": ["Ridge", "Single-tissue CNN", "Multi-tissue CNN", "Ridge with CAGE", "Multi-tissue CNN with CAGE"],
+}
+FOUR = ["MSE", "α = 1", "α = 10", "α = 100"]
+PLACES = {"Multi-tissue CNN": FOUR, "Fine-tuned Enformer": FOUR} | {
+    f"Probe of {name}": ["Linear probe"] for name in ("CAGE tracks", "all tracks", "the embedding")
+}
 
 
 def table(figure, sources=SOURCES, losses=LOSSES, lowest=0.1):
@@ -36,6 +50,36 @@ def table(figure, sources=SOURCES, losses=LOSSES, lowest=0.1):
         for source in sources
         for loss in losses
     ]  # fmt: skip
+
+
+def baseline(bars, mean=0.3):
+    """The baseline's rows beside those of some runs: undefined across genes."""
+    figure, sources = bars[0].figure, list(dict.fromkeys(bar.x for bar in bars))
+    return [
+        Bar(figure, "cross-gene", BASELINE, source, NAN, NAN, 0, 218, NAN, NAN, NAN, "baseline/enformer")
+        for source in sources
+    ] + [
+        Bar(figure, "cross-celltype", BASELINE, source, mean, 0.01, 420, 0, NAN, 0.2, 0.4, "baseline/enformer")
+        for source in sources
+    ]
+
+
+def uneven(figure, groups, lowest=0.1):
+    """Made-up bars of groups that have series of their own, with the baseline's rows."""
+    names = list(dict.fromkeys(name for own in groups.values() for name in own))
+    rows = table(figure, [*groups], names, lowest)
+    bars = [bar._replace(thesis=NAN) for bar in rows if bar.series in groups[bar.x]]
+    return bars + baseline(bars)
+
+
+def points(figure, places, models=("Base Enformer", "MSE", "α = 10")):
+    """Made-up points, a different height each."""
+    random = np.random.default_rng(4)
+    return [
+        Point(figure, "panel", model, float(x), random.uniform(1, 2), random.uniform(0.1, 0.2), 420, 0, NAN, "a/b/c/d")
+        for model in models
+        for x in places
+    ]
 
 
 def drawn(bars):
@@ -107,7 +151,7 @@ def test_undefined_bars_are_named_and_undefined_correlations_counted():
     made = drawn(bars)
     assert [text.get_text().strip() for text in made.axes[0].texts] == ["undefined"]
     assert not made.axes[1].texts
-    assert "221 undefined correlations left out" in made.axes[1].get_xlabel()
+    assert "221 undefined correlations left out" in made.get_supxlabel()
     assert made.axes[0].get_title(loc="left") == "Cross-gene (mean over 218 cell types)"
     throughout = [bar._replace(mean=NAN, sem=NAN, n=0, undefined=218) for bar in bars]
     made = drawn(throughout)
@@ -124,6 +168,15 @@ CASES = {
     "one source": table("fig3_2", sources=["one"], losses=LOSSES[:1]),
     "ten losses": table("fig3_2", losses=[f"α = {10.0**i:g}, β = {i + 2}" for i in range(10)]),
     "long names": table("fig3_2", sources=LONG, losses=["x" * 70, "y " * 60]),
+    "fig2_5": uneven("fig2_5", MODELS),
+    "twelve models": uneven("fig2_5", MODELS | {"Measured": ["Ridge, measured", "Multi-tissue CNN, experimental", "x"]}),
+    "fig3_3": table("fig3_3", sources=FOUR, losses=["Multi-tissue CNN", "Fine-tuned Enformer"]),
+    "six losses": table("fig3_3", sources=LOSSES, losses=["Multi-tissue CNN", "Fine-tuned Enformer", "Frozen " * 5]),
+    "fig3_4": uneven("fig3_4", PLACES),
+    "fig3_5": table("fig3_5", sources=FOUR, losses=["Unfrozen", "Frozen"], lowest=-0.5),
+    "fig3_6": points("fig3_6", range(-195, 196)),
+    "fig3_7": points("fig3_7", [0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03]),
+    "many models": points("fig3_7", [0.002, 0.03], [f"Fine-tuned Enformer, α = {i}" for i in range(12)]),
 }
 
 
@@ -135,9 +188,11 @@ def test_nothing_overlaps_and_nothing_is_cut_off(name):
     for number, axes in enumerate(made.axes):
         boxes[f"panel {number}"] = axes.get_window_extent().padded(-1)
         texts = [axes.xaxis.label, axes.yaxis.label, axes._left_title]
-        if number == len(made.axes) - 1:  # the panels above it share its tick labels
-            texts += axes.get_xticklabels()
+        if axes.get_subplotspec().is_last_row():  # the panels above share its tick labels
+            low, high = axes.get_xlim()
+            texts += [label for label in axes.get_xticklabels() if low <= label.get_position()[0] <= high]
         boxes |= {f"{number}: {text.get_text()}": text.get_window_extent() for text in texts if text.get_text()}
+    boxes |= {text.get_text(): text.get_window_extent() for text in made.texts}
     for label, box in boxes.items():
         inside = box.x0 >= page.x0 - 1 and box.x1 <= page.x1 + 1 and box.y0 >= page.y0 - 1 and box.y1 <= page.y1 + 1
         assert inside, f"{label} leaves the page"
@@ -165,24 +220,12 @@ def test_a_table_that_does_not_fit_the_figure_is_refused(tmp_path):
     write_figure_table(path, table("fig3_2"))
     with pytest.raises(InputError, match="table of fig3_2, not of fig3_1"):
         plots.draw("fig3_1", path, tmp_path / "a.pdf", tmp_path / "a.png")
-    with pytest.raises(InputError, match="no drawing is called fig9_9; there are fig2_1, fig2_2, fig2_3, fig2_4, fig3_1, fig3_2"):
+    with pytest.raises(InputError, match="no drawing is called fig9_9; there are fig2_1, fig2_2, fig2_3, fig2_4, fig2_5,"):
         plots.draw("fig9_9", path, tmp_path / "a.pdf", tmp_path / "a.png")
     write_figure_table(path, table("fig3_1"))
     with pytest.raises(InputError, match="fig3_1 shows one loss"):
         plots.draw("fig3_1", path, tmp_path / "a.pdf", tmp_path / "a.png")
     assert [file.name for file in tmp_path.iterdir()] == ["t.tsv"]
-
-
-def baseline(bars, mean=0.3):
-    """The baseline's rows beside those of some runs: undefined across genes."""
-    figure, sources = bars[0].figure, list(dict.fromkeys(bar.x for bar in bars))
-    return [
-        Bar(figure, "cross-gene", BASELINE, source, NAN, NAN, 0, 218, NAN, NAN, NAN, "baseline/enformer")
-        for source in sources
-    ] + [
-        Bar(figure, "cross-celltype", BASELINE, source, mean, 0.01, 420, 0, NAN, 0.2, 0.4, "baseline/enformer")
-        for source in sources
-    ]
 
 
 def dashed(axes):
@@ -200,7 +243,7 @@ def test_the_baseline_is_a_line_across_every_group_of_the_cross_celltype_panel_o
         np.testing.assert_allclose(segment, [(place - 0.45, 0.3), (place + 0.45, 0.3)])
     assert len(dashed(below)) == 4
     assert len(list(bars_of(below))) == 6, "the baseline is no bar"
-    assert "undefined" not in below.get_xlabel(), "what the baseline leaves undefined is in the table"
+    assert "undefined" not in made.get_supxlabel(), "what the baseline leaves undefined is in the table"
     assert BASELINE in [text.get_text() for text in made.legends[0].get_texts()]
 
 
@@ -225,6 +268,130 @@ def test_fig2_3_and_fig2_4_show_the_cross_gene_task_alone(name, kind):
     assert kind in axes.get_xlabel()
     assert [label.get_text() for label in axes.get_xticklabels()] == places
     assert not dashed(axes)
+
+
+def centre(patch):
+    return patch.get_x() + patch.get_width() / 2
+
+
+def test_fig2_5_names_every_model_below_its_bar_in_the_colour_of_its_group():
+    bars = uneven("fig2_5", MODELS)
+    (axes,) = drawn(bars).axes
+    names = [label.get_text().replace("\n", " ").replace("- ", "-") for label in axes.get_xticklabels()]
+    assert names == [name for own in MODELS.values() for name in own]
+    found = {centre(patch): patch for patches, _ in bars_of(axes) for patch in patches}
+    shown = [bar for bar in bars if bar.panel == "cross-gene" and bar.series != BASELINE]
+    assert len(found) == len(shown) == 9
+    colours = {"Linear probes": TAB10[3], "Fine-tuned": TAB10[2], "Hierarchical": TAB10[0]}
+    for place, bar in enumerate(shown):
+        assert found[place].get_height() == pytest.approx(bar.mean)
+        assert to_hex(found[place].get_facecolor()) == colours[bar.x]
+    legend = axes.figure.legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == [*MODELS]
+    assert not dashed(axes)
+
+
+def test_fig3_4_shows_the_probes_in_pink_beside_models_by_loss_and_the_cross_celltype_task_alone():
+    bars = uneven("fig3_4", PLACES)
+    made = drawn(bars)
+    (axes,) = made.axes
+    assert axes.get_title(loc="left") == "Cross-celltype (mean over 420 test genes)"
+    colours = dict(zip([*FOUR, "Linear probe"], [*TAB10[:4], TAB10[6]], strict=True))
+    patches = sorted((patch for own, _ in bars_of(axes) for patch in own), key=centre)
+    shown = [bar for bar in bars if bar.panel == "cross-celltype" and bar.series != BASELINE]
+    for patch, bar in zip(patches, shown, strict=True):
+        assert patch.get_height() == pytest.approx(bar.mean)
+        assert to_hex(patch.get_facecolor()) == colours[bar.series]
+    np.testing.assert_allclose([centre(patch) for patch in patches[8:]], [2, 3, 4], err_msg="a probe stands alone")
+    for place in (0, 1):  # the others stand side by side about their name
+        own = patches[4 * place : 4 * place + 4]
+        np.testing.assert_allclose([patch.get_x() for patch in own], place + np.array([-0.4, -0.2, 0, 0.2]), atol=1e-9)
+    np.testing.assert_allclose([segment[:, 1] for segment in dashed(axes)], np.full((5, 2), 0.3))
+    assert [text.get_text() for text in made.legends[0].get_texts()] == [*FOUR, "Linear probe", BASELINE]
+
+
+def test_probes_are_pink_and_no_loss_is_however_many_losses_there_are():
+    many = [f"α = {i}" for i in range(9)]
+    for losses in (["MSE"], many):
+        (axes,) = drawn(uneven("fig3_4", {"CNN": losses, "Probe": ["Linear probe"]})).axes
+        colours = [to_hex(patches[0].get_facecolor()) for patches, _ in bars_of(axes)]
+        assert colours == [*(TAB10[:6] + TAB10[7:])[: len(losses)], TAB10[6]]
+
+
+@pytest.mark.parametrize(
+    ("figure", "models"),
+    [("fig3_3", ["Multi-tissue CNN", "Fine-tuned Enformer"]), ("fig3_5", ["Unfrozen", "Frozen"])],
+)
+def test_fig3_3_and_fig3_5_show_the_tasks_side_by_side_for_every_loss(figure, models):
+    bars = table(figure, sources=FOUR, losses=models)
+    bars[0] = bars[0]._replace(undefined=3)
+    made = drawn(bars + baseline(bars))
+    left, right = made.axes
+    assert left.get_position().x1 < right.get_position().x0 and left.get_position().y0 == right.get_position().y0
+    for axes, panel in ((left, "cross-gene"), (right, "cross-celltype")):
+        assert axes.get_title(loc="left").startswith(panel.capitalize())
+        assert [label.get_text() for label in axes.get_xticklabels()] == FOUR
+        for (patches, _), model, colour in zip(bars_of(axes), models, TAB10[:2], strict=True):
+            means = [bar.mean for bar in bars if (bar.panel, bar.series) == (panel, model)]
+            assert [patch.get_height() for patch in patches] == pytest.approx(means)
+            assert {to_hex(patch.get_facecolor()) for patch in patches} == {colour}
+    assert not dashed(left) and len(dashed(right)) == 4
+    assert made.get_supxlabel() == "Loss\n(3 undefined correlations left out)"
+
+
+def test_fig3_6_shows_a_band_about_every_mean_and_the_tss():
+    rows = points("fig3_6", range(-3, 4))
+    made = drawn(rows)
+    (axes,) = made.axes
+    *models, tss = axes.lines
+    assert [line.get_color() for line in models] == [plots.TAB10[i] for i in range(3)]
+    assert (to_hex(tss.get_color()), tss.get_linestyle(), list(tss.get_xdata())) == ("#ff0000", "--", [0, 0])
+    for line, band, model in zip(models, axes.collections, ("Base Enformer", "MSE", "α = 10"), strict=True):
+        own = [point for point in rows if point.series == model]
+        np.testing.assert_allclose(line.get_xydata(), [(point.x, point.mean) for point in own])
+        edge = {tuple(vertex) for vertex in band.get_paths()[0].vertices.round(9)}
+        assert {(p.x, round(p.mean + side * p.sem, 9)) for p in own for side in (-1, 1)} <= edge
+        assert to_hex(band.get_facecolor()) == to_hex(line.get_color()) and band.get_alpha() < 0.5
+    assert [text.get_text() for text in made.legends[0].get_texts()] == ["Base Enformer", "MSE", "α = 10", "TSS"]
+    assert axes.get_title(loc="left") == "Mean over 420 test genes"
+    assert axes.get_ylim()[0] == 0
+
+
+def test_fig3_7_shows_error_bars_about_every_mean():
+    rows = points("fig3_7", [0.002, 0.01, 0.03])
+    rows[0] = rows[0]._replace(n=1, sem=NAN)
+    made = drawn(rows)
+    (axes,) = made.axes
+    for container, model, colour in zip(axes.containers, ("Base Enformer", "MSE", "α = 10"), TAB10, strict=False):
+        own = [point for point in rows if point.series == model]
+        line, _, (errors,) = container.lines
+        np.testing.assert_allclose(line.get_xydata(), [(point.x, point.mean) for point in own])
+        expected = [[(p.x, p.mean - p.sem), (p.x, p.mean + p.sem)] for p in own if not np.isnan(p.sem)]
+        np.testing.assert_allclose([segment for segment in errors.get_segments() if len(segment)], expected)
+        assert to_hex(line.get_color()) == colour
+    assert [text.get_text() for text in made.legends[0].get_texts()] == ["Base Enformer", "MSE", "α = 10"]
+    assert axes.get_title(loc="left") == "Mean over 1 to 420 test genes"
+
+
+def test_a_figure_of_attention_is_drawn_from_its_table(tmp_path):
+    write_points(tmp_path / "t.tsv", points("fig3_6", range(-3, 4)))
+    for name in "ab":
+        plots.draw("fig3_6", tmp_path / "t.tsv", tmp_path / f"{name}.pdf", tmp_path / f"{name}.png")
+    for kind in ("pdf", "png"):
+        assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
+    with pytest.raises(InputError, match="table of fig3_6, not of fig3_7"):
+        plots.draw("fig3_7", tmp_path / "t.tsv", tmp_path / "c.pdf", tmp_path / "c.png")
+    assert not [*tmp_path.glob("c.*")]
+
+
+@pytest.mark.parametrize("compared", [True, False])
+def test_every_figure_has_a_caption_of_its_own(compared):
+    template = jinja2.Template(CAPTION.read_text(), undefined=jinja2.StrictUndefined)
+    config = {"compare_with_thesis": compared, "attention": {"distal_bins": 50}}
+    given = [SimpleNamespace(wildcards=SimpleNamespace(figure=name), config=config) for name in plots.FIGURES]
+    captions = [template.render(snakemake=snakemake).split() for snakemake in given]
+    assert len({" ".join(caption[:20]) for caption in captions}) == len(plots.FIGURES)
+    assert not [caption for caption in captions if caption[:2] == ["Error", "bars"]]
 
 
 def inside(made):

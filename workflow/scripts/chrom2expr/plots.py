@@ -1,12 +1,13 @@
 """Figures, each drawn from its table alone.
 
 A new figure is one function here, marked with `@figure(reader of its table)`, and one entry in the config. It takes the
-rows of its table and returns a matplotlib Figure. The bar charts share `grouped_bars`, `baseline_lines`, `legend`,
-`task_name` and `undefined_note`; the two diagrams share `box`.
+rows of its table and returns a matplotlib Figure. The bar charts share `one_task`, `both_tasks` and `grouped_bars`, the
+line charts `line_axes` and `lines`, the two diagrams `box` and `arrow`; `legend` is for all charts.
 """
 
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+from chrom2expr.attention import Point, read_points
 from chrom2expr.diagrams import MEASURED, STAGES, Layer, Part, read_layers, read_parts
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation import BASELINE, CROSS_CELLTYPE, CROSS_GENE, Bar, read_figure_table
@@ -41,6 +43,10 @@ STYLE = {
     "pdf.fonttype": 42,  # TrueType, so that the text stays text
 }
 UNITS = {CROSS_GENE: "cell types", CROSS_CELLTYPE: "test genes"}
+TAB10 = matplotlib.colormaps["tab10"].colors
+# The thesis's colours where they do not follow from the order of the series, by the names that the config gives.
+GROUP_COLOURS = {"Linear probes": TAB10[3], "Fine-tuned": TAB10[2], "Hierarchical": TAB10[0]}  # red, green, blue
+PROBE_COLOURS = {"Linear probe": TAB10[6]}  # pink
 
 FIGURES: dict[str, Drawing] = {}
 
@@ -149,26 +155,20 @@ def fig2_2(layers: Sequence[Layer]) -> Figure:
 @figure(read_figure_table)
 def fig2_3(bars: Sequence[Bar]) -> Figure:
     """Cross-gene: heads side by side for each backbone and context, from experimental tracks."""
-    return cross_gene_chart(bars, "experimental")
+    return one_task(bars, CROSS_GENE, "Input of the model (experimental chromatin features)")
 
 
 @figure(read_figure_table)
 def fig2_4(bars: Sequence[Bar]) -> Figure:
     """Cross-gene: heads side by side for each backbone and context, from predicted tracks."""
-    return cross_gene_chart(bars, "predicted")
+    return one_task(bars, CROSS_GENE, "Input of the model (predicted chromatin features)")
 
 
-def cross_gene_chart(bars: Sequence[Bar], kind: str) -> Figure:
-    """One panel, of the cross-gene task alone; the other task is in the table only."""
-    shown = [bar for bar in bars if bar.panel == CROSS_GENE]
-    drawn = Figure(figsize=(WIDTH, 3.5), layout="constrained")
-    axes = drawn.subplots()
-    keys = grouped_bars(axes, shown)
-    axes.set_title(task_name(CROSS_GENE, shown), loc="left")
-    axes.set_ylabel("Spearman correlation")
-    axes.set_xlabel(f"Input of the model ({kind} chromatin features)" + undefined_note(shown))
-    legend(drawn, keys)
-    return drawn
+@figure(read_figure_table)
+def fig2_5(bars: Sequence[Bar]) -> Figure:
+    """Cross-gene: every model by its name, in the colour of its group."""
+    named = [bar._replace(series=bar.x, x=bar.series) for bar in bars if bar.series != BASELINE]
+    return one_task(named, CROSS_GENE, "Model", GROUP_COLOURS)
 
 
 @figure(read_figure_table)
@@ -192,42 +192,114 @@ def fig3_1(bars: Sequence[Bar]) -> Figure:
 @figure(read_figure_table)
 def fig3_2(bars: Sequence[Bar]) -> Figure:
     """Every loss for each source: cross-gene above, cross-celltype below."""
-    drawn = Figure(figsize=(WIDTH, 5.4), layout="constrained")
-    tasks = _distinct(bar.panel for bar in bars)
-    column = drawn.subplots(len(tasks), sharex=True, squeeze=False)[:, 0]
+    return both_tasks(bars, "Input of the model")
+
+
+@figure(read_figure_table)
+def fig3_3(bars: Sequence[Bar]) -> Figure:
+    """Hierarchical and fine-tuned models with every loss: cross-gene on the left, cross-celltype on the right."""
+    return both_tasks(bars, "Loss", side_by_side=True)
+
+
+@figure(read_figure_table)
+def fig3_4(bars: Sequence[Bar]) -> Figure:
+    """Cross-celltype: hierarchical and fine-tuned models with every loss, then the probes, which have one."""
+    return one_task(bars, CROSS_CELLTYPE, "Model", PROBE_COLOURS)
+
+
+@figure(read_figure_table)
+def fig3_5(bars: Sequence[Bar]) -> Figure:
+    """Unfrozen and frozen models with every loss: cross-gene on the left, cross-celltype on the right."""
+    return both_tasks(bars, "Loss", side_by_side=True)
+
+
+@figure(read_points)
+def fig3_6(points: Sequence[Point]) -> Figure:
+    """The attention that every model pays from the TSS to the bins around it, in a band of +-1 SEM."""
+    drawn, axes = line_axes(points, "Bin relative to the TSS", "Mean attention weight")
     keys: dict[str, Artist] = {}
-    for axes, task in zip(column, tasks, strict=True):
-        keys |= grouped_bars(axes, [bar for bar in bars if bar.panel == task])
-        axes.set_title(task_name(task, bars), loc="left")
-        axes.set_ylabel("Spearman correlation")
-    column[-1].set_xlabel("Input of the model" + undefined_note(bars))
+    for name, colour, x, mean, sem in lines(points):
+        (keys[name],) = axes.plot(x, mean, color=colour, linewidth=1)
+        axes.fill_between(x, mean - sem, mean + sem, color=colour, alpha=0.3, linewidth=0)
+    keys["TSS"] = axes.axvline(0, color="red", linestyle="dashed", linewidth=1, zorder=1)
+    axes.margins(x=0)
+    axes.set_ylim(bottom=0)
     legend(drawn, keys)
     return drawn
 
 
-def grouped_bars(axes: Axes, bars: Sequence[Bar]) -> dict[str, Artist]:
+@figure(read_points)
+def fig3_7(points: Sequence[Point]) -> Figure:
+    """How many distal bins every model pays more attention than a threshold, with error bars of +-1 SEM."""
+    drawn, axes = line_axes(points, "Attention threshold", "Distal bins above the threshold")
+    keys = {
+        name: axes.errorbar(x, mean, sem, color=colour, linewidth=1, marker="o", markersize=3, capsize=2)
+        for name, colour, x, mean, sem in lines(points)
+    }
+    axes.set_ylim(bottom=0)
+    legend(drawn, keys)
+    return drawn
+
+
+def one_task(bars: Sequence[Bar], task: str, x_label: str, colours: Mapping[str, Any] | None = None) -> Figure:
+    """One panel, of one task alone; the other is in the table only."""
+    shown = [bar for bar in bars if bar.panel == task]
+    drawn = Figure(figsize=(WIDTH, 3.5), layout="constrained")
+    axes = drawn.subplots()
+    keys = grouped_bars(axes, shown, colours)
+    axes.set_title(task_name(task, shown), loc="left")
+    axes.set_ylabel("Spearman correlation")
+    axes.set_xlabel(x_label + undefined_note(shown))
+    legend(drawn, keys)
+    return drawn
+
+
+def both_tasks(bars: Sequence[Bar], x_label: str, side_by_side: bool = False) -> Figure:
+    """A panel a task: cross-gene above cross-celltype, or to its left."""
+    tasks = _distinct(bar.panel for bar in bars)
+    shape = (1, len(tasks)) if side_by_side else (len(tasks), 1)
+    drawn = Figure(figsize=(WIDTH, 3.5 if side_by_side else 5.4), layout="constrained")
+    keys: dict[str, Artist] = {}
+    for axes, task in zip(drawn.subplots(*shape, sharex=True, squeeze=False).flat, tasks, strict=True):
+        keys |= grouped_bars(axes, [bar for bar in bars if bar.panel == task])
+        name = task_name(task, bars)
+        axes.set_title(name.replace(" (", "\n(") if side_by_side else name, loc="left")
+        axes.set_ylabel("Spearman correlation")
+    drawn.supxlabel(x_label + undefined_note(bars), fontsize=STYLE["font.size"])
+    legend(drawn, keys)
+    return drawn
+
+
+def grouped_bars(axes: Axes, bars: Sequence[Bar], colours: Mapping[str, Any] | None = None) -> dict[str, Artist]:
     """Draw one bar a series in a group for each x, with error bars of +-1 SEM; return the legend's entries by label.
 
-    Groups and series keep the order of their first bars; colours follow the series. A black diamond is the value the
-    thesis states. A mean that is undefined is written out in its place. Where bars point down, a line marks zero. The
-    baseline is a line across its group, not a bar.
+    Groups and series keep the order of their first bars; the bars that a group has stand in its middle. Colours follow
+    the series, but for those with a colour of their own in `colours`. A black diamond is the value the thesis states. A
+    mean that is undefined is written out in its place. Where bars point down, a line marks zero. The baseline is a line
+    across its group, not a bar.
     """
     baseline, bars = bars, [bar for bar in bars if bar.series != BASELINE]
     groups, series = _distinct(bar.x for bar in bars), _distinct(bar.series for bar in bars)
-    colours = matplotlib.colormaps["tab10" if len(series) <= 10 else "tab20"].colors
-    width = 0.8 / len(series)
+    palette = TAB10 if len(series) <= 10 else matplotlib.colormaps["tab20"].colors
+    own_colours = colours or {}
+    others = cycle(colour for colour in palette if colour not in own_colours.values())
+    present = {(bar.series, bar.x) for bar in bars}
+    members = {group: [name for name in series if (name, group) in present] for group in groups}
+    width = 0.8 / max(map(len, members.values()))
     keys: dict[str, Artist] = {}
     stated: list[tuple[float, float]] = []
     undefined: list[float] = []
-    for index, name in enumerate(series):
+    for name in series:
         own = [bar for bar in bars if bar.series == name]
-        centres = [groups.index(bar.x) + (index - (len(series) - 1) / 2) * width for bar in own]
+        centres = [
+            groups.index(bar.x) + (members[bar.x].index(name) - (len(members[bar.x]) - 1) / 2) * width for bar in own
+        ]
         keys[name] = axes.bar(
             centres,
             [bar.mean for bar in own],
             width,
             yerr=[bar.sem for bar in own],
-            color=colours[index % len(colours)],
+            color=own_colours.get(name) or next(others),
             error_kw={"elinewidth": 0.8, "capsize": min(2.0, 12 * width), "ecolor": "black"},
         )
         stated += [(centre, bar.thesis) for centre, bar in zip(centres, own, strict=True) if not np.isnan(bar.thesis)]
@@ -239,7 +311,11 @@ def grouped_bars(axes: Axes, bars: Sequence[Bar]) -> dict[str, Artist]:
     # Every group has its place, even one whose bars are all undefined; one or two groups do not fill the width.
     half, middle = max(len(groups), 3) / 2 + 0.05, (len(groups) - 1) / 2
     axes.set_xlim(middle - half, middle + half)
-    axes.set_xticks(range(len(groups)), [textwrap.fill(name, max(8, 88 // len(groups))) for name in groups])
+    letters = max(1, 88 // (len(groups) * axes.get_gridspec().ncols))
+    labels = [textwrap.fill(name, letters, break_long_words=False) for name in groups]
+    if turned := any(len(line) > letters for label in labels for line in label.splitlines()):  # a word is too long
+        labels = [textwrap.fill(name, 20) for name in groups]
+    axes.set_xticks(range(len(groups)), labels, rotation=90 if turned else 0)
     axes.tick_params(axis="x", length=0, labelsize=9 if len(groups) <= 4 else 8)
     if len(undefined) == len(bars):
         axes.set_ylim(0, 1)
@@ -265,6 +341,23 @@ def baseline_lines(axes: Axes, bars: Sequence[Bar], span: tuple[float, float] = 
     return {BASELINE: lines}
 
 
+def line_axes(points: Sequence[Point], x_label: str, y_label: str) -> tuple[Figure, Axes]:
+    """A figure with empty axes for the lines of `points`."""
+    drawn = Figure(figsize=(WIDTH, 3.5), layout="constrained")
+    axes = drawn.subplots()
+    axes.set_title(f"Mean over {_span([point.n for point in points])} test genes", loc="left")
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    return drawn, axes
+
+
+def lines(points: Sequence[Point]) -> Iterator[tuple[str, Any, np.ndarray, np.ndarray, np.ndarray]]:
+    """Of every series in the order of its first point: name, colour, and x, mean and SEM, (point,) each."""
+    for name, colour in zip(_distinct(point.series for point in points), cycle(TAB10), strict=False):
+        values = [(point.x, point.mean, point.sem) for point in points if point.series == name]
+        yield name, colour, *np.array(values).T
+
+
 def legend(drawn: Figure, keys: dict[str, Artist]) -> None:
     """A legend above the axes, in as few rows as the figure's width allows; the thesis's values come last."""
     labels = sorted(keys, key=lambda label: label == "thesis")
@@ -287,8 +380,7 @@ def task_name(task: str, bars: Sequence[Bar]) -> str:
     counts = [bar.n for bar in bars if bar.panel == task and bar.series != BASELINE and bar.n]
     if not counts:
         return f"{task.capitalize()} (undefined throughout)"
-    number = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
-    return f"{task.capitalize()} (mean over {number} {UNITS.get(task, 'values')})"
+    return f"{task.capitalize()} (mean over {_span(counts)} {UNITS.get(task, 'values')})"
 
 
 def undefined_note(bars: Sequence[Bar]) -> str:
@@ -319,6 +411,12 @@ def arrow(
             linestyle="dashed" if dashed else "solid",
         )  # fmt: skip
     )
+
+
+def _span(counts: Sequence[int]) -> str:
+    """From the least to the most, as `420` or `420 to 495`."""
+    low, high = min(counts), max(counts)
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def _distinct(names: Iterable[str]) -> list[str]:
