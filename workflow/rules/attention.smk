@@ -1,0 +1,96 @@
+# Sequences through a backbone, as it came and fine-tuned -> what each test gene's TSS attends to -> figures 3.6, 3.7.
+
+
+rule attend_base:
+    """Attention of the test genes' TSS in a backbone as it came."""
+    input:
+        codes=sequence_shards,
+        genes="<results>/genes/genes.tsv",
+        weights=lambda wildcards: resource(backbone_of(wildcards.source)["weights"]),
+        code=lambda wildcards: code("attend_genes.py", backbone_of(wildcards.source)["room"]),
+    output:
+        "<results>/attention/{source}.h5",
+    log:
+        "<logs>/attend_base/{source}.log",
+    benchmark:
+        "<benchmarks>/attend_base/{source}.tsv"
+    wildcard_constraints:
+        source=one_of(EMBEDDED),
+    conda:
+        "../envs/model.yaml"
+    threads: config["threads"]["predict_tracks"]
+    resources:
+        mem_mb=backbone_param("mem_mb", int),
+        runtime=backbone_param("runtime", int),
+        gpu=1,
+    params:
+        room=backbone_param("room", str),
+        backbone=lambda wildcards: SOURCES[wildcards.source]["backbone"],
+        geometry=source_geometry,
+        settings=source_param("settings"),
+    script:
+        "../scripts/attend_genes.py"
+
+
+rule attend_run:
+    """Attention of the test genes' TSS in a backbone that a run fine-tuned."""
+    input:
+        codes=sequence_shards,
+        genes="<results>/genes/genes.tsv",
+        model=f"<results>/models/{RUN}/model.pt",
+        code=lambda wildcards: code(
+            "attend_genes.py", backbone_of(wildcards.source)["room"], config["heads"][wildcards.head]["room"]
+        ),
+    output:
+        f"<results>/models/{RUN}/attention.h5",
+    log:
+        f"<logs>/attend_run/{RUN}.log",
+    benchmark:
+        f"<benchmarks>/attend_run/{RUN}.tsv"
+    wildcard_constraints:
+        source=one_of(EMBEDDED),
+        head=one_of(SEQUENCE_HEADS),
+    conda:
+        "../envs/model.yaml"
+    threads: config["threads"]["predict_tracks"]
+    resources:
+        mem_mb=backbone_param("mem_mb", int),
+        runtime=backbone_param("runtime", int),
+        gpu=1,
+    params:
+        room=backbone_param("room", str),
+        head_room=head_param("room", str),
+        backbone=lambda wildcards: SOURCES[wildcards.source]["backbone"],
+        geometry=source_geometry,
+    script:
+        "../scripts/attend_genes.py"
+
+
+rule tabulate_attention:
+    """Average the attention of a figure's models over the test genes, or count the distal bins that have much of it."""
+    input:
+        attention=lambda wildcards: [model["file"] for model in attention_models(wildcards)],
+        code=code("tabulate_attention.py"),
+    output:
+        "<results>/figures/{figure}.tsv",
+    log:
+        "<logs>/tabulate_figure/{figure}.log",
+    benchmark:
+        "<benchmarks>/tabulate_figure/{figure}.tsv"
+    wildcard_constraints:
+        figure=one_of(settings.ATTENTION),
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        figure="{figure}",
+        models=lambda wildcards: as_json(
+            [{key: model[key] for key in ("series", "run")} for model in attention_models(wildcards)]
+        ),
+        distal_bins=config["attention"]["distal_bins"],
+        thresholds=config["attention"]["thresholds"],
+    script:
+        "../scripts/tabulate_attention.py"

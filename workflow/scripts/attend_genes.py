@@ -1,0 +1,40 @@
+"""A backbone's weights, or a fine-tuned model, and sequences in; attention of the test genes' TSS out."""
+
+import importlib
+import json
+from pathlib import Path
+
+from chrom2expr.door import job
+
+with job(snakemake.log[0]):  # noqa: F821
+    import torch
+
+    from chrom2expr import attention
+    from chrom2expr.codes import SequenceStore
+    from chrom2expr.device import choose_device
+    from chrom2expr.windows import Geometry
+
+    given, params = snakemake.input, snakemake.params  # noqa: F821
+    torch.set_num_threads(snakemake.threads)  # noqa: F821
+    geometry = Geometry.from_config(json.loads(params.geometry))
+    query = attention.tss_bin(geometry)
+    gene_id, strand = attention.read_test_genes(given.genes, params.backbone)
+    device = choose_device()
+    room = importlib.import_module(f"chrom2expr.{params.room}")
+    if head_room := params.get("head_room"):
+        network, _ = importlib.import_module(f"chrom2expr.{head_room}").load(given.model)
+        trunk = network.trunk
+    else:
+        # One file, or the files of a folder.
+        weights = Path(given.weights) if isinstance(given.weights, str) else Path(given.weights[0]).parent
+        trunk = room.read(weights, geometry, **json.loads(params.settings))
+    trunk = trunk.to(device)
+    with SequenceStore(given.codes, geometry.sequence_length) as store:
+        attention.attend_genes(
+            lambda codes: room.attend(trunk, torch.from_numpy(codes).to(device), query).cpu().numpy(),
+            store.select(gene_id),
+            gene_id,
+            strand,
+            geometry,
+            snakemake.output[0],  # noqa: F821
+        )

@@ -1,0 +1,210 @@
+"""How much the TSS of a gene attends to the bins around it: rows of attention, and the tables of figures 3.6 and 3.7.
+
+Rows of attention are (gene, bin) float32, in gene orientation: upstream comes first on both strands. The number of bins
+is odd and the TSS lies in the middle one, so that turning a gene round leaves it there.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import h5py
+import numpy as np
+
+from chrom2expr import metrics
+from chrom2expr.door import Progress
+from chrom2expr.errors import InputError
+from chrom2expr.files import whole_file
+from chrom2expr.tables import number, read_table, write_table
+from chrom2expr.windows import Geometry
+
+MAP, DISTAL = "attention map", "distal bins"
+
+
+class Sequences(Protocol):
+    """Sequence codes of genes."""
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Codes (len(rows), base) uint8, on the forward strand."""
+
+
+class Attention(NamedTuple):
+    """Rows of attention (gene, bin) float32 in gene orientation, whose genes they are, and the bin that attends."""
+
+    attention: np.ndarray
+    gene_id: np.ndarray
+    query_bin: int
+
+
+class Point(NamedTuple):
+    """One row of a figure's table. `x` is a bin relative to the TSS (fig3_6) or a threshold (fig3_7).
+
+    `mean` and `sem` are over the `n` test genes: of the attention that the TSS pays to the bin, or of the number of
+    distal bins to which it pays more than the threshold. The thesis states no numbers: `thesis` is NaN. `run` is the
+    model's folder in models/, empty for a base model.
+    """
+
+    figure: str
+    panel: str
+    series: str
+    x: float
+    mean: float
+    sem: float
+    n: int
+    undefined: int
+    thesis: float
+    run: str
+
+
+def tss_bin(geometry: Geometry) -> int:
+    """The index of the TSS's bin among all of a sequence's. Raises InputError where it is not the middle one."""
+    bins, remainder = divmod(geometry.sequence_length, geometry.bin_size)
+    if remainder or bins % 2 == 0:
+        raise InputError(
+            f"geometry: {geometry.sequence_length:,} bp are {geometry.sequence_length / geometry.bin_size:g} bins of "
+            f"{geometry.bin_size} bp; attention of the TSS needs an odd number of whole bins, so that the TSS lies in "
+            "the middle one on both strands (sources: NAME: geometry: sequence_length)"
+        )
+    return bins // 2
+
+
+def read_test_genes(genes: str | Path, backbone: str) -> tuple[np.ndarray, np.ndarray]:
+    """gene_id and strand of the test genes of a backbone's split, in the order of genes.tsv. Raises InputError."""
+    column = f"split_{backbone}"
+    rows = [row for _, row in read_table(genes, ("gene_id", "strand", column)) if row[column] == "test"]
+    if not rows:
+        raise InputError(f"{genes}: {column} puts no gene into test; see backbones: {backbone}: held_out.")
+    gene_id, strand = (np.array([row[name] for row in rows], dtype=object) for name in ("gene_id", "strand"))
+    return gene_id, strand
+
+
+def attend_genes(
+    attend: Callable[[np.ndarray], np.ndarray],
+    sequences: Sequences,
+    gene_id: np.ndarray,
+    strand: np.ndarray,
+    geometry: Geometry,
+    output: str | Path,
+) -> None:
+    """Write the rows of attention of `sequences`, one gene at a time: `attention`, `gene_id`, `query_bin`, `bin_size`.
+
+    `attend` gives the rows (batch, bin) of codes (batch, base), bins in genomic order; `gene_id` and `strand` are those
+    of the rows of `sequences`. Raises InputError if a row is not made of numbers, naming the gene; nothing is written.
+    """
+    query = tss_bin(geometry)
+    progress = Progress(len(gene_id), "genes")
+    with whole_file(output) as partial, h5py.File(partial, "w") as file:
+        shape = len(gene_id), 2 * query + 1
+        attention = file.create_dataset("attention", shape, np.float32, track_times=False)
+        file.create_dataset("gene_id", data=gene_id, dtype=h5py.string_dtype(), track_times=False)
+        file.attrs.update(query_bin=query, bin_size=geometry.bin_size)
+        for gene in range(len(gene_id)):
+            (row,) = attend(sequences.read(np.array([gene])))
+            if not np.isfinite(row).all():
+                raise InputError(f"the attention of gene {gene_id[gene]} is not a number; look at the model's weights.")
+            attention[gene] = row[::-1] if strand[gene] == "-" else row
+            progress.advance(1)
+
+
+def read_attention(path: str | Path) -> Attention:
+    """Read what `attend_genes` wrote. Raises InputError if the file is damaged or its parts do not match."""
+    try:
+        with h5py.File(path, "r") as file:
+            found = Attention(file["attention"][:], file["gene_id"].asstr()[:], int(file.attrs["query_bin"]))
+    except (OSError, KeyError, TypeError) as error:
+        raise InputError(f"{path} cannot be read as attention ({error}); delete it and run again.") from None
+    shape = len(found.gene_id), 2 * found.query_bin + 1
+    if found.attention.shape != shape:
+        raise InputError(
+            f"{path}: attention has shape {found.attention.shape}, but its genes and the bins on either side of bin "
+            f"{found.query_bin} make {shape}; delete it and run again."
+        )
+    return found
+
+
+def map_points(figure: str, models: Sequence[Mapping[str, str]], files: Sequence[str | Path]) -> list[Point]:
+    """Figure 3.6: the mean attention of every bin, model by model; `x` is the bin's place relative to the TSS's.
+
+    Each model has a label `series` and a folder `run`, and a file of attention at its place in `files`. Raises
+    InputError if two share a label, or files hold other genes or bins.
+    """
+    return [
+        _point(figure, MAP, model, place - found.query_bin, found.attention[:, place])
+        for model, found in zip(models, _read_all(figure, models, files), strict=True)
+        for place in range(found.attention.shape[1])
+    ]
+
+
+def distal_points(
+    figure: str,
+    models: Sequence[Mapping[str, str]],
+    files: Sequence[str | Path],
+    distal_bins: int,
+    thresholds: Sequence[float],
+) -> list[Point]:
+    """Figure 3.7: how many bins more than `distal_bins` from the TSS's have more attention than each threshold.
+
+    `models` and `files` are those of `map_points`. Raises InputError as that does, and if no bin is so far away.
+    """
+    points = []
+    for model, found in zip(models, _read_all(figure, models, files), strict=True):
+        distance = np.abs(np.arange(found.attention.shape[1]) - found.query_bin)
+        distal = found.attention[:, distance > distal_bins]
+        if not distal.size:
+            raise InputError(
+                f"attention: distal_bins is {distal_bins}, but no bin is further than {found.query_bin} from the TSS; "
+                "make it smaller."
+            )
+        points += [
+            _point(figure, DISTAL, model, threshold, (distal > threshold).sum(axis=1)) for threshold in thresholds
+        ]
+    return points
+
+
+def _read_all(figure: str, models: Sequence[Mapping[str, str]], files: Sequence[str | Path]) -> list[Attention]:
+    """The attention of all of a figure's models, which are told apart and are about the same genes and bins."""
+    labels = [model["series"] for model in models]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise InputError(f"{figure} has two models named {label}; give one another label.")
+    found = [read_attention(path) for path in files]
+    for path, one in zip(files, found, strict=True):
+        if not np.array_equal(one.gene_id, found[0].gene_id) or one.query_bin != found[0].query_bin:
+            raise InputError(f"{path} and {files[0]} are about different genes or bins; {figure} cannot compare them.")
+    return found
+
+
+def _point(figure: str, panel: str, model: Mapping[str, str], x: float, values: np.ndarray) -> Point:
+    return Point(figure, panel, model["series"], x, *metrics.summarise(values), np.nan, model["run"])
+
+
+def write_points(path: str | Path, points: Sequence[Point]) -> None:
+    """Write a figure's table, six significant digits a number: attention is small. What is undefined is empty."""
+    numbers = ("x", "mean", "sem", "thesis")
+    rows = (point._replace(**{name: _cell(getattr(point, name)) for name in numbers}) for point in points)
+    write_table(path, Point._fields, rows)
+
+
+def _cell(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.6g}"
+
+
+def read_points(path: str | Path) -> list[Point]:
+    """Read what `write_points` wrote. Raises InputError naming the row that cannot be understood."""
+    points = []
+    for line, row in read_table(path, Point._fields):
+        point = Point(
+            *(row[name] for name in ("figure", "panel", "series")),
+            *(number(float, row[name], path, line) for name in ("x", "mean", "sem")),
+            *(number(int, row[name], path, line) for name in ("n", "undefined")),
+            number(float, row["thesis"], path, line),
+            row["run"],
+        )
+        if np.isnan(point.x):
+            raise InputError(f"{path}, row {line}: no x; tabulate the figure again.")
+        if point.mean < 0 or np.isnan(point.mean) != (point.n == 0):
+            raise InputError(f"{path}, row {line}: mean {row['mean']!r} of n {point.n}; tabulate the figure again.")
+        points.append(point)
+    if not points:
+        raise InputError(f"{path} holds no points; tabulate the figure again.")
+    return points
