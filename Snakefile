@@ -14,6 +14,8 @@ include: "workflow/rules/predicted_tracks.smk"
 include: "workflow/rules/measured_tracks.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/heads.smk"
+include: "workflow/rules/finetuning.smk"
+include: "workflow/rules/attention.smk"
 include: "workflow/rules/figures.smk"
 
 
@@ -36,7 +38,9 @@ localrules:
     collect_bigwigs,
     merge_features,
     evaluate_baseline,
+    join_tissues,
     tabulate_figure,
+    tabulate_attention,
     tabulate_overview,
     tabulate_variation,
     draw_figure,

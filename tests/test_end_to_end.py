@@ -9,10 +9,22 @@ import pandas as pd
 import pytest
 import torch
 
-from chrom2expr import enformer, store
+from chrom2expr import enformer, evaluation, metrics, reader
 from test_workflow import ROOT, planned_jobs, snakemake
 
 DEMO = ("--cores", "2", "--resources", "gpu=2", "--configfile", "config/demo.yaml")
+FIGURES = [f"fig2_{n}" for n in range(1, 6)] + [f"fig3_{n}" for n in range(1, 8)]
+# Figure, its runs, its groups of bars.
+CHARTS = [
+    ("fig2_3", 9, 3),
+    ("fig2_4", 9, 3),
+    ("fig2_5", 9, 3),
+    ("fig3_1", 4, 4),
+    ("fig3_2", 24, 4),
+    ("fig3_3", 8, 4),
+    ("fig3_4", 11, 5),
+    ("fig3_5", 8, 4),
+]
 GENERATED = (".git", ".venv", ".snakemake", "results", "resources", "__pycache__", ".pytest_cache")
 
 
@@ -50,16 +62,33 @@ class TestDemo:
         rows = table(demo / "results/demo/figures/fig3_2.tsv")
         found = {}
         for row in rows:
-            found.setdefault((row["panel"], row["series"]), []).append(float(row["mean"]))
+            if row["mean"]:
+                found.setdefault((row["panel"], row["series"]), []).append(float(row["mean"]))
         return {key: np.array(values) for key, values in found.items()}
 
     def test_figures_are_whole(self, demo):
-        for figure, bars in (("fig3_1", 8), ("fig3_2", 48)):
+        for figure in FIGURES:
             for suffix in ("pdf", "png"):
                 assert (demo / f"results/demo/figures/{figure}.{suffix}").stat().st_size > 10_000
+        # Bars and baselines of both tasks.
+        for figure, runs, groups in CHARTS:
             rows = table(demo / f"results/demo/figures/{figure}.tsv")
-            assert len(rows) == bars
-            assert all(row["mean"] and row["sem"] and int(row["n"]) > 20 for row in rows)
+            assert len(rows) == 2 * (runs + groups), figure
+            for row in rows:
+                if (row["series"], row["panel"]) == ("Training mean", "cross-gene"):
+                    assert not row["mean"] and row["n"] == "0" and int(row["undefined"]) > 20, row
+                else:
+                    assert row["mean"] and row["sem"] and int(row["n"]) > 20, row
+                    assert float(row["ci_low"]) <= float(row["mean"]) <= float(row["ci_high"]), row
+
+    def test_every_bar_is_traceable_to_its_runs_predictions(self, demo):
+        for figure, *_ in CHARTS:
+            for row in table(demo / f"results/demo/figures/{figure}.tsv"):
+                if row["series"] != "Training mean":
+                    run = evaluation.read_test_predictions(demo / f"results/demo/models/{row['run']}/predictions.h5")
+                    score = {"cross-gene": metrics.cross_gene, "cross-celltype": metrics.cross_celltype}[row["panel"]]
+                    mean = metrics.summarise(score(run.predicted, run.observed)).mean
+                    assert float(row["mean"]) == pytest.approx(mean, abs=1e-6), row
 
     def test_the_thesis_effects_are_learned(self, means):
         cross_gene = {loss: values for (task, loss), values in means.items() if task == "cross-gene"}
@@ -70,8 +99,6 @@ class TestDemo:
 
     def test_predictions_carry_signal_that_shuffling_destroys(self, demo):
         import h5py
-
-        from chrom2expr import metrics
 
         path = demo / "results/demo/models/enformer_predicted/chromatin/multi_cnn/hybrid_100/predictions.h5"
         with h5py.File(path) as file:
@@ -207,7 +234,7 @@ def test_the_full_size_enformer_runs_on_real_sequence(copy, shared_data, tmp_pat
     )
     shard = tmp_path / "out/results/features/enformer_predicted/000.h5"
     run(copy, str(shard), "--cores", "2", "--configfile", str(overlay))
-    with store.FeatureStore(shard) as features:
+    with reader.FeatureStore(shard) as features:
         values = features.select(["G0"], tracks="all").read(np.array([0]))
         assert values.shape == (1, 896, 5313)
         assert (features.track_type == "cage").sum() == 638

@@ -15,6 +15,7 @@ from chrom2expr.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
+EMBEDDED_BELUGA = {"kind": "embedded", "backbone": "beluga", "geometry": {"sequence_length": 1280, "bins": 10, "bin_size": 128}, "bins": 10}
 ROOMS = sorted(SCHEMA.parent.glob("rooms/*.schema.yaml"))
 
 
@@ -89,7 +90,24 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["figures", "fig9_1"], {}, "fig9_1"),
         (["figures", "fig3_2", "runs", 0, "source"], [], "figures.fig3_2.runs.0.source"),
         (["figures", "fig3_2", "runs", 0, "head"], "cnn", "figures.fig3_2.runs: head cnn is not among heads"),
-        (["figures", "fig3_2", "runs", 0, "inputs"], "cage", "figures.fig3_2.runs: inputs cage is not among inputs.sets"),
+        (["figures", "fig3_2", "runs", 0, "inputs"], "cagee", "figures.fig3_2.runs: inputs cagee is not among inputs.sets"),
+        (["figures", "fig3_2", "runs", 0, "inputs"], "embedding", "inputs.sets.embedding.tracks: embedding is not what"),
+        (["figures", "fig3_2", "runs", 0, "head"], "finetuned", "heads.finetuned.features: sequences: does not go with"),
+        (["figures", "fig3_5", "runs", 0, "source"], "enformer_predicted", "enformer_predicted, which is predicted"),
+        (["figures", "fig3_5", "runs", 0, "inputs"], "chromatin", "inputs.sets.chromatin.tracks: chromatin is not what"),
+        (["figures", "fig3_6", "runs", 0, "head"], "frozen", "fig3_6 shows the attention of fine-tuned backbones"),
+        (["figures", "fig2_5", "runs", 0, "inputs"], "chromatin_40kb", "has no bins to choose from"),
+        (["backbones", "enformer", "central_bins"], 0, "needs backbones.enformer.central_bins above 0"),
+        (["inputs", "orientation"], "genomic", "heads.ridge.features: spatial_basis: knows upstream and downstream only"),
+        (["sources", "enformer_50kb", "geometry", "sequence_length"], 393216, "cannot be the middle of the backbone's"),
+        (["sources", "enformer_50kb", "geometry", "bins"], 392, "sources.enformer_50kb.geometry: "),
+        (["sources", "enformer_50kb", "bins"], 392, "sources.enformer_50kb.bins: more than geometry.bins (391)"),
+        (["sources", "enformer_50kb"], EMBEDDED_BELUGA, "only a backbone with one centred window"),
+        (["sources", "enformer_50kb", "settings"], {"use_tf_gama": 1}, "sources.enformer_50kb.settings.use_tf_gama: is"),
+        (["sources", "enformer_predicted", "bins"], 10, "sources.enformer_predicted.bins: only embedded sources have it"),
+        (["sources", "enformer_50kb", "geometry"], {"sequence_length": 50176, "bins": 392, "bin_size": 128}, "have none in the middle"),
+        (["attention", "distal_bins"], 195, "attention.distal_bins: none of the 195 bins on a side of enformer_50kb"),
+        (["attention", "thresholds"], [1.5], "attention.thresholds.0: 1.5"),
         (["heads", "multi_cnn", "settings", "blocks"], 8, "heads.multi_cnn.settings.blocks"),
         (["heads", "multi_cnn", "grid", "dropout"], [], "heads.multi_cnn.grid.dropout"),
         (["heads", "multi_cnn", "room"], "cmn", "heads.multi_cnn.room: there is no cmn.py in "),
@@ -151,7 +169,7 @@ def test_the_demo_is_accepted_and_rooms_are_completed(demo):
     demo["backbones"]["enformer"]["settings"] = {}
     full = settings.checked(demo, SCHEMA)
     assert full["heads"]["multi_cnn"]["settings"]["transform"] == "log1p"
-    assert full["backbones"]["enformer"]["settings"] == {"use_tf_gamma": False}
+    assert full["backbones"]["enformer"]["settings"] == {"use_tf_gamma": False, "positional_basis": "library"}
     assert full["backbones"]["beluga"]["settings"] == demo["backbones"]["beluga"]["settings"]
     assert demo["heads"]["multi_cnn"]["settings"] == {"blocks": 3}, "the caller's config stays as it was"
 
@@ -204,7 +222,7 @@ def test_every_key_is_documented_and_described():
                 yield from keys(inner)
 
     found = [entry for file in [SCHEMA, *ROOMS] for entry in keys(yaml.safe_load(file.read_text()))]
-    assert len(ROOMS) == 6 and len(found) > 120
+    assert len(ROOMS) == 9 and len(found) > 140
     for key, inner in found:
         assert re.search(rf"\b{key}\b", readme), f"config/README.md does not mention {key}"
         is_leaf = "properties" not in inner and "additionalProperties" not in inner and inner.get("type") != "object"

@@ -21,7 +21,11 @@ RULE_FILES = sorted((ROOT / "workflow/rules").glob("*.smk"))
 ROOMS = {
     "predict_tracks.py": ["enformer", "beluga"],
     "train_simulated_backbone.py": ["enformer", "beluga"],
-    "fit_head.py": ["cnn", "single_cnn", "ridge"],
+    "embed_sequences.py": ["enformer"],
+    "fit_head.py": ["cnn", "single_cnn", "ridge", "probe", "frozen"],
+    "join_tissues.py": ["single_cnn"],
+    "finetune_backbone.py": ["finetune"],
+    "attend_genes.py": ["enformer", "finetune"],
 }
 
 

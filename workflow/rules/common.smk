@@ -23,9 +23,15 @@ SCRIPTS = os.path.relpath(os.path.join(workflow.basedir, "workflow", "scripts"))
 SOURCES = config["sources"]
 PREDICTED = [name for name, source in SOURCES.items() if source["kind"] == "predicted"]
 MEASURED = [name for name, source in SOURCES.items() if source["kind"] == "measured"]
+EMBEDDED = [name for name, source in SOURCES.items() if source["kind"] == "embedded"]
+SEQUENCE_HEADS = [name for name, head in config["heads"].items() if head["features"] == "sequences"]
+# Jobs that a head's tissues are dealt out to.
+TISSUE_JOBS = {name: head["settings"].get("jobs", 1) for name, head in config["heads"].items()}
+SPLIT_HEADS = [name for name, jobs in TISSUE_JOBS.items() if jobs > 1]
+OTHER_HEADS = [name for name in config["heads"] if name not in (*SEQUENCE_HEADS, *SPLIT_HEADS)]
 ASSEMBLIES = ["grch37", "grch38"]
-# Figures of scores; fig2_1 and fig2_2 are diagrams, with tables of their own.
-CHARTS = sorted(set(config["figures"]) - {"fig2_1", "fig2_2"})
+# Figures of scores; the others have tables of their own.
+CHARTS = sorted(set(config["figures"]) - {"fig2_1", "fig2_2", *settings.ATTENTION})
 # A run: one head, fitted to one source with one loss.
 RUN = "{source}/{inputs}/{head}/{loss}"
 
@@ -44,6 +50,7 @@ wildcard_constraints:
     loss=one_of(config["losses"]),
     figure=one_of(config["figures"]),
     shard=r"\d{3}",
+    part=r"\d{3}",
 
 
 def code(script, *rooms):
@@ -119,6 +126,23 @@ def runs_by_backbone(figure):
     return found
 
 
+def attention_models(wildcards):
+    """The models of a figure, each with `series`, `run` and `file`: the backbone its runs started from, then they."""
+    runs = figure_runs(wildcards.figure)
+    bases = [
+        {
+            "series": f"Base {backbone_of(source)['label']}",
+            "run": "",
+            "file": f"<results>/attention/{source}.h5",
+        }
+        for source in dict.fromkeys(run["source"] for run in runs)
+    ]
+    return bases + [
+        {"series": run["series"], "run": run["run"], "file": f"<results>/models/{run['run']}/attention.h5"}
+        for run in runs
+    ]
+
+
 def simulated_training_inputs(backbone):
     """What a small backbone is trained on: the sequences and the measured tracks of its genes."""
     source = config["simulation"]["backbones"][backbone]["train_on"]
@@ -143,12 +167,36 @@ def inputs_param(key, encode=as_json):
 
 
 def head_features(wildcards):
-    """What a head is fitted to: the source's feature store, or its reduced features."""
-    if config["heads"][wildcards.head]["reduced"]:
-        return "<results>/reduced/{source}/{inputs}.h5"
-    return "<results>/features/{source}.h5"
+    """What a head is fitted to: the source's feature store, or features reduced from it."""
+    features = config["heads"][wildcards.head]["features"]
+    return (
+        "<results>/features/{source}.h5"
+        if features == "store"
+        else f"<results>/reduced/{features}/{{source}}/{{inputs}}.h5"
+    )
+
+
+def tissue_parts(file):
+    """One of the files that the parts of a run leave, each of some tissues."""
+    return lambda wildcards: expand(
+        f"<results>/models/{RUN}/parts/{{part}}/{file}",
+        **wildcards,
+        part=shard_names(TISSUE_JOBS[wildcards.head]),
+    )
 
 
 def head_shards(wildcards):
     """The shards that a head reads through the feature store."""
-    return [] if config["heads"][wildcards.head]["reduced"] else feature_shards(wildcards)
+    return feature_shards(wildcards) if config["heads"][wildcards.head]["features"] == "store" else []
+
+
+def source_geometry(wildcards):
+    """The geometry of a source: its own, or its backbone's."""
+    return as_json(SOURCES[wildcards.source].get("geometry") or backbone_of(wildcards.source)["geometry"])
+
+
+def sequence_shards(wildcards):
+    """All sequence shards of a source's backbone."""
+    name = SOURCES[wildcards.source]["backbone"]
+    shards = shard_names(config["backbones"][name]["shards"])
+    return expand("<results>/sequences/{backbone}/{shard}.h5", backbone=name, shard=shards)

@@ -18,6 +18,8 @@ rule fit_head:
         f"<logs>/fit_head/{RUN}.log",
     benchmark:
         f"<benchmarks>/fit_head/{RUN}.tsv"
+    wildcard_constraints:
+        head=one_of(OTHER_HEADS),
     conda:
         "../envs/model.yaml"
     threads: config["threads"]["fit_head"]
@@ -39,8 +41,56 @@ rule fit_head:
         patience=head_param("patience", int),
         select_by=head_param("select_by", str),
         seed=config["seed"],
+        part=lambda wildcards: int(wildcards.get("part", 0)),
+        parts=lambda wildcards: TISSUE_JOBS[wildcards.head],
     script:
         "../scripts/fit_head.py"
+
+
+use rule fit_head as fit_tissues with:
+    # Some of the tissues of a head whose settings ask for several jobs.
+    output:
+        model=f"<results>/models/{RUN}/parts/{{part}}/model.pt",
+        grid=f"<results>/models/{RUN}/parts/{{part}}/grid.tsv",
+        predictions=f"<results>/models/{RUN}/parts/{{part}}/predictions.h5",
+        summary=f"<results>/models/{RUN}/parts/{{part}}/summary.json",
+    log:
+        f"<logs>/fit_tissues/{RUN}/{{part}}.log",
+    benchmark:
+        f"<benchmarks>/fit_tissues/{RUN}/{{part}}.tsv"
+    wildcard_constraints:
+        head=one_of(SPLIT_HEADS),
+
+
+rule join_tissues:
+    """Join the parts of a run, each of some tissues, into one run."""
+    input:
+        models=tissue_parts("model.pt"),
+        grids=tissue_parts("grid.tsv"),
+        predictions=tissue_parts("predictions.h5"),
+        summaries=tissue_parts("summary.json"),
+        code=lambda wildcards: code("join_tissues.py", config["heads"][wildcards.head]["room"]),
+    output:
+        model=f"<results>/models/{RUN}/model.pt",
+        grid=f"<results>/models/{RUN}/grid.tsv",
+        predictions=f"<results>/models/{RUN}/predictions.h5",
+        summary=f"<results>/models/{RUN}/summary.json",
+    log:
+        f"<logs>/join_tissues/{RUN}.log",
+    benchmark:
+        f"<benchmarks>/join_tissues/{RUN}.tsv"
+    wildcard_constraints:
+        head=one_of(SPLIT_HEADS),
+    conda:
+        "../envs/model.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    params:
+        room=head_param("room", str),
+    script:
+        "../scripts/join_tissues.py"
 
 
 rule evaluate_run:

@@ -28,6 +28,10 @@ _Validator = jsonschema.validators.extend(
 
 # What names a run, in the order of its folder: models/{source}/{inputs}/{head}/{loss}.
 RUN = ("source", "inputs", "head", "loss")
+# Figures of attention rather than scores.
+ATTENTION = ("fig3_6", "fig3_7")
+# What only sources of one kind have.
+OWN_KEYS = {"measured": {"bigwigs", "groups", "missing_bigwigs"}, "embedded": {"geometry", "bins", "settings"}}
 
 
 def checked(config: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
@@ -107,6 +111,9 @@ def _room_sections(config: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...],
     for kind in ("backbones", "heads"):
         for name, section in config[kind].items():
             yield (kind, name), section["room"]
+    for name, source in config["sources"].items():
+        if source["kind"] == "embedded" and source["backbone"] in config["backbones"]:
+            yield ("sources", name), config["backbones"][source["backbone"]]["room"]
     if "simulation" in config:
         yield ("simulation",), "simulate"
         for name in config["simulation"]["backbones"]:
@@ -161,9 +168,12 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"sources.{name}.backbone: {source['backbone']} is not among backbones"
         if source["kind"] == "measured" and not source["bigwigs"]:
             yield f"sources.{name}.bigwigs: a measured source needs at least one template"
-        if source["kind"] == "predicted":
-            for key in sorted({"bigwigs", "groups", "missing_bigwigs"} & set(source)):
-                yield f"sources.{name}.{key}: only measured sources have it"
+        for kind, keys in OWN_KEYS.items():
+            if source["kind"] != kind:
+                for key in sorted(keys & set(source)):
+                    yield f"sources.{name}.{key}: only {kind} sources have it"
+        if source["kind"] == "embedded" and source["backbone"] in backbones:
+            yield from _window_contradictions(name, source, backbones[source["backbone"]]["geometry"])
     for name, loss in config["losses"].items():
         if loss["alpha"] == loss["beta"] == 0:
             yield f"losses.{name}: alpha and beta are both 0, so nothing would be learned"
@@ -175,6 +185,70 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         source = sources.get(simulated["train_on"], {})
         if (source.get("kind"), source.get("backbone")) != ("measured", name):
             yield f"simulation.backbones.{name}.train_on: {simulated['train_on']} is not a measured source of {name}"
+
+
+def _window_contradictions(name: str, source: Mapping[str, Any], whole: Mapping[str, int]) -> Iterator[str]:
+    """Lines that say why an embedded source's window cannot be cropped from its backbone's sequences."""
+    own = source["geometry"]
+    try:
+        Geometry.from_config(own)
+    except InputError as error:
+        yield f"sources.{name}.geometry: {error}"
+    if "window" in whole or "window" in own:
+        yield f"sources.{name}: only a backbone with one centred window (geometry: sequence_length) can be embedded"
+    elif own["sequence_length"] > whole["sequence_length"] or (whole["sequence_length"] - own["sequence_length"]) % 2:
+        yield (
+            f"sources.{name}.geometry.sequence_length: {own['sequence_length']:,} bp cannot be the middle of the "
+            f"backbone's {whole['sequence_length']:,} bp: make it shorter by an even number"
+        )
+    if source["bins"] > own["bins"]:
+        yield f"sources.{name}.bins: more than geometry.bins ({own['bins']})"
+
+
+def _run_contradictions(config: Mapping[str, Any], run: Mapping[str, str]) -> Iterator[str]:
+    """Lines that say why a run's head cannot take these inputs of this source."""
+    source, inputs = config["sources"][run["source"]], config["inputs"]["sets"][run["inputs"]]
+    head, backbone = config["heads"][run["head"]], config["backbones"][source["backbone"]]
+    features, embedded = head["features"], source["kind"] == "embedded"
+    where = f"heads.{run['head']}.features: {features}"
+    if embedded != (features == "sequences") and not (embedded and features == "store"):
+        yield f"{where}: does not go with source {run['source']}, which is {source['kind']}"
+    if (inputs["tracks"] == "embedding") != embedded and not (
+        inputs["tracks"] == "embedding" and features == "central_means" and source["kind"] == "predicted"
+    ):
+        yield (
+            f"inputs.sets.{run['inputs']}.tracks: {inputs['tracks']} is not what {run['head']} can take of "
+            f"{run['source']}, which is {source['kind']}"
+        )
+    if features == "central_means" and not backbone["central_bins"]:
+        yield f"{where}: needs backbones.{source['backbone']}.central_bins above 0"
+    if features == "spatial_basis" and config["inputs"]["orientation"] != "gene":
+        yield f"{where}: knows upstream and downstream only, so inputs.orientation must be gene"
+    bins = source["bins"] if embedded else backbone["geometry"]["bins"]
+    if inputs["bins"] and (embedded or features == "central_means"):
+        yield f"inputs.sets.{run['inputs']}.bins: {run['head']} of {run['source']} has no bins to choose from; set 0"
+        return
+    try:
+        middle = central(bins, inputs["bins"] or None)
+    except InputError as error:
+        yield f"inputs.sets.{run['inputs']}.bins: sources.{run['source']}: {error}"
+        return
+    blocks = head["settings"].get("blocks", 0)
+    if isinstance(blocks, int) and (middle.stop - middle.start) >> blocks < 1:
+        yield (
+            f"heads.{run['head']}.settings.blocks: {blocks} halvings leave nothing of the "
+            f"{middle.stop - middle.start} bins of {run['source']}/{run['inputs']}"
+        )
+
+
+def _attention_contradictions(config: Mapping[str, Any], source: str) -> Iterator[str]:
+    """Lines that say why the attention of the TSS's bin cannot be shown for a source's window."""
+    window = config["sources"][source]["geometry"]
+    bins, distal = window["sequence_length"] // window["bin_size"], config["attention"]["distal_bins"]
+    if not bins % 2:
+        yield f"sources.{source}.geometry: {bins} bins have none in the middle, where the TSS's attention is read"
+    if distal >= bins // 2:
+        yield f"attention.distal_bins: none of the {bins // 2} bins on a side of {source} is further away than {distal}"
 
 
 def _figure_contradictions(config: Mapping[str, Any], name: str) -> Iterator[str]:
@@ -198,8 +272,7 @@ def _figure_contradictions(config: Mapping[str, Any], name: str) -> Iterator[str
     grouped: dict[str, str] = {}
     for run in figure_runs(config, name):
         backbone_name = config["sources"][run["source"]]["backbone"]
-        backbone = config["backbones"].get(backbone_name)
-        if backbone is None:  # reported with its source
+        if backbone_name not in config["backbones"]:  # reported with its source
             continue
         other = labelled.setdefault((run["series"], run["x"]), run["run"])
         if other != run["run"]:
@@ -209,18 +282,11 @@ def _figure_contradictions(config: Mapping[str, Any], name: str) -> Iterator[str
                 f"{where}: group {run['x']!r} mixes {grouped[run['x']]} and {backbone_name}, whose test genes differ: "
                 "give them groups of their own"
             )
-        bins, wanted = backbone["geometry"]["bins"], config["inputs"]["sets"][run["inputs"]]["bins"] or None
-        try:
-            middle = central(bins, wanted)
-        except InputError as error:
-            yield f"inputs.sets.{run['inputs']}.bins: sources.{run['source']}: {error}"
-            continue
-        blocks = config["heads"][run["head"]]["settings"].get("blocks", 0)
-        if isinstance(blocks, int) and (middle.stop - middle.start) >> blocks < 1:
-            yield (
-                f"heads.{run['head']}.settings.blocks: {blocks} halvings leave nothing of the "
-                f"{middle.stop - middle.start} bins of {run['source']}/{run['inputs']}"
-            )
+        yield from _run_contradictions(config, run)
+        if name in ATTENTION and config["heads"][run["head"]]["features"] != "sequences":
+            yield f"{where}: {name} shows the attention of fine-tuned backbones, and {run['run']} is none"
+        elif name in ATTENTION:
+            yield from _attention_contradictions(config, run["source"])
     if name == "fig2_2" and len(figure_runs(config, name)) != 1:
         yield f"{where}: fig2_2 shows the network of one run, so name one"
 
@@ -238,10 +304,10 @@ def _named_runs(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
 def figure_runs(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
     """The runs of a figure, in the order in which they stand: the names in `RUN`, `run` (its folder), `x`, `series`.
 
-    `x`, its group, is the line's `group`, or the source's label. `series` is the line's `label`, or that of what the
-    figure's key `series` names: the source, the inputs, the head or the loss.
+    `x`, its group, is the line's `group`, or the label of what the figure's key `groups` names: the source, the inputs,
+    the head or the loss. `series` is the line's `label`, or the label of what the figure's key `series` names.
     """
-    told_apart = config["figures"][figure]["series"]
+    grouped, told_apart = (config["figures"][figure][key] for key in ("groups", "series"))
     labels = {
         "source": lambda name: config["sources"][name]["label"],
         "inputs": lambda name: name.replace("_", " "),
@@ -252,7 +318,7 @@ def figure_runs(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
         {part: run[part] for part in RUN}
         | {
             "run": "/".join(run[part] for part in RUN),
-            "x": run.get("group", labels["source"](run["source"])),
+            "x": run.get("group", labels[grouped](run[grouped])),
             "series": run.get("label", labels[told_apart](run[told_apart])),
         }
         for run in _named_runs(config, figure)
