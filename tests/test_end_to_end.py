@@ -118,17 +118,33 @@ class TestDemo:
         (demo / "mine.yaml").write_text(json.dumps({"losses": {"hybrid_10": {"alpha": 20}}}))
         jobs, planned = planned_jobs(run(demo, "-n", *DEMO, "mine.yaml", "--quiet", "rules"))
         assert {line.split()[0]: int(line.split()[1]) for line in planned.splitlines() if "_" in line} == {
-            "fit_head": 4,
-            "evaluate_run": 4,
-            "tabulate_figure": 1,
-            "draw_figure": 1,
+            "fit_head": 5,
+            "finetune_backbone": 1,
+            "attend_run": 1,
+            "evaluate_run": 6,
+            "tabulate_figure": 4,
+            "tabulate_attention": 2,
+            "draw_figure": 6,
         }
 
     def test_new_targets_repeat_no_inference(self, demo):
         (demo / "mine.yaml").write_text(json.dumps({"expression": {"pseudocount": 0.01}}))
         _, planned = planned_jobs(run(demo, "-n", *DEMO, "mine.yaml", "--quiet", "rules"))
         rules = {line.split()[0] for line in planned.splitlines() if "_" in line}
-        assert rules == {"compute_targets", "fit_head", "evaluate_run", "tabulate_figure", "draw_figure"}
+        assert rules == {
+            "compute_targets",
+            "fit_head",
+            "finetune_backbone",
+            "attend_run",
+            "evaluate_run",
+            "evaluate_baseline",
+            "tabulate_attention",
+            "tabulate_figure",
+            "tabulate_network",
+            "tabulate_overview",
+            "tabulate_variation",
+            "draw_figure",
+        }
 
     def test_editing_the_plots_redraws_and_computes_nothing(self, demo):
         plots = demo / "workflow/scripts/chrom2expr/plots.py"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from enformer_pytorch import Enformer
+from enformer_pytorch.modeling_enformer import get_positional_embed
 from safetensors.torch import save_file
 
 from chrom2expr import enformer, windows
@@ -125,6 +126,67 @@ def test_n_is_all_zeros(weights):
     with torch.no_grad():
         expected = net(torch.zeros(1, GEOMETRY.sequence_length, 4), head="human")
     torch.testing.assert_close(load(weights).predict(unknown).tracks, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("length", "bins", "start"), [(2048, 10, 3), (1920, 10, 2), (1920, 15, 0), (1152, 4, 2)])
+def test_embedding_of_the_central_bins(weights, length, bins, start):
+    """If the bins before and after cannot be as many, one more lies after them: the TSS's bin is then in the middle."""
+    net, sequences = network(), codes(2, length)
+    net.set_target_length(-1)
+    _, embedding = plain(net, sequences)
+    embedder = enformer.load_embedder(weights, Geometry.centred(length, length // 128, 128), {}, CPU)
+    found = embedder.embed(sequences, bins)
+    assert found.shape == (2, bins, 96) and not list(embedder.network.heads)
+    torch.testing.assert_close(found, embedding[:, start : start + bins], atol=1e-5, rtol=1e-5)
+    with torch.no_grad():
+        hot = enformer.one_hot(sequences)
+        torch.testing.assert_close(enformer.embed(net, hot), embedding, atol=1e-5, rtol=1e-5)
+
+
+class TestPositions:
+    """The published width of positional features, in a network that is small otherwise."""
+
+    WIDE = {"dim": 192, "heads": 1, "depth": 2, "num_downsamples": 3, "dim_divisible_by": 96}
+    GEOMETRY = Geometry.centred(sequence_length=21 * 8, bins=21, bin_size=8)
+
+    @pytest.fixture
+    def wide(self, tmp_path):
+        enformer.save(network(**self.WIDE), tmp_path)
+        return tmp_path
+
+    def test_pretrained_slice_gives_a_distance_the_features_it_was_trained_with(self, wide):
+        net = enformer.read(wide, self.GEOMETRY, positional_basis="pretrained_slice").eval()
+        table = get_positional_embed(1536, 192, CPU, use_tf_gamma=True)
+        given = []
+        for layer in net.transformer:
+            layer[0].fn[1].to_rel_k.register_forward_hook(lambda _, seen, __: given.append(seen[0]))
+        sequences = codes(1, 168)
+        tracks, _ = plain(net, sequences)
+        assert len(given) == 2
+        for seen in given:
+            assert seen.shape == (41, 192)
+            for distance in range(-20, 21):
+                assert torch.equal(seen[distance + 20], table[distance + 1535])
+        fast = load(wide, geometry=self.GEOMETRY, positional_basis="pretrained_slice").predict(sequences).tracks
+        torch.testing.assert_close(fast, tracks, atol=1e-5, rtol=1e-5)
+        library = load(wide, geometry=self.GEOMETRY, positional_basis="library").predict(sequences).tracks
+        torch.testing.assert_close(library, plain(enformer.read(wide, self.GEOMETRY).eval(), sequences)[0])
+        assert (library - fast).abs().max() > 1e-3
+
+    def test_positions_are_dropped_out_in_training(self, tmp_path):
+        enformer.save(network(**self.WIDE, pos_dropout=0.5), tmp_path)
+        net = enformer.read(tmp_path, self.GEOMETRY, positional_basis="pretrained_slice")
+        drop, positions = net.transformer[0][0].fn[1].pos_dropout.train(), torch.zeros(41, 192)
+        assert not torch.equal(drop(positions), drop(positions))
+        assert (drop.eval()(positions) != 0).any()
+
+    def test_a_basis_that_does_not_exist(self, wide, weights):
+        with pytest.raises(InputError, match="positional_basis: pretrained_slice exists for at most 1,536 bins"):
+            load(wide, geometry=Geometry.centred(1537 * 8, 1537, 8), positional_basis="pretrained_slice")
+        with pytest.raises(InputError, match="the published width, 32 gamma features; here are 16 bins and 2 features"):
+            load(weights, positional_basis="pretrained_slice")
+        with pytest.raises(InputError, match="positional_basis is 'slice': it must be library or pretrained_slice"):
+            load(weights, positional_basis="slice")
 
 
 class TestWeights:

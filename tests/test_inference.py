@@ -9,6 +9,7 @@ import torch
 from chrom2expr import inference
 from chrom2expr.backbone import Backbone, Prediction, one_hot, other_strand
 from chrom2expr.errors import InputError
+from chrom2expr.reader import FeatureStore
 from chrom2expr.windows import Geometry, reverse_complement
 
 GEOMETRY = Geometry.centred(sequence_length=64, bins=6, bin_size=8)
@@ -111,6 +112,68 @@ def test_no_means(codes_path, tmp_path):
 
     with h5py.File(predict(codes_path, tmp_path / "some.h5", NoEmbedding(), reverse_complement=True)) as shard:
         assert "central_tracks" in shard and "central_embedding" not in shard
+
+
+class Embedder(Toy):
+    def embed(self, codes, bins):
+        return self(codes).embedding[:, (GEOMETRY.bins - bins) // 2 :][:, :bins]
+
+
+def embed(codes_path, output, backbone=None, **changes):
+    settings = {"bins": 3, "batch_size": 3, "geometry": GEOMETRY} | changes
+    provenance = {"source": "toy", "weights_sha256": "def"}
+    inference.embed_shard(
+        backbone or Embedder(), codes_path, output, provenance=provenance, device=CPU, **settings
+    )
+    return output
+
+
+def test_embedding(codes_path, tmp_path):
+    with h5py.File(codes_path) as file:
+        codes = file["codes"][:]
+    with FeatureStore(embed(codes_path, tmp_path / "shard.h5")) as store:
+        found = store.select(store.gene_id, "embedding", "genomic").read(np.arange(GENES))
+        expected = np.stack([100 * share(codes, base)[:, 1:4] for base in range(4)], axis=-1)
+        np.testing.assert_allclose(found, expected, rtol=1e-3)
+        assert store.gene_id.tolist() == [f"gene{row}" for row in range(GENES)]
+        assert store.strand.tolist() == ["+", "-"] * 3 + ["+"]
+        assert store.track_id.tolist() == [f"embedding_{feature:04d}" for feature in range(4)]
+        assert set(store.track_type) == {"embedding"} and (store.bins, store.bin_size) == (3, 8)
+        assert store.provenance == {"source": "toy", "assembly": "grch38", "genome_sha256": "abc", "weights_sha256": "def"}
+        turned = store.select(store.gene_id, "embedding", "gene").read(np.arange(GENES))
+        assert np.array_equal(turned[1], found[1, ::-1]) and np.array_equal(turned[2], found[2])
+    again = embed(codes_path, tmp_path / "again.h5", batch_size=100).read_bytes()
+    assert again == (tmp_path / "shard.h5").read_bytes()
+
+
+def test_embedding_of_a_window_of_the_sequences(codes_path, tmp_path):
+    with h5py.File(codes_path) as file:
+        codes = file["codes"][:]
+    seen = []
+
+    class Window(Embedder):
+        def embed(self, codes, bins):
+            seen.append(codes.clone())
+            return torch.zeros(len(codes), bins, 4)
+
+    embed(codes_path, tmp_path / "shard.h5", Window(), geometry=Geometry.centred(24, 3, 8))
+    assert np.array_equal(torch.cat(seen).numpy(), codes[:, 20:44])
+
+
+def test_embeddings_that_cannot_be_made(codes_path, tmp_path):
+    with pytest.raises(InputError, match="7 central bins are asked for, but 64 bp give 6 only"):
+        embed(codes_path, tmp_path / "shard.h5", bins=7)
+
+    class Broken(Embedder):
+        def embed(self, codes, bins):
+            embedding = super().embed(codes, bins)
+            return embedding.where(embedding != embedding.max(), float("nan"))
+
+    with pytest.raises(InputError, match="gene.*, embedding_000"):
+        embed(codes_path, tmp_path / "shard.h5", Broken())
+    with pytest.raises(InputError, match="codes.h5: sequences of 64 bp, but the geometry needs 80 bp"):
+        embed(codes_path, tmp_path / "shard.h5", geometry=Geometry.centred(80, 10, 8))
+    assert not (tmp_path / "shard.h5").exists()
 
 
 def test_not_a_number(codes_path, tmp_path):

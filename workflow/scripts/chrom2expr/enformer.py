@@ -15,6 +15,7 @@ from enformer_pytorch import EnformerConfig
 from enformer_pytorch.modeling_enformer import TF_GAMMAS, Attention, AttentionPool, get_positional_embed
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from chrom2expr.backbone import (
     Backbone,
@@ -39,32 +40,55 @@ def build(config: Mapping[str, Any]) -> Network:
     return Network(EnformerConfig(**config))
 
 
-def read(weights: Path, geometry: Geometry, use_tf_gamma: bool = False) -> Network:
+def read(
+    weights: Path, geometry: Geometry, use_tf_gamma: bool = False, positional_basis: str = "library"
+) -> Network:
     """The plain enformer-pytorch network of a weights folder, set to the geometry's bins; trainable.
 
-    `use_tf_gamma` takes the gamma positional features from the original TensorFlow code; they exist for 1,536 bins of
-    the trunk (196,608 bp) only. Raises InputError if config or checkpoint is missing, unreadable or does not fit the
-    network or the geometry.
+    `use_tf_gamma` and `positional_basis` as in `build_for`. Raises InputError if config or checkpoint is missing,
+    unreadable or does not fit the network or the geometry.
     """
     weights = Path(weights)
     config = _read_config(weights / CONFIG)
     checkpoint = next((weights / name for name in CHECKPOINTS if (weights / name).is_file()), None)
     if checkpoint is None:
         raise InputError(f"{weights}: holds no {' or '.join(CHECKPOINTS)}; put the checkpoint beside {CONFIG}")
+    network = build_for(geometry, config, weights / CONFIG, use_tf_gamma, positional_basis)
+    state = {name: value for name, value in read_checkpoint(checkpoint).items() if not name.startswith(COPIES)}
+    load_exactly(WithoutCopies(network), state, checkpoint)
+    return network
+
+
+def build_for(
+    geometry: Geometry,
+    config: Mapping[str, Any],
+    path: Path,
+    use_tf_gamma: bool = False,
+    positional_basis: str = "library",
+) -> Network:
+    """`build`, set to the geometry's bins and to positional features; `path` is where the config was read.
+
+    `use_tf_gamma` takes the gamma features from the original TensorFlow code; they exist for 1,536 bins of the trunk
+    (196,608 bp) only. At other lengths the library computes features for that length, which the network was not trained
+    with; positional_basis "pretrained_slice" takes the middle of the 1,536 bins' table instead, so that a distance
+    keeps the features that it was trained with. Raises InputError where network, geometry and these do not go together.
+    """
     try:
         network = build({**config, "target_length": geometry.bins, "use_tf_gamma": use_tf_gamma})
     except (TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
-        raise InputError(f"{weights / CONFIG}: describes no Enformer ({error})") from None
-    _check_geometry(network, geometry, weights / CONFIG)
-    state = {name: value for name, value in read_checkpoint(checkpoint).items() if not name.startswith(COPIES)}
-    load_exactly(_WithoutCopies(network), state, checkpoint)
+        raise InputError(f"{path}: describes no Enformer ({error})") from None
+    _check_geometry(network, geometry, path)
+    if positional_basis == "pretrained_slice":
+        _take_pretrained_positions(network, geometry, path)
+    elif positional_basis != "library":
+        raise InputError(f"positional_basis is {positional_basis!r}: it must be library or pretrained_slice")
     return network
 
 
 def load(
     weights: Path, geometry: Geometry, tracks: int, settings: Mapping[str, Any], device: torch.device
 ) -> Backbone:
-    """Enformer's human head from a weights folder; `settings` may hold `use_tf_gamma`. Raises InputError as `read`."""
+    """Enformer's human head from a weights folder; `settings` are those of `read`, which says what it raises."""
     network = read(weights, geometry, **settings)
     if HEAD not in network.heads:
         raise InputError(f"{Path(weights) / CONFIG}: output_heads has no {HEAD!r}, only {', '.join(network.heads)}")
@@ -72,10 +96,17 @@ def load(
     return Enformer(network, geometry).to(device)
 
 
+def load_embedder(weights: Path, geometry: Geometry, settings: Mapping[str, Any], device: torch.device) -> "Enformer":
+    """Enformer for its embedding alone, without heads. Raises InputError as `read`."""
+    network = read(weights, geometry, **settings)
+    network.heads.clear()
+    return Enformer(network, geometry).to(device)
+
+
 def save(network: Network, weights: Path) -> None:
     """Write a network to a folder as `read` reads it (enformer-pytorch's save_pretrained fails on the copies)."""
     weights = Path(weights)
-    write_checkpoint(_WithoutCopies(network).state_dict(), weights / CHECKPOINTS[0])
+    write_checkpoint(WithoutCopies(network).state_dict(), weights / CHECKPOINTS[0])
     with whole_file(weights / CONFIG) as partial:
         partial.write_text(json.dumps(network.config.to_diff_dict(), indent=2, sort_keys=True) + "\n")
 
@@ -93,8 +124,7 @@ class Enformer(Backbone):
         self.network = network.eval()
         self.embedding_width = 2 * network.dim
         positions = _positions(network, geometry.sequence_length // geometry.bin_size)
-        for stage in [network.stem, *network.conv_tower]:
-            stage[-1] = PairPool(stage[-1])
+        take_pair_pools(network)
         for layer in network.transformer:
             layer[0].fn[1] = FusedAttention(layer[0].fn[1], positions)
 
@@ -102,6 +132,33 @@ class Enformer(Backbone):
         """Prediction for codes (batch, length) uint8, in one pass through the trunk."""
         embedding = self.network.trunk(one_hot(codes))
         return Prediction(self.network.heads[HEAD](embedding), embedding)
+
+    @torch.inference_mode()
+    def embed(self, codes: Tensor, bins: int) -> Tensor:
+        """Embedding (batch, bins, width) float32 of the central bins for codes (batch, length) uint8; see `predict`."""
+        with torch.autocast("cuda", torch.bfloat16, enabled=codes.device.type == "cuda"):
+            embedding = self.network.trunk(one_hot(codes))
+        return embedding[:, middle(embedding.shape[1], bins)].float()
+
+
+def middle(bins: int, count: int) -> slice:
+    """The `count` of `bins` bins around the TSS; if their middles differ, one more bin lies after them than before."""
+    start = (bins - count) // 2
+    return slice(start, start + count)
+
+
+def embed(network: Network, hot: Tensor, checkpointing: bool = False) -> Tensor:
+    """Embedding (batch, bin, 2 * dim) of one-hot (batch, length, 4) by the plain network, with gradients.
+
+    With `checkpointing` the activations within a stage of the tower or a layer of the transformer are computed again
+    for the gradients instead of being kept.
+    """
+    turn, stem, tower, turn_back, transformer, *top = network.trunk
+    embedding = hot
+    for stage in (turn, stem, *tower, turn_back, *transformer, *top):
+        # Reentrant checkpoints would give no gradients to what comes before the first trainable input.
+        embedding = checkpoint(stage, embedding, use_reentrant=False) if checkpointing else stage(embedding)
+    return embedding
 
 
 class FusedAttention(nn.Module):
@@ -150,17 +207,41 @@ class PairPool(nn.Module):
 
     def __init__(self, pool: AttentionPool) -> None:
         super().__init__()
-        self.to_logits = pool.to_attn_logits
+        # The same name, so that the state dict of the network stays as it is.
+        self.to_attn_logits = pool.to_attn_logits
 
     def forward(self, features: Tensor) -> Tensor:
         """(batch, channel, length) -> (batch, channel, length / 2)."""
         first, second = features[..., 0::2], features[..., 1::2]
         difference = second - first
-        share = functional.conv1d(difference, self.to_logits.weight.squeeze(-1)).sigmoid()
+        share = functional.conv1d(difference, self.to_attn_logits.weight.squeeze(-1)).sigmoid()
         return first + share * difference
 
 
-class _WithoutCopies(nn.Module):
+def take_pair_pools(network: Network) -> None:
+    """Put PairPool in the place of a network's pools, with their weights; it stays trainable, and twice as fast."""
+    for stage in [network.stem, *network.conv_tower]:
+        stage[-1] = PairPool(stage[-1])
+
+
+class PretrainedPositions(nn.Module):
+    """Stands where an attention layer drops out positional features, and puts those of the pretraining in their place.
+
+    `table` (2 * 1536 - 1, feature) has a row for each distance; shorter sequences take its middle.
+    """
+
+    def __init__(self, table: Tensor, dropout: nn.Module) -> None:
+        super().__init__()
+        self.register_buffer("table", table, persistent=False)
+        self.dropout = dropout
+
+    def forward(self, positions: Tensor) -> Tensor:
+        """(2 * bins - 1, feature), whose values do not matter -> (2 * bins - 1, feature)."""
+        start = (len(self.table) - len(positions)) // 2
+        return self.dropout(self.table[start : start + len(positions)].to(positions.dtype))
+
+
+class WithoutCopies(nn.Module):
     """The modules of a network without the second path to its trunk: the names a checkpoint has without `_trunk.`."""
 
     def __init__(self, network: Network) -> None:
@@ -171,9 +252,28 @@ class _WithoutCopies(nn.Module):
 
 
 def _positions(network: Network, bins: int) -> Tensor:
-    """Positional features (2 * bins - 1, feature) of the transformer's attention, as its own layers compute them."""
-    features = network.transformer[0][0].fn[1].num_rel_pos_features
-    return get_positional_embed(bins, features, torch.device("cpu"), use_tf_gamma=network.use_tf_gamma)
+    """Positional features (2 * bins - 1, feature) of the transformer's attention, as its layers see them in eval mode."""
+    attention = network.transformer[0][0].fn[1]
+    positions = get_positional_embed(
+        bins, attention.num_rel_pos_features, torch.device("cpu"), use_tf_gamma=network.use_tf_gamma
+    )
+    return attention.pos_dropout(positions)
+
+
+def _take_pretrained_positions(network: Network, geometry: Geometry, path: Path) -> None:
+    """Give every attention layer the middle of the table that the published weights were trained with."""
+    features = network.config.dim // network.config.heads
+    bins, most = geometry.sequence_length // geometry.bin_size, (len(TF_GAMMAS) + 1) // 2
+    if bins > most or features // 6 != TF_GAMMAS.shape[1]:
+        raise InputError(
+            f"{path}: positional_basis: pretrained_slice exists for at most {most:,} bins and the published width, "
+            f"{TF_GAMMAS.shape[1]} gamma features; here are {bins:,} bins and {features // 6} features; set "
+            "positional_basis: library"
+        )
+    table = get_positional_embed(most, features, torch.device("cpu"), use_tf_gamma=True)
+    for layer in network.transformer:
+        attention = layer[0].fn[1]
+        attention.pos_dropout = PretrainedPositions(table, attention.pos_dropout)
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -206,3 +306,41 @@ def _check_geometry(network: Network, geometry: Geometry, path: Path) -> None:
             f"{path}: use_tf_gamma is for 196,608 bp and the published width only (it exists for 1,536 bins), here are "
             f"{bins:,} bins of {shape[1]} gamma features; set use_tf_gamma: false in the backbone's settings"
         )
+
+
+@torch.inference_mode()
+def attend(network: Network, codes: Tensor, query: int) -> Tensor:
+    """How much the bin `query` attends to every bin: (batch, bin) float32, averaged over layers and heads.
+
+    Every row sums to one; its bins are all of the trunk's, before any are cropped, in genomic order. `network` is a
+    plain one (`read`), which is put into eval mode; `codes` (batch, length) uint8 lie on its device. Of a layer's
+    attention only this row is kept, so that memory is that of the trunk's forward.
+    """
+    network.eval()
+    embedding = network.conv_tower(network.stem(one_hot(codes).transpose(1, 2))).transpose(1, 2)
+    bins = embedding.shape[1]
+    # Bin j is j - query away, which is row bins - 1 + j - query of the positions.
+    positions = _positions(network, bins)[bins - 1 - query : 2 * bins - 1 - query].to(codes.device)
+    total = torch.zeros(embedding.shape[:2], device=codes.device)
+    for layer in network.transformer:
+        norm, attention, *_ = layer[0].fn
+        total += _attention_row(attention, norm(embedding), positions, query)
+        embedding = layer(embedding)
+    return total / len(network.transformer)
+
+
+def _attention_row(attention: Attention, embedding: Tensor, positions: Tensor, query: int) -> Tensor:
+    """Attention weights (batch, bin) of one query in eval mode, averaged over the heads.
+
+    embedding (batch, bin, width) is the layer's input; positions (bin, feature) are those of the bins' distances.
+    """
+
+    def by_head(features: Tensor) -> Tensor:
+        return features.unflatten(-1, (attention.heads, -1))
+
+    asked = by_head(attention.to_q(embedding[:, query])) * attention.scale  # (batch, head, feature)
+    content = asked + attention.rel_content_bias[:, :, 0]
+    position = asked + attention.rel_pos_bias[:, :, 0]
+    logits = torch.einsum("bhf,bjhf->bhj", content, by_head(attention.to_k(embedding)))
+    logits += torch.einsum("bhf,jhf->bhj", position, by_head(attention.to_rel_k(positions)))
+    return logits.softmax(-1).mean(1)

@@ -6,7 +6,7 @@ A head is a room that exports `fit(task: Task) -> Fitted`; the config names it b
 import csv
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ from chrom2expr import metrics, reduced
 from chrom2expr.errors import InputError
 from chrom2expr.files import whole_file
 from chrom2expr.genes import read_genes
-from chrom2expr.store import FeatureStore, Selection
+from chrom2expr.reader import FeatureStore, Selection
 from chrom2expr.training import Split
 
 SPLITS = ("train", "val", "test")
@@ -82,6 +82,28 @@ def read_data(
     `bins` asks for so many in the middle, None for all. Raises InputError when the files disagree about the genes, when
     a split is empty, and when the store lacks genes, the kind of tracks, or bins that can be the middle.
     """
+    store = reduced.ReducedStore(features) if reduced.is_reduced(features) else FeatureStore(features)
+    source = str(store.provenance.get("source", ""))
+    inputs = {"source": source, "tracks": tracks, "orientation": orientation, "bins": bins or store.bins}
+    return split_data(
+        genes,
+        expression,
+        backbone,
+        lambda gene_ids: store.select(gene_ids, tracks, orientation, bins),
+        store.track_id[store.kind(tracks)],
+        inputs,
+    )
+
+
+def split_data(
+    genes: Path,
+    expression: Path,
+    backbone: str,
+    select: Callable[[np.ndarray], Selection],
+    track_id: np.ndarray,
+    inputs: Mapping[str, str | int],
+) -> Data:
+    """The features that `select` gives for the genes of each split, with the targets; see `read_data`."""
     table = read_genes(genes)
     column = f"split_{backbone}"
     if column not in table.columns:
@@ -92,17 +114,14 @@ def read_data(
         tissue = file["tissue"].asstr()[:]
     if not np.array_equal(gene_id, table["gene_id"].to_numpy(dtype=object)):
         raise InputError(f"the genes of {expression} are not the rows of {genes}: make both again from the same table")
-    store = reduced.ReducedStore(features) if reduced.is_reduced(features) else FeatureStore(features)
     splits, ids = {}, {}
     for split in SPLITS:
         rows = np.flatnonzero(table[column].to_numpy() == split)
         if not len(rows):
             raise InputError(f"{genes}: {column} puts no gene into {split}: see backbones: {backbone}: held_out")
         ids[split] = gene_id[rows]
-        splits[split] = Split(store.select(ids[split], tracks, orientation, bins), observed[rows])
-    source = str(store.provenance.get("source", ""))
-    inputs = {"source": source, "tracks": tracks, "orientation": orientation, "bins": bins or store.bins}
-    return Data(splits, ids, tissue, store.track_id[store.kind(tracks)], inputs)
+        splits[split] = Split(select(ids[split]), observed[rows])
+    return Data(splits, ids, tissue, track_id, inputs)
 
 
 def check_tissues(data: Data) -> None:

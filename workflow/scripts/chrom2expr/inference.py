@@ -1,18 +1,32 @@
 """A shard of sequence codes through a backbone into a shard of the feature store."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol
 
-import h5py
+import numpy as np
 import pandas as pd
 import torch
 
 from chrom2expr.backbone import Backbone, Prediction
+from chrom2expr.codes import SequenceStore
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
 from chrom2expr.store import ShardWriter
 from chrom2expr.windows import Geometry
+
+# What is written of a batch: (gene, bin, track), and the means to keep by name.
+Values = tuple[torch.Tensor, Mapping[str, torch.Tensor]]
+
+
+class Embedder(Protocol):
+    """What a backbone room's `load_embedder` returns: a network in eval mode without its heads."""
+
+    embedding_width: int
+
+    def embed(self, codes: torch.Tensor, bins: int) -> torch.Tensor:
+        """Embedding (batch, bins, width) float32 of the central bins, genomic order, for codes (batch, length)."""
 
 
 def predict_shard(
@@ -35,45 +49,95 @@ def predict_shard(
     is written while the next one is computed; two batches are in memory at most. `backbone` lies on `device`.
     The attributes of the sequence shard (assembly, genome_sha256) join the `provenance`.
 
-    Raises InputError if the sequence shard is damaged or of another length than the geometry's, or if a prediction is
-    not a number, naming the gene; nothing is left at `output` then.
+    Raises InputError if the sequence shard is damaged or shorter than the geometry's, or if a prediction is not a
+    number, naming the gene; nothing is left at `output` then.
     """
     means = {}
     if central_bins:
         means["central_tracks"] = len(tracks)
         if backbone.embedding_width:
             means["central_embedding"] = backbone.embedding_width
-    with _open_codes(codes_path, geometry) as file:
-        codes, gene_id, strand = file["codes"], file["gene_id"].asstr()[:], file["strand"].asstr()[:]
-        strands = "both strands averaged" if reverse_complement else "forward strand only"
-        print(f"{len(codes):,} genes, batch size {batch_size}, {strands}")
-        progress = Progress(len(codes), "genes")
-        with (
-            ShardWriter(
-                output,
-                gene_id=gene_id,
-                strand=strand,
-                track_id=tracks["track_id"].to_numpy(),
-                track_type=tracks["track_type"].to_numpy(),
-                bins=geometry.bins,
-                bin_size=geometry.bin_size,
-                provenance={**file.attrs, **provenance},
-                means=means,
-            ) as writer,
-            ThreadPoolExecutor(max_workers=1) as thread,
-        ):
-            written: Future | None = None
-            for start in range(0, len(codes), batch_size):
-                batch = torch.from_numpy(codes[start : start + batch_size]).to(device)
-                prediction = backbone.predict(batch, reverse_complement)
-                values = prediction.tracks.half().cpu().numpy()
-                arrays = {name: mean.cpu().numpy() for name, mean in _central(prediction, means, central_bins).items()}
-                if written:
-                    written.result()  # raises what went wrong in writing the last batch
-                written = thread.submit(writer.write, start, values, **arrays)
-                progress.advance(len(batch))
+
+    def compute(codes: torch.Tensor) -> Values:
+        prediction = backbone.predict(codes, reverse_complement)
+        return prediction.tracks, _central(prediction, means, central_bins)
+
+    with SequenceStore([codes_path], geometry.sequence_length) as sequences:
+        writer = ShardWriter(
+            output,
+            gene_id=sequences.gene_id,
+            strand=sequences.strand,
+            track_id=tracks["track_id"].to_numpy(),
+            track_type=tracks["track_type"].to_numpy(),
+            bins=geometry.bins,
+            bin_size=geometry.bin_size,
+            provenance={**sequences.provenance, **provenance},
+            means=means,
+        )
+        print(f"batch size {batch_size}, {'both strands averaged' if reverse_complement else 'forward strand only'}")
+        _fill(writer, sequences, compute, batch_size, device)
+
+
+def embed_shard(
+    backbone: Embedder,
+    codes_path: Path,
+    output: Path,
+    *,
+    geometry: Geometry,
+    bins: int,
+    batch_size: int,
+    provenance: Mapping[str, str],
+    device: torch.device,
+) -> None:
+    """Write the embedding of the `bins` central bins of every gene of `codes_path` as the feature shard `output`.
+
+    Its tracks are the embedding's features, of type "embedding". The sequences are cropped to the geometry's; the
+    network is in eval mode, reads the forward strand, and computes no tracks. Raises InputError as predict_shard, and
+    when the geometry has fewer bins.
+    """
+    if bins > geometry.bins:
+        raise InputError(
+            f"{output}: {bins} central bins are asked for, but {geometry.sequence_length:,} bp give {geometry.bins} "
+            "only: change bins or geometry of the source"
+        )
+    width = backbone.embedding_width
+    with SequenceStore([codes_path], geometry.sequence_length) as sequences:
+        writer = ShardWriter(
+            output,
+            gene_id=sequences.gene_id,
+            strand=sequences.strand,
+            track_id=[f"embedding_{feature:04d}" for feature in range(width)],
+            track_type=["embedding"] * width,
+            bins=bins,
+            bin_size=geometry.bin_size,
+            provenance={**sequences.provenance, **provenance},
+        )
+        print(f"batch size {batch_size}, {bins} bins of {width} features")
+        _fill(writer, sequences, lambda codes: (backbone.embed(codes, bins), {}), batch_size, device)
+
+
+def _fill(
+    writer: ShardWriter,
+    sequences: SequenceStore,
+    compute: Callable[[torch.Tensor], Values],
+    batch_size: int,
+    device: torch.device,
+) -> None:
+    """Write what is computed of every sequence; a batch is written while the next one is computed."""
+    everything = np.arange(len(sequences.gene_id))
+    progress = Progress(len(everything), "genes")
+    with writer, ThreadPoolExecutor(max_workers=1) as thread:
+        written: Future | None = None
+        for rows, codes in sequences.select(sequences.gene_id).batches(everything, batch_size):
+            tracks, means = compute(torch.from_numpy(codes).to(device))
+            values = tracks.half().cpu().numpy()
+            arrays = {name: mean.cpu().numpy() for name, mean in means.items()}
             if written:
-                written.result()
+                written.result()  # raises what went wrong in writing the last batch
+            written = thread.submit(writer.write, int(rows[0]), values, **arrays)
+            progress.advance(len(rows))
+        if written:
+            written.result()
 
 
 def _central(prediction: Prediction, names: Mapping[str, int], count: int) -> dict[str, torch.Tensor]:
@@ -81,23 +145,3 @@ def _central(prediction: Prediction, names: Mapping[str, int], count: int) -> di
     start = (prediction.tracks.shape[1] - count) // 2
     parts = {"central_tracks": prediction.tracks, "central_embedding": prediction.embedding}
     return {name: parts[name][:, start : start + count].mean(1) for name in names}
-
-
-def _open_codes(path: Path, geometry: Geometry) -> h5py.File:
-    """The sequence shard, open for reading; InputError if it is damaged or made for another geometry."""
-    advice = "delete it and run again"
-    try:
-        file = h5py.File(path)
-    except OSError as error:
-        raise InputError(f"{path}: not a readable sequence shard ({error}); {advice}") from None
-    absent = [name for name in ("codes", "gene_id", "strand") if name not in file]
-    if absent:
-        file.close()
-        raise InputError(f"{path}: a sequence shard without {', '.join(absent)}; {advice}")
-    length = file["codes"].shape[1]
-    if length != geometry.sequence_length:
-        file.close()
-        raise InputError(
-            f"{path}: sequences of {length:,} bp, but the geometry needs {geometry.sequence_length:,} bp; {advice}"
-        )
-    return file

@@ -1,0 +1,140 @@
+"""Training on a frozen trunk with all four losses: from embeddings computed once, and running the trunk every epoch.
+
+The demo's network, window, genes and epochs, random weights and sequences. Both ways are files to fitted heads: one
+embeds every gene into a feature store and fits four heads from it, the other trains the same heads with the trunk, in
+eval mode and without gradients, in front of them. Of the other way one epoch of one loss is run, after a first one to
+warm up, and multiplied: all its epochs are alike. The losses of that epoch are compared.
+Run: python benchmarks/frozen.py [--threads 1]
+"""
+
+import argparse
+import contextlib
+import io
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
+
+from chrom2expr import enformer, finetune, frozen, heads, inference, training, tuning  # noqa: E402
+from chrom2expr.cnn import target_means  # noqa: E402
+from chrom2expr.codes import SequenceStore  # noqa: E402
+from chrom2expr.pool import AttentionPool  # noqa: E402
+from chrom2expr.reader import FeatureStore  # noqa: E402
+from chrom2expr.windows import Geometry  # noqa: E402
+
+CPU = torch.device("cpu")
+NETWORK = {"dim": 48, "depth": 1, "heads": 4, "attn_dim_key": 12, "dim_divisible_by": 12, "dropout_rate": 0.05}
+GEOMETRY, BINS, TISSUES = Geometry.centred(8064, 63, 128), 10, 24
+GENES = {"train": 760, "val": 70, "test": 70}
+LOSSES = [{"alpha": alpha, "beta": 1} for alpha in (0, 1, 10, 100)]
+BATCH, EPOCHS, ENOUGH = 16, 30, 20
+
+
+class Unfrozen(finetune.FineTuned):
+    """The trunk in front of the pool, in eval mode and without gradients."""
+
+    def train(self, mode: bool = True) -> "Unfrozen":
+        super().train(mode)
+        self.trunk.eval()
+        return self
+
+    def forward(self, hot: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            embedding = enformer.embed(self.trunk, hot)
+        return self.pool(embedding[:, enformer.middle(embedding.shape[1], self.bins)].half().float())
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    started = time.perf_counter()
+    with contextlib.redirect_stdout(io.StringIO()):
+        result = work()
+    return time.perf_counter() - started, result
+
+
+def make_task(store: SequenceStore | FeatureStore, select: Callable, observed: np.ndarray) -> heads.Task:
+    rows = dict(zip(GENES, np.split(np.arange(len(observed)), np.cumsum([*GENES.values()])[:-1]), strict=True))
+    ids = {name: store.gene_id[part] for name, part in rows.items()}
+    splits = {name: training.Split(select(ids[name]), observed[part]) for name, part in rows.items()}
+    tissues = np.array([f"tissue{index}" for index in range(TISSUES)])
+    return heads.Task(
+        data=heads.Data(splits, ids, tissues, np.array([]), {}),
+        loss=LOSSES[1],
+        settings={"weight_decay": 1e-3, "warmup_steps": 100, "gradient_clip": 0.2, "accumulation": 1},
+        grid={"learning_rate": [1e-3]},
+        batch_size=BATCH,
+        max_epochs=EPOCHS,
+        patience=EPOCHS,
+        select_by="validation_loss",
+        seed=1,
+        device=CPU,
+    )
+
+
+def with_trunk(task: heads.Task, weights: Path, epochs: int) -> list[dict[str, Any]]:
+    """The table of a head trained with the trunk in front of it."""
+    start = target_means(task.data.splits["train"].observed)
+
+    def build() -> Unfrozen:
+        pool = AttentionPool(2 * NETWORK["dim"], TISSUES, task.seed, start)
+        return Unfrozen(enformer.read(weights, GEOMETRY).requires_grad_(False), pool, BINS)
+
+    recipe = replace(tuning.Recipe.of(task), max_epochs=epochs)
+    train, validation = (task.data.splits[name] for name in ("train", "val"))
+    points = training.expand(task.grid)
+    return tuning.fit(build, points, train, validation, task.data.gene_id, recipe, CPU, tuning.Checkpoints())[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=1)
+    torch.set_num_threads(parser.parse_args().threads)
+    torch.manual_seed(0)
+    random, genes = np.random.default_rng(0), sum(GENES.values())
+    observed = random.normal(-3, 2, (genes, TISSUES)).astype(np.float32)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        config = {**NETWORK, "target_length": GEOMETRY.bins, "output_heads": {"human": 48}}
+        enformer.save(enformer.build(config), folder)
+        with h5py.File(folder / "codes.h5", "w") as file:
+            file["codes"] = random.integers(0, 4, (genes, GEOMETRY.sequence_length), dtype=np.uint8)
+            file["gene_id"], file["strand"] = [f"gene{row}" for row in range(genes)], ["+"] * genes
+        embed = {"geometry": GEOMETRY, "bins": BINS, "batch_size": BATCH, "provenance": {}, "device": CPU}
+
+        def from_store() -> list[dict[str, Any]]:
+            backbone = enformer.load_embedder(folder, GEOMETRY, {}, CPU)
+            inference.embed_shard(backbone, folder / "codes.h5", folder / "store.h5", **embed)
+            with FeatureStore(folder / "store.h5") as store:
+                task = make_task(store, lambda ids: store.select(ids, "embedding"), observed)
+                return [frozen.fit(replace(task, loss=loss)).table[0] for loss in LOSSES]
+
+        with SequenceStore([folder / "codes.h5"], GEOMETRY.sequence_length) as sequences:
+            task = make_task(sequences, sequences.select, observed)
+            timed(lambda: with_trunk(task, folder, epochs=1))
+            an_epoch, [slow] = timed(lambda: with_trunk(task, folder, epochs=1))
+        once, table = timed(from_store)
+        with FeatureStore(folder / "store.h5") as store:
+            one = make_task(store, lambda ids: store.select(ids, "embedding"), observed)
+            _, [quick] = timed(lambda: frozen.fit(replace(one, max_epochs=1)).table)
+    np.testing.assert_allclose(quick["validation_loss"], slow["validation_loss"], rtol=1e-4)
+    epochs = sum(row["epochs"] for row in table)
+    every = an_epoch * epochs
+    print(
+        f"{genes} genes of {GEOMETRY.sequence_length:,} bp, four losses, {epochs} epochs in all, batches of {BATCH}, "
+        f"{torch.get_num_threads()} threads: {once:.1f} s from embeddings computed once, {an_epoch:.1f} s an epoch or "
+        f"{every:.0f} s with the trunk in every epoch: {every / once:.0f}x; validation loss after one epoch "
+        f"{quick['validation_loss']:.6f} and {slow['validation_loss']:.6f}"
+    )
+    assert every >= ENOUGH * once, f"less than {ENOUGH} times as fast"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""A small Enformer with its weights folder, sequence shards and targets: what fine-tuning's tests start from."""
+
+import csv
+import json
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
+import torch
+from snakemake.iocontainers import Namedlist
+
+from chrom2expr import enformer, finetune, heads
+from chrom2expr.windows import Geometry
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "workflow" / "scripts"
+# The shards hold more than the window, as they do for the thesis.
+STORED = 96
+GEOMETRY = Geometry.centred(sequence_length=72, bins=9, bin_size=8)
+BINS = 4
+SPLITS = ["train"] * 11 + ["val"] * 4 + ["test"] * 3
+TISSUES = 5
+CONFIG = {
+    "dim": 24,
+    "depth": 1,
+    "num_downsamples": 3,
+    "heads": 2,
+    "attn_dim_key": 4,
+    "dim_divisible_by": 4,
+    "target_length": 9,
+    "output_heads": {"human": 9, "mouse": 3},
+    "dropout_rate": 0,
+    "attn_dropout": 0,
+    "pos_dropout": 0,
+}
+DROPOUT = {"dropout_rate": 0.2, "attn_dropout": 0.1, "pos_dropout": 0.1}
+SETTINGS = {
+    "weight_decay": 1e-3,
+    "warmup_steps": 3,
+    "gradient_clip": 0.2,
+    "accumulation": 1,
+    "precision": "bf16",
+    "activation_checkpointing": False,
+    "batch_norm": "frozen",
+    "devices": 1,
+}
+
+
+def network(**changes):
+    """A network in which no layer is zero or the identity, and whose BatchNorm has seen a batch."""
+    torch.manual_seed(0)
+    net = enformer.build({**CONFIG, **changes})
+    with torch.no_grad():
+        for name, parameter in net.named_parameters():
+            if name.endswith(("to_out.weight", "to_attn_logits.weight", "to_rel_k.weight")):
+                parameter += 0.15 * torch.randn_like(parameter)
+        for module in net.modules():
+            if isinstance(module, torch.nn.BatchNorm1d):
+                module.momentum = 1.0
+        net.train()(torch.eye(4)[torch.randint(0, 4, (2, GEOMETRY.sequence_length))])
+        for module in net.modules():
+            if isinstance(module, torch.nn.BatchNorm1d):
+                module.momentum = 0.1
+    return net
+
+
+class Files:
+    """Everything a run reads, in `folder`, and the `snakemake` objects of the doors."""
+
+    def __init__(self, folder: Path, **changes) -> None:
+        self.folder, random = folder, np.random.default_rng(3)
+        enformer.save(network(**changes), folder / "weights")
+        self.gene_id = [f"gene{row}" for row in range(len(SPLITS))]
+        self.codes = random.integers(0, 5, (len(SPLITS), STORED), dtype=np.uint8)
+        self.observed = random.normal(-3, 2, (len(SPLITS), TISSUES)).astype(np.float32)
+        self.observed[2, 1], self.observed[5] = np.nan, np.nan
+        self.shards = [folder / "000.h5", folder / "001.h5"]
+        for shard, rows in zip(self.shards, np.array_split(np.arange(len(SPLITS)), 2), strict=True):
+            with h5py.File(shard, "w") as file:
+                file["codes"], file["gene_id"] = self.codes[rows], [self.gene_id[row] for row in rows]
+                file["strand"] = ["+" if row % 2 else "-" for row in rows]
+                file.attrs.update(assembly="grch38", genome_sha256="abc")
+        columns = {"gene_type": "protein_coding", "strand": "+", "chrom_grch37": "chr1", "tss_grch37": 1000}
+        columns |= {"chrom_grch38": "chr1", "tss_grch38": 1000, "strand_grch38": "+"}
+        with open(folder / "genes.tsv", "w", newline="") as handle:
+            writer = csv.writer(handle, delimiter="\t", lineterminator="\n")
+            writer.writerow(["gene_id", "symbol", *columns, "split_enformer"])
+            writer.writerows([g, g, *columns.values(), s] for g, s in zip(self.gene_id, SPLITS, strict=True))
+        self.write_expression()
+
+    def write_expression(self) -> None:
+        with h5py.File(self.folder / "expression.h5", "w") as file:
+            file["log_rpkm"], file["gene_id"] = self.observed, self.gene_id
+            file["tissue"] = [f"tissue{index}" for index in range(TISSUES)]
+
+    def data(self) -> heads.Data:
+        genes, expression = self.folder / "genes.tsv", self.folder / "expression.h5"
+        return finetune.read_data(self.shards, genes, expression, "enformer", "window", GEOMETRY)
+
+    def task(self, data: heads.Data | None = None, **changes) -> heads.Task:
+        """A task on these files; a key of SETTINGS among `changes` replaces it there."""
+        settings = {key: changes.pop(key, value) for key, value in SETTINGS.items()}
+        keys = {"batch_size": 2, "max_epochs": 3, "patience": 3, "select_by": "validation_loss", "seed": 1}
+        keys |= {"loss": {"alpha": 1, "beta": 1}, "grid": {"learning_rate": [1e-3]}, "settings": settings}
+        return heads.Task(**{"data": data or self.data(), "device": torch.device("cpu"), **keys, **changes})
+
+    def trunk(self, **changes) -> finetune.Trunk:
+        keys = {"weights": self.folder / "weights", "geometry": GEOMETRY, "bins": BINS, "settings": {}}
+        return finetune.Trunk(**{**keys, "weights_sha256": "weights", **changes})
+
+    def job(self, folder: Path, **changes) -> SimpleNamespace:
+        """The snakemake object of the rule finetune_backbone, its outputs in `folder`."""
+        task = self.task(**changes)
+        folder.mkdir(exist_ok=True)
+        made = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5", "summary": "summary.json"}
+        weights = [str(self.folder / "weights" / name) for name in ("config.json", "pytorch_model.bin")]
+        given = {"genes": "genes.tsv", "expression": "expression.h5"}
+        texts = {key: json.dumps(getattr(task, key)) for key in ("loss", "settings", "grid")}
+        keys = ("batch_size", "max_epochs", "patience", "select_by", "seed")
+        geometry = {"sequence_length": GEOMETRY.sequence_length, "bins": GEOMETRY.bins, "bin_size": GEOMETRY.bin_size}
+        return SimpleNamespace(
+            input=SimpleNamespace(
+                codes=[str(shard) for shard in self.shards],
+                weights=Namedlist(weights),
+                **{name: str(self.folder / file) for name, file in given.items()},
+            ),
+            output=SimpleNamespace(**{name: str(folder / file) for name, file in made.items()}),
+            params=SimpleNamespace(
+                **{"room": "finetune", "backbone": "enformer", "source": "window", "bins": BINS, "trunk": "{}"},
+                **texts,
+                **{key: getattr(task, key) for key in keys},
+                geometry=json.dumps(geometry),
+            ),
+            threads=1,
+            log=[str(folder / "log.txt")],
+        )
+
+
+def run(script: str, snakemake: SimpleNamespace) -> None:
+    """Run a door as Snakemake does."""
+    threads = torch.get_num_threads()
+    try:
+        runpy.run_path(str(SCRIPTS / script), init_globals={"snakemake": snakemake})
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,184 @@
+"""The head on a frozen trunk: the same as running the trunk in every epoch, from embeddings read once."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from small_enformer import BINS, DROPOUT, GEOMETRY, TISSUES, Files, run
+from snakemake.iocontainers import Namedlist
+
+from chrom2expr import enformer, finetune, frozen, heads, metrics, reader, training, tuning
+from chrom2expr.errors import InputError
+from chrom2expr.reader import FeatureStore
+from chrom2expr.store import ShardWriter
+
+
+def embed(files, folder, **changes):
+    """Run the door that embeds, for both shards, and merge them as the workflow does."""
+    (folder / "window").mkdir()
+    shards = []
+    for codes in files.shards:
+        shards.append(folder / "window" / codes.name)
+        params = {"room": "enformer", "bins": BINS, "settings": "{}", "source": "window"}
+        geometry = {key: getattr(GEOMETRY, key) for key in ("sequence_length", "bins", "bin_size")}
+        weights = [str(files.folder / "weights" / name) for name in ("config.json", "pytorch_model.bin")]
+        snakemake = SimpleNamespace(
+            input=SimpleNamespace(codes=str(codes), weights=Namedlist(weights)),
+            output=[str(shards[-1])],
+            params=SimpleNamespace(**{**params, **changes}, geometry=json.dumps(geometry)),
+            resources=SimpleNamespace(batch_size=4),
+            threads=1,
+            log=[str(folder / "log.txt")],
+        )
+        run("embed_sequences.py", snakemake)
+    reader.merge(shards, folder / "window.h5")
+    return folder / "window.h5"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    return Files(tmp_path_factory.mktemp("files"), **DROPOUT)
+
+
+@pytest.fixture(scope="module")
+def embedded(files, tmp_path_factory):
+    return embed(files, tmp_path_factory.mktemp("embedded"))
+
+
+def task(files, store, **changes):
+    genes, expression = files.folder / "genes.tsv", files.folder / "expression.h5"
+    data = heads.read_data(store, genes, expression, "enformer", "embedding", "gene")
+    settings = {"weight_decay": 1e-3, "warmup_steps": 3, "gradient_clip": 0.2, "accumulation": 1}
+    return files.task(data, settings=settings, **changes)
+
+
+class Frozen(finetune.FineTuned):
+    """What the store replaces: the trunk in eval mode in every forward, its embedding rounded as the store does."""
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.trunk.eval()
+        return self
+
+    def forward(self, hot):
+        with torch.no_grad():
+            embedding = enformer.embed(self.trunk, hot)[:, enformer.middle(GEOMETRY.bins, BINS)]
+        return self.pool(embedding.half().float())
+
+
+def test_same_as_running_the_trunk_in_every_epoch(files, embedded):
+    asked = task(files, embedded, max_epochs=4, grid={"learning_rate": [3e-3]})
+    fitted = frozen.fit(asked)
+    data = files.data()
+    start = frozen.target_means(data.splits["train"].observed)
+
+    def build():
+        network = enformer.read(files.folder / "weights", GEOMETRY)
+        model = Frozen(network, frozen.AttentionPool(48, TISSUES, asked.seed, start), BINS)
+        network.requires_grad_(False)
+        return model
+
+    slow, table = tuning.fit(
+        build,
+        training.expand(asked.grid),
+        data.splits["train"],
+        data.splits["val"],
+        data.gene_id,
+        tuning.Recipe.of(asked),
+        torch.device("cpu"),
+        tuning.Checkpoints(),
+    )
+    assert table[0]["epoch"] == fitted.table[0]["epoch"] and table[0]["epochs"] == 4
+    assert fitted.table[0]["validation_loss"] == pytest.approx(table[0]["validation_loss"], rel=1e-4)
+    for name, value in slow.pool.state_dict().items():
+        torch.testing.assert_close(fitted.network.state_dict()[name], value, atol=1e-4, rtol=1e-3)
+    expected = training.predict([slow], data.splits["test"].features, 2, torch.device("cpu"))[0]
+    np.testing.assert_allclose(fitted.predict(asked.data.splits["test"].features), expected, atol=1e-3)
+
+
+def test_embeddings_are_read_once_whatever_the_epochs_and_the_grid(files, embedded):
+    asked = task(files, embedded, max_epochs=3, grid={"learning_rate": [1e-3, 1e-2]})
+    frozen.fit(asked)
+    a_gene = BINS * 48 * 2
+    assert [asked.data.splits[name].features.bytes_read for name in ("train", "val", "test")] == [11 * a_gene, 4 * a_gene, 0]
+
+
+def test_the_seed_decides_everything_and_files_are_the_same_bytes(files, embedded, tmp_path):
+    written = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        torch.rand(3)
+        frozen.fit(task(files, embedded, seed=seed)).save(tmp_path / f"{name}.pt")
+        written.append((tmp_path / f"{name}.pt").read_bytes())
+    assert written[0] == written[1] != written[2]
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
+def test_a_saved_head(files, embedded, tmp_path):
+    asked = task(files, embedded)
+    fitted = frozen.fit(asked)
+    fitted.save(tmp_path / "model.pt")
+    pool, metadata = frozen.load(tmp_path / "model.pt")
+    features = asked.data.splits["test"].features
+    found = pool(pool.prepare(torch.from_numpy(features.read(np.arange(3))))).detach()
+    np.testing.assert_allclose(found, fitted.predict(features), atol=1e-5)
+    assert metadata["inputs"] == {"source": "window", "tracks": "embedding", "orientation": "gene", "bins": BINS}
+    assert metadata["network"] == {"width": 48, "tissues": TISSUES} and len(metadata["tissue"]) == TISSUES
+    saved = torch.load(tmp_path / "model.pt", weights_only=True)
+    saved["metadata"]["network"]["width"] = 24
+    torch.save(saved, tmp_path / "other.pt")
+    with pytest.raises(InputError, match="other.pt: the tensors do not fit"):
+        frozen.load(tmp_path / "other.pt")
+
+
+def test_an_embedding_of_another_width_is_refused(files, embedded):
+    fitted = frozen.fit(task(files, embedded, max_epochs=1))
+    narrow = SimpleNamespace(shape=(1, BINS, 24), batches=lambda *_: iter([(None, np.zeros((1, BINS, 24), np.float16))]))
+    with pytest.raises(InputError, match="embedding is 24 wide, but the head was made for 48"):
+        fitted.predict(narrow)
+
+
+def test_planted_truth_is_found_in_one_bin(tmp_path):
+    """Expression follows from the bin that a feature marks, among bins of noise: the pool must learn to look there."""
+    random, genes = np.random.default_rng(5), 300
+    embedding = random.normal(size=(genes, 10, 6))
+    marked = random.integers(0, 10, genes)
+    embedding[..., 5] = 0
+    embedding[np.arange(genes), marked, 5] = 3
+    level = embedding[np.arange(genes), marked, :5] @ random.normal(size=(5, 8)) - 2
+    observed = (level + random.normal(0, 0.2, level.shape)).astype(np.float32)
+    with ShardWriter(
+        tmp_path / "store.h5",
+        gene_id=[f"gene{row}" for row in range(genes)],
+        strand=np.where(np.arange(genes) % 2, "+", "-"),
+        track_id=[f"embedding_{feature:04d}" for feature in range(6)],
+        track_type=["embedding"] * 6,
+        bins=10,
+        bin_size=128,
+        provenance={"source": "planted"},
+    ) as writer:
+        writer.write(0, embedding)
+    store = FeatureStore(tmp_path / "store.h5")
+    parts = dict(zip(heads.SPLITS, np.split(np.arange(genes), [200, 250]), strict=True))
+    splits = {name: training.Split(store.select(store.gene_id[r], "embedding"), observed[r]) for name, r in parts.items()}
+    ids = {name: store.gene_id[rows] for name, rows in parts.items()}
+    settings = {"weight_decay": 1e-3, "warmup_steps": 20, "gradient_clip": 0, "accumulation": 1}
+    asked = heads.Task(
+        data=heads.Data(splits, ids, np.array([f"tissue{i}" for i in range(8)]), store.track_id, {}),
+        loss={"alpha": 1, "beta": 1},
+        settings=settings,
+        grid={"learning_rate": [3e-2]},
+        batch_size=8,
+        max_epochs=25,
+        patience=25,
+        select_by="validation_loss",
+        seed=0,
+        device=torch.device("cpu"),
+    )
+    fitted = frozen.fit(asked)
+    predicted = fitted.predict(splits["test"].features)
+    assert np.nanmean(metrics.cross_gene(predicted, observed[parts["test"]])) > 0.9
+    assert np.nanmean(metrics.cross_celltype(predicted, observed[parts["test"]])) > 0.9
+    weights = fitted.network.score(torch.from_numpy(embedding[parts["test"]]).float()).softmax(dim=1)[..., 0]
+    assert (weights.argmax(dim=1).numpy() == marked[parts["test"]]).mean() > 0.95

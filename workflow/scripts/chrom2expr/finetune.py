@@ -1,0 +1,183 @@
+"""Fine-tuning Enformer on expression (thesis, section 3.2): every parameter trains, from the sequence itself."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from enformer_pytorch import Enformer
+from torch import nn
+
+from chrom2expr import enformer, heads, training, tuning
+from chrom2expr.backbone import load_exactly, one_hot
+from chrom2expr.cnn import target_means
+from chrom2expr.codes import SequenceStore
+from chrom2expr.errors import InputError
+from chrom2expr.pool import AttentionPool
+from chrom2expr.windows import Geometry
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """What fine-tuning starts from: a weights folder, the window to set it to, how many central bins the pool reads.
+
+    `settings` are those of enformer.read; `weights_sha256` tells the weights from others when a fit goes on.
+    """
+
+    weights: Path
+    geometry: Geometry
+    bins: int
+    settings: Mapping[str, Any]
+    weights_sha256: str
+
+
+class FineTuned(training.Model):
+    """Enformer's trunk, the central bins of its embedding, and the pool: from codes (gene, length) to (gene, tissue).
+
+    `trunk` is a plain enformer-pytorch network; here it gets faster pools, which give the same. BatchNorm is `frozen` (our choice): it normalises with
+    the statistics of the pretraining, in training too, and only its weights and biases are learned. A batch of two
+    genes gives statistics that are off, and not those that the network is validated and used with, which is known to
+    spoil fine-tuning (enformer-pytorch #16); `train` takes them all the same. precision `bf16` computes the trunk in
+    bfloat16 autocast on CUDA, and nothing else; on a CPU everything is float32.
+
+    Raises InputError where the window has fewer bins than the pool reads, where the pool's width is not the trunk's,
+    and for checkpointed activations with batch_norm train, whose statistics would take in every batch twice.
+    """
+
+    def __init__(
+        self,
+        trunk: Enformer,
+        pool: AttentionPool,
+        bins: int,
+        *,
+        batch_norm: str = "frozen",
+        activation_checkpointing: bool = False,
+        precision: str = "fp32",
+    ) -> None:
+        super().__init__()
+        if bins > trunk.config.target_length:
+            raise InputError(
+                f"{bins} central bins are asked for, but the window has {trunk.config.target_length}: change bins or "
+                "geometry of the source"
+            )
+        if pool.output.in_features != 2 * trunk.dim:
+            raise InputError(
+                f"the trunk's embedding is {2 * trunk.dim:,} wide, but the head was made for "
+                f"{pool.output.in_features:,}: they are of different networks"
+            )
+        if activation_checkpointing and batch_norm == "train":
+            raise InputError(
+                "heads: NAME: settings: activation_checkpointing computes parts of the network twice, and batch_norm: "
+                "train would count each batch twice; set batch_norm: frozen, or do without checkpointing"
+            )
+        enformer.take_pair_pools(trunk)
+        self.trunk, self.pool, self.bins = trunk, pool, bins
+        self.batch_norm, self.checkpointing, self.precision = batch_norm, activation_checkpointing, precision
+
+    def train(self, mode: bool = True) -> "FineTuned":
+        super().train(mode)
+        if self.batch_norm == "frozen":
+            for module in self.trunk.modules():
+                if isinstance(module, nn.BatchNorm1d):
+                    module.eval()
+        return self
+
+    def prepare(self, codes: torch.Tensor) -> torch.Tensor:
+        return one_hot(codes)
+
+    def forward(self, hot: torch.Tensor) -> torch.Tensor:
+        # Here rather than around the call: the threads of several GPUs would not see it.
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.precision == "bf16" and hot.is_cuda):
+            embedding = enformer.embed(self.trunk, hot, self.checkpointing and self.training)
+        return self.pool(self.pool.prepare(embedding[:, enformer.middle(embedding.shape[1], self.bins)]))
+
+    def named_once(self) -> nn.Module:
+        """The modules, each under one name only, as a model.pt holds them."""
+        return nn.ModuleDict({"trunk": enformer.WithoutCopies(self.trunk), "pool": self.pool})
+
+
+def read_data(
+    shards: Sequence[Path], genes: Path, expression: Path, backbone: str, source: str, geometry: Geometry
+) -> heads.Data:
+    """The sequences of each split's genes, cropped to the geometry's, and the targets (see heads.read_data)."""
+    store = SequenceStore(shards, geometry.sequence_length)
+    inputs = {"source": source, **store.provenance, "sequence_length": geometry.sequence_length}
+    return heads.split_data(genes, expression, backbone, store.select, np.array([], dtype=str), inputs)
+
+
+def fit(task: heads.Task, trunk: Trunk, folder: Path) -> tuple[tuning.Fitted, tuning.Checkpoints]:
+    """Fine-tune for every learning rate of the grid, and keep the best network (see tuning.fit).
+
+    `folder` is where the checkpoints lie while the run is under way; a killed run goes on from there. Remove them when
+    its files are written.
+    """
+    data, settings = task.data, dict(task.settings)
+    train, validation = data.splits["train"], data.splits["val"]
+    recipe = tuning.Recipe.of(task)
+    options = {key: settings[key] for key in ("batch_norm", "activation_checkpointing", "precision")}
+    start = target_means(train.observed)
+
+    def build() -> FineTuned:
+        network = enformer.read(trunk.weights, trunk.geometry, **trunk.settings)
+        # Unused, and the larger part of what is not the trunk.
+        network.heads.clear()
+        pool = AttentionPool(2 * network.dim, len(data.tissue), task.seed, start)
+        return FineTuned(network, pool, trunk.bins, **options)
+
+    checkpoints = tuning.Checkpoints(folder, _identity(task, trunk))
+    network, table = tuning.fit(
+        build, training.expand(task.grid), train, validation, data.gene_id, recipe, task.device, checkpoints
+    )
+    shape = {key: getattr(trunk.geometry, key) for key in ("sequence_length", "bins", "bin_size")}
+    metadata = {
+        "config": {**network.trunk.config.to_diff_dict(), "output_heads": {}},
+        "geometry": shape,
+        "settings": dict(trunk.settings),
+        "bins": trunk.bins,
+        "tissue": [str(name) for name in data.tissue],
+        "inputs": {name: str(value) for name, value in data.inputs.items()},
+        "weights_sha256": trunk.weights_sha256,
+    }
+    return tuning.Fitted(network, network.named_once(), table, metadata, task.batch_size, task.device), checkpoints
+
+
+def load(path: str | Path) -> tuple[FineTuned, dict[str, Any]]:
+    """The network of a model.pt, on the CPU in eval mode, and its metadata.
+
+    The metadata: config (of the trunk), geometry (sequence_length, bins, bin_size), settings (of enformer.read), bins,
+    tissue, inputs, weights_sha256. Raises InputError if the file is damaged or its tensors do not fit one another.
+    """
+    path, saved = Path(path), tuning.read(path)
+    metadata = saved["metadata"]
+    trunk = enformer.build_for(Geometry.centred(**metadata["geometry"]), metadata["config"], path, **metadata["settings"])
+    network = FineTuned(trunk, AttentionPool(2 * trunk.dim, len(metadata["tissue"])), metadata["bins"])
+    load_exactly(network.named_once(), saved["state"], path)
+    return network.eval(), metadata
+
+
+def _identity(task: heads.Task, trunk: Trunk) -> dict[str, Any]:
+    """What decides the result of a fit, by name (see tuning.Checkpoints)."""
+    keys = ("loss", "settings", "grid", "batch_size", "max_epochs", "patience", "select_by", "seed")
+    return {
+        **{key: getattr(task, key) for key in keys},
+        "geometry": {key: getattr(trunk.geometry, key) for key in ("sequence_length", "bins", "bin_size")},
+        "bins": trunk.bins,
+        "trunk": dict(trunk.settings),
+        "weights": trunk.weights_sha256,
+        "data": _checksum(task.data),
+    }
+
+
+def _checksum(data: heads.Data) -> str:
+    """SHA-256 of the genes, sequences and targets that a fit sees; reading them all first shows damage before work."""
+    digest = hashlib.sha256("\n".join(map(str, data.tissue)).encode())
+    for name in ("train", "val"):
+        split = data.splits[name]
+        digest.update("\n".join(map(str, data.gene_id[name])).encode())
+        digest.update(np.ascontiguousarray(split.observed))
+        for _, codes in split.features.batches(np.arange(len(split.observed)), 64):
+            digest.update(codes)
+    return digest.hexdigest()

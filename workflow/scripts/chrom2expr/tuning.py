@@ -1,0 +1,318 @@
+"""The loop that fine-tunes: warm-up and cosine, accumulation, clipping, early stop, and resuming from its last epoch.
+
+Unlike `training`, which trains a grid of small networks side by side, it trains one large network at a time, one point
+of the grid after another, and leaves checkpoints to go on from. Every epoch draws its order of genes and its dropout
+from streams that start from the seed and the epoch's number alone, so that an epoch after a restart is the same to the
+bit (on a CPU) as one of an undisturbed run.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from shutil import rmtree
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from chrom2expr import metrics, training
+from chrom2expr.door import Progress
+from chrom2expr.errors import InputError
+from chrom2expr.files import whole_file
+from chrom2expr.heads import Task
+from chrom2expr.losses import hybrid_loss
+from chrom2expr.reader import Selection
+from chrom2expr.training import Course, Split
+
+
+@dataclass(frozen=True)
+class Recipe(training.Schedule):
+    """A schedule (see training.Schedule) and what fine-tuning adds to it.
+
+    warmup_steps: steps of the optimiser over which the learning rate rises to the grid's; gradient_clip: largest norm
+    of the gradient of all parameters, 0 for any; accumulation: batches a step; devices: GPUs that share a batch.
+    """
+
+    warmup_steps: int
+    gradient_clip: float
+    accumulation: int
+    devices: int = 1
+
+    @classmethod
+    def of(cls, task: Task) -> "Recipe":
+        """The recipe of a task, from its settings."""
+        keys = ("weight_decay", "warmup_steps", "gradient_clip", "accumulation")
+        return cls(
+            **task.loss,
+            **{key: getattr(task, key) for key in ("batch_size", "max_epochs", "patience", "select_by", "seed")},
+            **{key: task.settings[key] for key in keys},
+            devices=task.settings.get("devices", 1),
+        )
+
+
+def rate(step: int, warmup: int, total: int) -> float:
+    """Share of the learning rate at `step` (1 … total): a linear rise over `warmup` steps, then half a cosine to 0."""
+    if step <= warmup:
+        return step / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
+
+
+class Checkpoints:
+    """`last.pt`, from which a killed run goes on, and `best.pt`, the network at the best epoch; no more than these.
+
+    `identity` is what decides the result, by name, possibly nested; a run with another one is refused. Without a
+    `folder` nothing is written, and the best network is kept in memory.
+    """
+
+    def __init__(self, folder: Path | None = None, identity: Mapping[str, Any] | None = None) -> None:
+        self.folder, self.identity = folder, dict(identity or {})
+        self._best: dict[str, Tensor] = {}
+        if folder is not None:
+            # What a kill in the middle of writing left.
+            for partial in folder.glob(".*.partial"):
+                partial.unlink()
+
+    def save(self, courses: Sequence[Course], network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+        """Keep the state after an epoch of the last of `courses`, and the network if that epoch is the best of all."""
+        state = network.state_dict()
+        if self.folder is None:
+            if _last_is_best(courses):
+                self._best = {name: value.detach().clone() for name, value in state.items()}
+            return
+        last = {
+            "identity": self.identity,
+            "courses": [asdict(course) for course in courses],
+            "network": state,
+            "optimiser": optimiser.state_dict(),
+        }
+        # In this order: killed in between, `resume` finds the best network in last.pt.
+        _write(self.folder / "last.pt", last)
+        if _last_is_best(courses):
+            _write(self.folder / "best.pt", state)
+
+    def resume(self) -> dict[str, Any] | None:
+        """What `save` kept last: courses, network and optimiser; None if there is nothing.
+
+        Raises InputError if it was kept by a run of another identity, naming what differs, or cannot be read.
+        """
+        if self.folder is None or not (self.folder / "last.pt").is_file():
+            return None
+        last = read(self.folder / "last.pt")
+        there, here = _flat(last["identity"]), _flat(self.identity)
+        differing = [
+            f"{name} ({there.get(name, 'none')} there, {here.get(name, 'none')} here)"
+            for name in sorted({*there, *here})
+            if there.get(name) != here.get(name)
+        ]
+        if differing:
+            raise InputError(
+                f"{self.folder / 'last.pt'}: left by a run that differs in {', '.join(differing)}. To go on with that "
+                f"run, put this back; to begin anew, delete {self.folder}"
+            )
+        last["courses"] = [Course(**course) for course in last["courses"]]
+        if _last_is_best(last["courses"]):
+            _write(self.folder / "best.pt", last["network"])
+        return last
+
+    def best(self) -> dict[str, Tensor]:
+        """The state of the network at the best epoch."""
+        return self._best if self.folder is None else read(self.folder / "best.pt")
+
+    def remove(self) -> None:
+        """Remove the folder, once the run's files are written."""
+        if self.folder is not None and self.folder.is_dir():
+            # First, so that a kill leaves nothing that looks like a run to go on with.
+            (self.folder / "last.pt").unlink(missing_ok=True)
+            rmtree(self.folder)
+
+
+def fit(
+    build: Callable[[], training.Model],
+    points: Sequence[Mapping[str, float]],
+    train: Split,
+    validation: Split,
+    gene_id: Mapping[str, Sequence[str]],
+    recipe: Recipe,
+    device: torch.device,
+    checkpoints: Checkpoints,
+) -> tuple[training.Model, list[dict[str, Any]]]:
+    """Train `build()` for every point of the grid; return the best network, on `device` in eval mode, and the table.
+
+    A point's only key is learning_rate. `gene_id` names the genes of the splits train and val. The best epoch, the
+    early stop and the table are those of training.fit_grid, but a point that diverges is not dropped: InputError names
+    the genes of the batch whose loss is not a number, and the checkpoints of the last good epoch stay.
+    """
+    rows = train.usable
+    training.check(rows, train, validation, recipe)
+    last = checkpoints.resume()
+    courses = last["courses"] if last else []
+    if last:
+        print(f"going on after epoch {courses[-1].epochs} of grid point {len(courses)}, from {checkpoints.folder}")
+    steps = recipe.max_epochs * math.ceil(len(rows) / (recipe.batch_size * recipe.accumulation))
+    if recipe.warmup_steps >= steps:
+        print(f"Warning: {recipe.warmup_steps:,} warm-up steps, but {steps:,} at most: the rate will only rise")
+    for number, point in enumerate(points):
+        if number < len(courses) - 1 or (number < len(courses) and _ended(courses[number], recipe)):
+            continue
+        network = build().to(device)
+        optimiser = torch.optim.AdamW(
+            network.parameters(), lr=point["learning_rate"], weight_decay=recipe.weight_decay, fused=True
+        )
+        if number < len(courses):
+            network.load_state_dict(last["network"])
+            optimiser.load_state_dict(last["optimiser"])
+        else:
+            courses.append(Course(dict(point)))
+        course, last = courses[number], None
+        progress = Progress((recipe.max_epochs - course.epochs) * len(rows), f"genes (of all epochs, {dict(point)})")
+        while not _ended(course, recipe):
+            epoch = course.epochs + 1
+            _train(network, optimiser, course, train, rows, gene_id["train"], recipe, device, progress)
+            scores = _validate(network, validation, gene_id["val"], recipe, device)
+            better = course.record(epoch, scores, True, recipe)
+            checkpoints.save(courses, network, optimiser)
+            print(
+                f"epoch {epoch}: validation loss {scores['validation_loss']:.5g}, cross-gene "
+                f"{scores['validation_cross_gene']:.4f}{' (the best so far)' if better else ''}"
+            )
+        del network, optimiser
+    chosen = _best(courses)
+    if not chosen.best:
+        raise InputError(
+            "no epoch could be chosen: every validation correlation is undefined; use select_by: validation_loss"
+        )
+    print(f"chosen by {recipe.select_by}: {chosen.point}, epoch {chosen.best_epoch}")
+    network = build().to(device)
+    network.load_state_dict(checkpoints.best())
+    return network.eval(), [course.row(chosen=course is chosen) for course in courses]
+
+
+def _train(
+    network: training.Model,
+    optimiser: torch.optim.Optimizer,
+    course: Course,
+    train: Split,
+    rows: np.ndarray,
+    gene_id: Sequence[str],
+    recipe: Recipe,
+    device: torch.device,
+    progress: Progress,
+) -> None:
+    """The course's next epoch: one pass over the training genes."""
+    stream = np.random.default_rng([recipe.seed, course.epochs])
+    order, seed = stream.permutation(rows), int(stream.integers(2**62))
+    group = recipe.batch_size * recipe.accumulation
+    an_epoch = math.ceil(len(order) / group)
+    step, done = course.epochs * an_epoch, 0
+    parameters = list(network.parameters())
+    targets = torch.from_numpy(train.observed).to(device)
+    forward = _parallel(network, recipe.devices, device)
+    network.train()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for batch, features in train.features.batches(order, recipe.batch_size):
+            predicted = forward(network.prepare(torch.from_numpy(features).to(device)))
+            loss = hybrid_loss(predicted, targets[torch.from_numpy(batch).to(device)], recipe.alpha, recipe.beta)
+            # The mean over the genes of the step, whose last batch may be smaller.
+            of_step = min(group, len(order) - done // group * group)
+            (loss * (len(batch) / of_step)).backward()
+            done += len(batch)
+            if not math.isfinite(loss.item()):
+                _refuse("training loss", batch, gene_id, recipe)
+            if done % group == 0 or done == len(order):
+                norm = nn.utils.clip_grad_norm_(parameters, recipe.gradient_clip or math.inf)
+                if not math.isfinite(norm.item()):
+                    _refuse("gradient of the training loss", order[done - of_step : done], gene_id, recipe)
+                step += 1
+                for settings in optimiser.param_groups:
+                    share = rate(step, recipe.warmup_steps, recipe.max_epochs * an_epoch)
+                    settings["lr"] = course.point["learning_rate"] * share
+                optimiser.step()
+                optimiser.zero_grad()
+            progress.advance(len(batch))
+
+
+def _validate(
+    network: training.Model, validation: Split, gene_id: Sequence[str], recipe: Recipe, device: torch.device
+) -> dict[str, float]:
+    """Loss and cross-gene correlation of the validation genes."""
+    predicted = training.predict([network], validation.features, recipe.batch_size, device)[0]
+    observed = validation.observed
+    loss = hybrid_loss(torch.from_numpy(predicted), torch.from_numpy(observed), recipe.alpha, recipe.beta)
+    if not math.isfinite(loss):
+        _refuse("validation loss", np.flatnonzero(~np.isfinite(predicted).all(axis=1)), gene_id, recipe)
+    correlation = metrics.summarise(metrics.cross_gene(predicted, observed)).mean
+    return {"validation_loss": float(loss), "validation_cross_gene": float(correlation)}
+
+
+def _refuse(what: str, rows: np.ndarray, gene_id: Sequence[str], recipe: Recipe) -> None:
+    raise InputError(
+        f"the {what} is not a finite number, at genes {', '.join(gene_id[row] for row in rows)}. Check their sequences "
+        f"and expression; if they are in order, lower heads: NAME: grid: learning_rate or settings: gradient_clip "
+        f"({recipe.gradient_clip:g}), or set precision: fp32. The checkpoints of the last good epoch are kept"
+    )
+
+
+def _parallel(network: nn.Module, devices: int, device: torch.device) -> nn.Module:
+    """The network, or the network on as many of the GPUs asked for as there are, which share each batch."""
+    present = min(devices, torch.cuda.device_count()) if device.type == "cuda" else 1
+    return nn.DataParallel(network, range(present)) if present > 1 else network
+
+
+def _ended(course: Course, recipe: Recipe) -> bool:
+    return course.stopped or course.epochs >= recipe.max_epochs
+
+
+def _best(courses: Sequence[Course]) -> Course:
+    """The best course, the first of equals."""
+    return min(courses, key=lambda course: course.score)
+
+
+def _last_is_best(courses: Sequence[Course]) -> bool:
+    """Whether the epoch run last is the best of all."""
+    return _best(courses) is courses[-1] and courses[-1].best_epoch == courses[-1].epochs
+
+
+@dataclass
+class Fitted:
+    """The chosen network of a grid (see heads.Fitted); `saved` is the module whose state its file holds."""
+
+    network: training.Model
+    saved: nn.Module
+    table: list[dict[str, Any]]
+    metadata: dict[str, Any]
+    batch_size: int
+    device: torch.device
+
+    def predict(self, features: Selection) -> np.ndarray:
+        return training.predict([self.network], features, self.batch_size, self.device)[0]
+
+    def save(self, path: Path) -> None:
+        state = {name: value.cpu() for name, value in self.saved.state_dict().items()}
+        _write(path, {"state": state, "metadata": self.metadata})
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """What a file of this module's holds, on the CPU; InputError if it cannot be read."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, UnpicklingError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path}: not readable ({reason}); delete it and run again") from None
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a file whole; through a handle, since torch would write the file's own name into it."""
+    with whole_file(path) as partial, open(partial, "wb") as handle:
+        torch.save(content, handle)
+
+
+def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"a.b": value} of {"a": {"b": value}}."""
+    flat: dict[str, Any] = {}
+    for name, value in nested.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flat

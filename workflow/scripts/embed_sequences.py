@@ -1,0 +1,40 @@
+"""Embed the windows of one shard of genes with a backbone: sequence codes in, a feature shard out."""
+
+from chrom2expr.door import job
+
+with job(snakemake.log[0]):  # noqa: F821
+    import importlib
+    import json
+    from importlib.metadata import version
+    from pathlib import Path
+
+    import torch
+
+    from chrom2expr import files, inference
+    from chrom2expr.device import choose_device
+    from chrom2expr.windows import Geometry
+
+    given, params = snakemake.input, snakemake.params  # noqa: F821
+    torch.set_num_threads(snakemake.threads)  # noqa: F821
+    geometry = Geometry.from_config(json.loads(params.geometry))
+    device = choose_device()
+    # One file, or the files of a folder.
+    listed = given.weights
+    checkpoints, weights = ([listed], Path(listed)) if isinstance(listed, str) else (listed, Path(listed[0]).parent)
+    room = importlib.import_module(f"chrom2expr.{params.room}")
+    backbone = room.load_embedder(weights, geometry, json.loads(params.settings), device)
+    inference.embed_shard(
+        backbone,
+        given.codes,
+        snakemake.output[0],  # noqa: F821
+        geometry=geometry,
+        bins=params.bins,
+        batch_size=snakemake.resources.batch_size,  # noqa: F821
+        provenance={
+            "source": params.source,
+            "weights_sha256": ", ".join(files.sha256(file) for file in checkpoints),
+            "device": "cuda bfloat16" if device.type == "cuda" else "cpu float32",
+            "software": ", ".join(f"{name} {version(name)}" for name in backbone.software),
+        },
+        device=device,
+    )

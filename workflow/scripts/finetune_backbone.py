@@ -1,0 +1,45 @@
+"""Fine-tune a source's backbone with one loss; write the model, the grid, and the validation and test predictions."""
+
+from chrom2expr.door import job
+
+with job(snakemake.log[0]):  # noqa: F821
+    import importlib
+    import json
+    from pathlib import Path
+
+    import torch
+
+    from chrom2expr import files, heads
+    from chrom2expr.device import choose_device
+    from chrom2expr.windows import Geometry
+
+    given, params, made = snakemake.input, snakemake.params, snakemake.output  # noqa: F821
+    torch.set_num_threads(snakemake.threads)  # noqa: F821
+    room = importlib.import_module(f"chrom2expr.{params.room}")
+    geometry = Geometry.from_config(json.loads(params.geometry))
+    # One file, or the files of a folder.
+    listed = given.weights
+    checkpoints, weights = ([listed], Path(listed)) if isinstance(listed, str) else (listed, Path(listed[0]).parent)
+    trunk = room.Trunk(
+        weights=weights,
+        geometry=geometry,
+        bins=params.bins,
+        settings=json.loads(params.trunk),
+        weights_sha256=", ".join(files.sha256(file) for file in checkpoints),
+    )
+    task = heads.Task(
+        data=room.read_data(given.codes, given.genes, given.expression, params.backbone, params.source, geometry),
+        loss=json.loads(params.loss),
+        settings=json.loads(params.settings),
+        grid=json.loads(params.grid),
+        batch_size=params.batch_size,
+        max_epochs=params.max_epochs,
+        patience=params.patience,
+        select_by=params.select_by,
+        seed=params.seed,
+        device=choose_device(),
+    )
+    # Not an output: it must outlive a job that is killed.
+    fitted, left = room.fit(task, trunk, Path(made.model).parent / "checkpoints")
+    heads.write_run(task, fitted, made.model, made.grid, made.predictions, made.summary)
+    left.remove()
