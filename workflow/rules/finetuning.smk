@@ -63,7 +63,7 @@ rule finetune_backbone:
     resources:
         mem_mb=head_param("mem_mb", int),
         runtime=head_param("runtime", int),
-        gpu=lambda wildcards: config["heads"][wildcards.head]["settings"]["devices"],
+        gpu=lambda wildcards: config["heads"][wildcards.head]["settings"].get("devices", 1),
     params:
         room=head_param("room", str),
         backbone=lambda wildcards: SOURCES[wildcards.source]["backbone"],
