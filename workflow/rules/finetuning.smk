@@ -59,6 +59,8 @@ rule finetune_backbone:
         head=one_of(SEQUENCE_HEADS),
     conda:
         "../envs/model.yaml"
+    # The longest jobs of all: first.
+    priority: 2
     threads: config["threads"]["fit_head"]
     resources:
         mem_mb=head_param("mem_mb", int),

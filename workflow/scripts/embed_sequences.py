@@ -6,7 +6,6 @@ with job(snakemake.log[0]):  # noqa: F821
     import importlib
     import json
     from importlib.metadata import version
-    from pathlib import Path
 
     import torch
 
@@ -18,9 +17,7 @@ with job(snakemake.log[0]):  # noqa: F821
     torch.set_num_threads(snakemake.threads)  # noqa: F821
     geometry = Geometry.from_config(json.loads(params.geometry))
     device = choose_device()
-    # One file, or the files of a folder.
-    listed = given.weights
-    checkpoints, weights = ([listed], Path(listed)) if isinstance(listed, str) else (listed, Path(listed[0]).parent)
+    weights, weights_sha256 = files.weights(given.weights)
     room = importlib.import_module(f"chrom2expr.{params.room}")
     backbone = room.load_embedder(weights, geometry, json.loads(params.settings), device)
     inference.embed_shard(
@@ -32,7 +29,7 @@ with job(snakemake.log[0]):  # noqa: F821
         batch_size=snakemake.resources.batch_size,  # noqa: F821
         provenance={
             "source": params.source,
-            "weights_sha256": ", ".join(files.sha256(file) for file in checkpoints),
+            "weights_sha256": weights_sha256,
             "device": "cuda bfloat16" if device.type == "cuda" else "cpu float32",
             "software": ", ".join(f"{name} {version(name)}" for name in backbone.software),
         },

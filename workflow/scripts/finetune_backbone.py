@@ -17,15 +17,13 @@ with job(snakemake.log[0]):  # noqa: F821
     torch.set_num_threads(snakemake.threads)  # noqa: F821
     room = importlib.import_module(f"chrom2expr.{params.room}")
     geometry = Geometry.from_config(json.loads(params.geometry))
-    # One file, or the files of a folder.
-    listed = given.weights
-    checkpoints, weights = ([listed], Path(listed)) if isinstance(listed, str) else (listed, Path(listed[0]).parent)
+    weights, weights_sha256 = files.weights(given.weights)
     trunk = room.Trunk(
         weights=weights,
         geometry=geometry,
         bins=params.bins,
         settings=json.loads(params.trunk),
-        weights_sha256=", ".join(files.sha256(file) for file in checkpoints),
+        weights_sha256=weights_sha256,
     )
     task = heads.Task(
         data=room.read_data(given.codes, given.genes, given.expression, params.backbone, params.source, geometry),

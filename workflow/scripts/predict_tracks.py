@@ -3,7 +3,6 @@
 import importlib
 import json
 from importlib.metadata import version
-from pathlib import Path
 
 from chrom2expr.door import job
 
@@ -20,9 +19,7 @@ with job(snakemake.log[0]):
     geometry = Geometry.from_config(json.loads(params.geometry))
     tracks = read_tracks(snakemake.input.tracks)
     device = choose_device()
-    # One file, or the files of a folder.
-    listed = snakemake.input.weights
-    checkpoints, weights = ([listed], Path(listed)) if isinstance(listed, str) else (listed, Path(listed[0]).parent)
+    weights, weights_sha256 = files.weights(snakemake.input.weights)
     room = importlib.import_module(f"chrom2expr.{params.room}")
     backbone = room.load(weights, geometry, len(tracks), json.loads(params.settings), device)
     inference.predict_shard(
@@ -36,7 +33,7 @@ with job(snakemake.log[0]):
         central_bins=params.central_bins,
         provenance={
             "source": params.source,
-            "weights_sha256": ", ".join(files.sha256(file) for file in checkpoints),
+            "weights_sha256": weights_sha256,
             "device": "cuda bfloat16" if device.type == "cuda" else "cpu float32",
             "software": ", ".join(f"{name} {version(name)}" for name in backbone.software),
         },

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,3 +29,10 @@ def sha256(path: str | Path) -> str:
             while block := handle.read(1 << 22):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def weights(listed: str | Sequence[str]) -> tuple[Path, str]:
+    """Where a backbone's weights lie, one file or the folder of the files listed, and their SHA-256, joined by commas."""
+    if isinstance(listed, str):
+        return Path(listed), sha256(listed)
+    return Path(listed[0]).parent, ", ".join(sha256(file) for file in listed)

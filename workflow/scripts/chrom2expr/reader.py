@@ -1,7 +1,6 @@
 """Read feature stores: merge shards in one, and hand heads the genes, bins and tracks they ask for (see `store`)."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from os.path import relpath
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Literal, NamedTuple, get_args
 import h5py
 import numpy as np
 
+from chrom2expr.batching import batches
 from chrom2expr.errors import InputError
 from chrom2expr.files import whole_file
 from chrom2expr.store import read_labels, write_labels
@@ -195,17 +195,9 @@ class Selection:
     def batches(self, order: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Go through `order` (indices of selected genes): (rows, features), the last batch possibly smaller.
 
-        One thread reads the next batch meanwhile, so two or three are in memory. Its errors are raised here.
+        A thread reads the next batch meanwhile (see batching).
         """
-        parts = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-        # Leaving the block, also because the consumer stopped early, waits for the thread to end.
-        with ThreadPoolExecutor(1, "feature reader") as reader:
-            coming = reader.submit(self.read, parts[0]) if parts else None
-            for rows, following in zip(parts, [*parts[1:], None]):
-                features = coming.result()
-                coming = reader.submit(self.read, following) if following is not None else None
-                yield rows, features
-                del features
+        return batches(self.read, order, batch_size)
 
 
 class _Piece(NamedTuple):
