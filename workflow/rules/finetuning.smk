@@ -57,10 +57,10 @@ rule finetune_backbone:
     wildcard_constraints:
         source=one_of(EMBEDDED),
         head=one_of(SEQUENCE_HEADS),
-    conda:
-        "../envs/model.yaml"
     # The longest jobs of all: first.
     priority: 2
+    conda:
+        "../envs/model.yaml"
     threads: config["threads"]["fit_head"]
     resources:
         mem_mb=head_param("mem_mb", int),
