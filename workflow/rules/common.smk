@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from functools import cache
 
 from snakemake.exceptions import WorkflowError
 
@@ -53,6 +54,7 @@ wildcard_constraints:
     part=r"\d{3}",
 
 
+@cache
 def code(script, *rooms):
     """The library modules that `script` and the rooms it finds by name import: an edit there reruns what uses it."""
     return settings.modules(SCRIPTS, script, rooms)

@@ -25,18 +25,8 @@ with job(snakemake.log[0]):  # noqa: F821
         settings=json.loads(params.trunk),
         weights_sha256=weights_sha256,
     )
-    task = heads.Task(
-        data=room.read_data(given.codes, given.genes, given.expression, params.backbone, params.source, geometry),
-        loss=json.loads(params.loss),
-        settings=json.loads(params.settings),
-        grid=json.loads(params.grid),
-        batch_size=params.batch_size,
-        max_epochs=params.max_epochs,
-        patience=params.patience,
-        select_by=params.select_by,
-        seed=params.seed,
-        device=choose_device(),
-    )
+    data = room.read_data(given.codes, given.genes, given.expression, params.backbone, params.source, geometry)
+    task = heads.Task.of(data, params, choose_device())
     # Not an output: it must outlive a job that is killed.
     fitted, left = room.fit(task, trunk, Path(made.model).parent / "checkpoints")
     heads.write_run(task, fitted, made.model, made.grid, made.predictions, made.summary)

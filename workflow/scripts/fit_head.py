@@ -4,7 +4,6 @@ from chrom2expr.door import job
 
 with job(snakemake.log[0]):  # noqa: F821
     import importlib
-    import json
 
     import torch
 
@@ -23,16 +22,5 @@ with job(snakemake.log[0]):  # noqa: F821
         params.orientation,
         params.bins or None,
     )
-    task = heads.Task(
-        data=parts.of_tissues(data, params.part, params.parts),
-        loss=json.loads(params.loss),
-        settings=json.loads(params.settings),
-        grid=json.loads(params.grid),
-        batch_size=params.batch_size,
-        max_epochs=params.max_epochs,
-        patience=params.patience,
-        select_by=params.select_by,
-        seed=params.seed,
-        device=choose_device(),
-    )
+    task = heads.Task.of(parts.of_tissues(data, params.part, params.parts), params, choose_device())
     heads.write_run(task, room.fit(task), made.model, made.grid, made.predictions, made.summary)

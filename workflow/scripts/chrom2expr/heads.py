@@ -55,6 +55,16 @@ class Task:
     seed: int
     device: torch.device
 
+    @classmethod
+    def of(cls, data: Data, params: Any, device: torch.device) -> "Task":
+        """The task of a job, from the params of its rule, which hold the config's sections as JSON."""
+        return cls(
+            data=data,
+            **{key: json.loads(getattr(params, key)) for key in ("loss", "settings", "grid")},
+            **{key: getattr(params, key) for key in ("batch_size", "max_epochs", "patience", "select_by", "seed")},
+            device=device,
+        )
+
 
 class Fitted(Protocol):
     """A fitted head."""
