@@ -1,6 +1,7 @@
 """Training on a frozen trunk with all four losses: from embeddings computed once, and running the trunk every epoch.
 
-The demo's network, window, genes and epochs, random weights and sequences. Both ways are files to fitted heads: one
+The demo's network, window, genes and epochs, random weights and sequences; batches of 16, where the demo takes 4, and
+with 4 the gain was 18x. Both ways are files to fitted heads: one
 embeds every gene into a feature store and fits four heads from it, the other trains the same heads with the trunk, in
 eval mode and without gradients, in front of them. Of the other way one epoch of one loss is run, after a first one to
 warm up, and multiplied: all its epochs are alike. The losses of that epoch are compared.
@@ -25,11 +26,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
 from chrom2expr import enformer, finetune, frozen, heads, inference, training, tuning  # noqa: E402
-from chrom2expr.cnn import target_means  # noqa: E402
 from chrom2expr.codes import SequenceStore  # noqa: E402
 from chrom2expr.pool import AttentionPool  # noqa: E402
 from chrom2expr.reader import FeatureStore  # noqa: E402
-from chrom2expr.windows import Geometry  # noqa: E402
+from chrom2expr.windows import Geometry, middle  # noqa: E402
 
 CPU = torch.device("cpu")
 NETWORK = {"dim": 48, "depth": 1, "heads": 4, "attn_dim_key": 12, "dim_divisible_by": 12, "dropout_rate": 0.05}
@@ -50,7 +50,7 @@ class Unfrozen(finetune.FineTuned):
     def forward(self, hot: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
             embedding = enformer.embed(self.trunk, hot)
-        return self.pool(embedding[:, enformer.middle(embedding.shape[1], self.bins)].half().float())
+        return self.pool(embedding[:, middle(embedding.shape[1], self.bins)].half().float())
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -81,7 +81,7 @@ def make_task(store: SequenceStore | FeatureStore, select: Callable, observed: n
 
 def with_trunk(task: heads.Task, weights: Path, epochs: int) -> list[dict[str, Any]]:
     """The table of a head trained with the trunk in front of it."""
-    start = target_means(task.data.splits["train"].observed)
+    start = training.target_means(task.data.splits["train"].observed)
 
     def build() -> Unfrozen:
         pool = AttentionPool(2 * NETWORK["dim"], TISSUES, task.seed, start)

@@ -77,7 +77,7 @@ def one_after_another(task: heads.Task) -> list[float]:
             Split(task.data.splits[name].features, task.data.splits[name].observed[:, [column]])
             for name in ("train", "val")
         )
-        seed, start = single_cnn.network_seed(task.seed, tissue), cnn.target_means(train.observed)
+        seed, start = single_cnn.network_seed(task.seed, tissue), training.target_means(train.observed)
         for point in training.expand(task.grid):
             _, [row] = training.fit_grid(
                 lambda point: cnn.ExpressionCNN(**shape, dropout=point["dropout"], seed=seed, start=start),

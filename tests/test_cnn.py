@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from chrom2expr import cnn
+from chrom2expr import cnn, training
 from chrom2expr.errors import InputError
 
 SMALL = {"tracks": 3, "bins": 16, "tissues": 4, "width": 6, "kernel_size": 3, "blocks": 2}
@@ -96,7 +96,7 @@ def test_output_starts_at_the_training_means():
     model = cnn.ExpressionCNN(**SMALL, dropout=0, start=start)
     assert model.output.bias.tolist() == start.tolist()
     observed = np.array([[1, np.nan], [2, np.nan], [np.nan, np.nan]], dtype=np.float32)
-    assert cnn.target_means(observed).tolist() == [1.5, 0]
+    assert training.target_means(observed).tolist() == [1.5, 0]
 
 
 def test_a_saved_model_predicts_the_same_and_saves_the_same_bytes(tmp_path):

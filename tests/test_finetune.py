@@ -403,6 +403,12 @@ class TestResume:
         with pytest.raises(InputError, match=r"differs in data \([0-9a-f]{64} there"):
             finetune.fit(files.task(max_epochs=1), files.trunk(), tmp_path / "checkpoints")
 
+    def test_half_a_file_is_cleared_away(self, tmp_path):
+        for name in (".last.pt.1.partial", ".best.pt.22.partial", "best.pt"):
+            (tmp_path / name).write_bytes(b"half")
+        tuning.Checkpoints(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ["best.pt"]
+
     def test_a_damaged_checkpoint(self, files, tmp_path):
         finetune.fit(files.task(max_epochs=1), files.trunk(), tmp_path)
         (tmp_path / "last.pt").write_bytes((tmp_path / "last.pt").read_bytes()[:3000])

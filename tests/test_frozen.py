@@ -9,7 +9,7 @@ import torch
 from small_enformer import BINS, DROPOUT, GEOMETRY, TISSUES, Files, run
 from snakemake.iocontainers import Namedlist
 
-from chrom2expr import enformer, finetune, frozen, heads, metrics, reader, training, tuning
+from chrom2expr import enformer, finetune, frozen, heads, metrics, reader, training, tuning, windows
 from chrom2expr.errors import InputError
 from chrom2expr.reader import FeatureStore
 from chrom2expr.store import ShardWriter
@@ -64,7 +64,7 @@ class Frozen(finetune.FineTuned):
 
     def forward(self, hot):
         with torch.no_grad():
-            embedding = enformer.embed(self.trunk, hot)[:, enformer.middle(GEOMETRY.bins, BINS)]
+            embedding = enformer.embed(self.trunk, hot)[:, windows.middle(GEOMETRY.bins, BINS)]
         return self.pool(embedding.half().float())
 
 
@@ -72,7 +72,7 @@ def test_same_as_running_the_trunk_in_every_epoch(files, embedded):
     asked = task(files, embedded, max_epochs=4, grid={"learning_rate": [3e-3]})
     fitted = frozen.fit(asked)
     data = files.data()
-    start = frozen.target_means(data.splits["train"].observed)
+    start = training.target_means(data.splits["train"].observed)
 
     def build():
         network = enformer.read(files.folder / "weights", GEOMETRY)

@@ -13,7 +13,7 @@ import torch
 
 from chrom2expr import heads, parts, single_cnn
 from chrom2expr.errors import InputError
-from test_single_cnn import TISSUES, make_task, planted, states  # noqa: F401
+from test_single_cnn import TISSUES, make_task, planted  # noqa: F401
 
 FILES = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5", "summary": "summary.json"}
 
@@ -32,7 +32,7 @@ def runs(planted, tmp_path_factory):  # noqa: F811
     task = make_task(planted, max_epochs=2)
     fitted_run(task, folder / "whole")
     pieces = [
-        fitted_run(replace(task, data=parts.of_tissues(task.data, part, 2)), folder / f"part{part}") for part in (0, 1)
+        fitted_run(replace(task, data=heads.of_tissues(task.data, part, 2)), folder / f"part{part}") for part in (0, 1)
     ]
     (folder / "joined").mkdir()
     given = {f"{name.rstrip('s').replace('summary', 'summarie')}s": [p / f for p in pieces] for name, f in FILES.items()}
@@ -49,7 +49,7 @@ def runs(planted, tmp_path_factory):  # noqa: F811
 def test_every_tissue_is_in_one_part_in_order(runs):
     data = runs.task.data
     for count in (1, 2, TISSUES):
-        pieces = [parts.of_tissues(data, part, count) for part in range(count)]
+        pieces = [heads.of_tissues(data, part, count) for part in range(count)]
         assert np.concatenate([piece.tissue for piece in pieces]).tolist() == data.tissue.tolist()
         joined = np.hstack([piece.splits["train"].observed for piece in pieces])
         np.testing.assert_array_equal(joined, data.splits["train"].observed)
@@ -83,7 +83,7 @@ def test_the_joined_tables_are_the_whole_runs(runs):
 
 def test_more_jobs_than_tissues_are_refused(runs):
     with pytest.raises(InputError, match="cannot be dealt out to 99 jobs.*settings: jobs"):
-        parts.of_tissues(runs.task.data, 0, 99)
+        heads.of_tissues(runs.task.data, 0, 99)
 
 
 def test_parts_of_other_genes_are_refused(runs, tmp_path):

@@ -19,19 +19,10 @@ from chrom2expr.errors import InputError
 from chrom2expr.store import ShardWriter
 from chrom2expr.training import Split
 from chrom2expr.windows import Geometry
+from test_ridge import Rows, with_split
 
 TISSUES = 6
 GENES = {"train": 60, "val": 30, "test": 10}
-
-
-class Rows:
-    """A selection of reduced features that lies in memory."""
-
-    def __init__(self, features):
-        self.features, self.shape = features, features.shape
-
-    def read(self, rows):
-        return self.features[rows].astype(np.float32)
 
 
 def make_features(width, seed=0):
@@ -73,14 +64,6 @@ def make_task(features, missing=0.0, seed=0, noise=1.0):
         seed=0,
         device=torch.device("cpu"),
     )
-
-
-def with_split(task, name, features=None, observed=None):
-    """The same task with other features or targets in one split."""
-    split = task.data.splits[name]
-    features = split.features.features if features is None else features
-    split = Split(Rows(features), split.observed if observed is None else observed)
-    return replace(task, data=replace(task.data, splits={**task.data.splits, name: split}))
 
 
 def sklearn_fits(task):

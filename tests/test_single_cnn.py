@@ -123,7 +123,7 @@ def test_a_bundle_is_every_network_trained_alone_by_the_other_loop(planted, sele
         schedule, shape = cnn.plan(alone, tissues=1)
 
         def build(point, tissue=tissue, shape=shape, train=train):
-            seed, start = single_cnn.network_seed(5, f"tissue{tissue}"), cnn.target_means(train.observed)
+            seed, start = single_cnn.network_seed(5, f"tissue{tissue}"), training.target_means(train.observed)
             return cnn.ExpressionCNN(**shape, dropout=point["dropout"], seed=seed, start=start)
 
         model, table = training.fit_grid(build, expand(GRID), train, validation, schedule, torch.device("cpu"))

@@ -145,15 +145,17 @@ def attention_models(wildcards):
     ]
 
 
+def codes_of(backbone):
+    """All sequence shards of a backbone."""
+    shards = shard_names(config["backbones"][backbone]["shards"])
+    return expand("<results>/sequences/{backbone}/{shard}.h5", backbone=backbone, shard=shards)
+
+
 def simulated_training_inputs(backbone):
     """What a small backbone is trained on: the sequences and the measured tracks of its genes."""
     source = config["simulation"]["backbones"][backbone]["train_on"]
     return {
-        "codes": expand(
-            "<results>/sequences/{backbone}/{shard}.h5",
-            backbone=backbone,
-            shard=shard_names(config["backbones"][backbone]["shards"]),
-        ),
+        "codes": codes_of(backbone),
         "features": f"<results>/features/{source}.h5",
         "shards": expand(
             "<results>/features/{source}/{shard}.h5",
@@ -199,6 +201,4 @@ def source_geometry(wildcards):
 
 def sequence_shards(wildcards):
     """All sequence shards of a source's backbone."""
-    name = SOURCES[wildcards.source]["backbone"]
-    shards = shard_names(config["backbones"][name]["shards"])
-    return expand("<results>/sequences/{backbone}/{shard}.h5", backbone=name, shard=shards)
+    return codes_of(SOURCES[wildcards.source]["backbone"])

@@ -5,7 +5,6 @@ from chrom2expr.door import job
 with job(snakemake.log[0]):  # noqa: F821
     import importlib
     import json
-    from importlib.metadata import version
 
     import torch
 
@@ -27,11 +26,6 @@ with job(snakemake.log[0]):  # noqa: F821
         geometry=geometry,
         bins=params.bins,
         batch_size=snakemake.resources.batch_size,  # noqa: F821
-        provenance={
-            "source": params.source,
-            "weights_sha256": weights_sha256,
-            "device": "cuda bfloat16" if device.type == "cuda" else "cpu float32",
-            "software": ", ".join(f"{name} {version(name)}" for name in backbone.software),
-        },
+        provenance=inference.provenance(params.source, weights_sha256, backbone.software, device),
         device=device,
     )

@@ -7,7 +7,7 @@ with job(snakemake.log[0]):  # noqa: F821
 
     import torch
 
-    from chrom2expr import heads, parts
+    from chrom2expr import heads
     from chrom2expr.device import choose_device
 
     given, params, made = snakemake.input, snakemake.params, snakemake.output  # noqa: F821
@@ -22,5 +22,5 @@ with job(snakemake.log[0]):  # noqa: F821
         params.orientation,
         params.bins or None,
     )
-    task = heads.Task.of(parts.of_tissues(data, params.part, params.parts), params, choose_device())
+    task = heads.Task.of(heads.of_tissues(data, params.part, params.parts), params, choose_device())
     heads.write_run(task, room.fit(task), made.model, made.grid, made.predictions, made.summary)

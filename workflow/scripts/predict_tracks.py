@@ -2,7 +2,6 @@
 
 import importlib
 import json
-from importlib.metadata import version
 
 from chrom2expr.door import job
 
@@ -31,11 +30,6 @@ with job(snakemake.log[0]):
         batch_size=snakemake.resources.batch_size,
         reverse_complement=params.reverse_complement,
         central_bins=params.central_bins,
-        provenance={
-            "source": params.source,
-            "weights_sha256": weights_sha256,
-            "device": "cuda bfloat16" if device.type == "cuda" else "cpu float32",
-            "software": ", ".join(f"{name} {version(name)}" for name in backbone.software),
-        },
+        provenance=inference.provenance(params.source, weights_sha256, backbone.software, device),
         device=device,
     )

@@ -12,7 +12,7 @@ from torch import nn
 
 from chrom2expr import training
 from chrom2expr.errors import InputError
-from chrom2expr.heads import Task
+from chrom2expr.heads import Task, described, save_model
 from chrom2expr.reader import Selection
 
 
@@ -139,18 +139,13 @@ def fit(task: Task) -> FittedCNN:
     """Fit the grid over learning rate and dropout, and keep the best network (see training.fit_grid)."""
     train, validation = task.data.splits["train"], task.data.splits["val"]
     schedule, shape = plan(task, tissues=len(task.data.tissue))
-    start = target_means(train.observed)
+    start = training.target_means(train.observed)
 
     def build(point: Mapping[str, float]) -> ExpressionCNN:
         return ExpressionCNN(**shape, dropout=point["dropout"], seed=task.seed, start=start)
 
     model, table = training.fit_grid(build, training.expand(task.grid), train, validation, schedule, task.device)
-    metadata = {
-        "network": {**shape, "dropout": model.dropout.probability},
-        "track_id": [str(name) for name in task.data.track_id],
-        "tissue": [str(name) for name in task.data.tissue],
-        "inputs": dict(task.data.inputs),
-    }
+    metadata = {"network": {**shape, "dropout": model.dropout.probability}, **described(task.data)}
     return FittedCNN(model, table, metadata, task.batch_size, task.device)
 
 
@@ -174,9 +169,7 @@ def plan(task: Task, tissues: int) -> tuple[training.Schedule, dict[str, Any]]:
 def save(path: str | Path, model: ExpressionCNN, metadata: Mapping[str, Any]) -> None:
     """Write the weights with what it takes to rebuild and to use them; `metadata["network"]` rebuilds the network."""
     state = {name: value.cpu() for name, value in model.state_dict().items()}
-    # Through a handle, since torch would write the file's own name into it.
-    with open(path, "wb") as handle:
-        torch.save({"state": state, "metadata": dict(metadata)}, handle)
+    save_model(path, {"state": state, "metadata": dict(metadata)})
 
 
 def load(path: str | Path) -> tuple[ExpressionCNN, dict[str, Any]]:
@@ -185,9 +178,3 @@ def load(path: str | Path) -> tuple[ExpressionCNN, dict[str, Any]]:
     model = ExpressionCNN(**saved["metadata"]["network"])
     model.load_state_dict(saved["state"])
     return model.eval(), saved["metadata"]
-
-
-def target_means(observed: np.ndarray) -> np.ndarray:
-    """Mean of each tissue's observed values, (tissue,); 0 for a tissue without any."""
-    present = ~np.isnan(observed)
-    return np.where(present, observed, 0).sum(axis=0, dtype=np.float64) / np.maximum(present.sum(axis=0), 1)

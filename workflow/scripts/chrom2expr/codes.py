@@ -29,7 +29,8 @@ class SequenceStore:
             self.provenance = dict(self.shards[0][1].attrs)
             for path, file in self.shards:
                 if dict(file.attrs) != self.provenance:
-                    raise InputError(f"{path}: not of the same genome as {self.shards[0][0]}; delete both and run again")
+                    first = self.shards[0][0]
+                    raise InputError(f"{path}: not of the same genome as {first}; delete both and run again")
             self.gene_id, self.strand = (
                 np.concatenate([np.array(file[name].asstr()[:], dtype=str) for _, file in self.shards])
                 for name in ("gene_id", "strand")
@@ -37,7 +38,8 @@ class SequenceStore:
             names, counts = np.unique(self.gene_id, return_counts=True)
             if (counts > 1).any():
                 files = ", ".join(str(path) for path, _ in self.shards)
-                raise InputError(f"{files}: gene {names[counts > 1][0]} stands twice in them; delete them and run again")
+                twice = names[counts > 1][0]
+                raise InputError(f"{files}: gene {twice} stands twice in them; delete them and run again")
             self._stack = stack.pop_all()
 
     def __enter__(self) -> "SequenceStore":
@@ -47,7 +49,7 @@ class SequenceStore:
         self._stack.close()
 
     def select(self, gene_ids: Sequence[str]) -> "Sequences":
-        """The sequences of some genes, in the order given; nothing is read yet. Raises InputError on an unknown gene."""
+        """The sequences of some genes, in the order given; nothing is read yet. InputError on an unknown gene."""
         rows = {gene: row for row, gene in enumerate(self.gene_id.tolist())}
         if unknown := [gene for gene in gene_ids if gene not in rows]:
             raise InputError(

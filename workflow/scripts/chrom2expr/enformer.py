@@ -28,7 +28,7 @@ from chrom2expr.backbone import (
 )
 from chrom2expr.errors import InputError
 from chrom2expr.files import whole_file
-from chrom2expr.windows import Geometry
+from chrom2expr.windows import Geometry, middle
 
 CONFIG, CHECKPOINTS = "config.json", ("pytorch_model.bin", "model.safetensors")
 HEAD = "human"
@@ -141,12 +141,6 @@ class Enformer(Backbone):
         return embedding[:, middle(embedding.shape[1], bins)].float()
 
 
-def middle(bins: int, count: int) -> slice:
-    """The `count` of `bins` bins around the TSS; if their middles differ, one more bin lies after them than before."""
-    start = (bins - count) // 2
-    return slice(start, start + count)
-
-
 def embed(network: Network, hot: Tensor, checkpointing: bool = False) -> Tensor:
     """Embedding (batch, bin, 2 * dim) of one-hot (batch, length, 4) by the plain network, with gradients.
 
@@ -252,7 +246,7 @@ class WithoutCopies(nn.Module):
 
 
 def _positions(network: Network, bins: int) -> Tensor:
-    """Positional features (2 * bins - 1, feature) of the transformer's attention, as its layers see them in eval mode."""
+    """Positional features (2 * bins - 1, feature) of the transformer's attention, as its layers see them in eval."""
     attention = network.transformer[0][0].fn[1]
     positions = get_positional_embed(
         bins, attention.num_rel_pos_features, torch.device("cpu"), use_tf_gamma=network.use_tf_gamma

@@ -32,7 +32,7 @@ def sha256(path: str | Path) -> str:
 
 
 def weights(listed: str | Sequence[str]) -> tuple[Path, str]:
-    """Where a backbone's weights lie, one file or the folder of the files listed, and their SHA-256, joined by commas."""
+    """Where a backbone's weights lie, a file or the folder of those listed, and their SHA-256, joined by commas."""
     if isinstance(listed, str):
         return Path(listed), sha256(listed)
     return Path(listed[0]).parent, ", ".join(sha256(file) for file in listed)

@@ -13,11 +13,10 @@ from torch import nn
 
 from chrom2expr import enformer, heads, training, tuning
 from chrom2expr.backbone import load_exactly, one_hot
-from chrom2expr.cnn import target_means
 from chrom2expr.codes import SequenceStore
 from chrom2expr.errors import InputError
 from chrom2expr.pool import AttentionPool
-from chrom2expr.windows import Geometry
+from chrom2expr.windows import Geometry, middle
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,11 @@ class Trunk:
 class FineTuned(training.Model):
     """Enformer's trunk, the central bins of its embedding, and the pool: from codes (gene, length) to (gene, tissue).
 
-    `trunk` is a plain enformer-pytorch network; here it gets faster pools, which give the same. BatchNorm is `frozen` (our choice): it normalises with
-    the statistics of the pretraining, in training too, and only its weights and biases are learned. A batch of two
-    genes gives statistics that are off, and not those that the network is validated and used with, which is known to
-    spoil fine-tuning (enformer-pytorch #16); `train` takes them all the same. precision `bf16` computes the trunk in
-    bfloat16 autocast on CUDA, and nothing else; on a CPU everything is float32.
+    `trunk` is a plain enformer-pytorch network; here it gets faster pools, which give the same. BatchNorm is `frozen`
+    (our choice): it normalises with the statistics of the pretraining, in training too, and only its weights and biases
+    are learned. A batch of two genes gives statistics that are off, and not those that the network is validated and
+    used with, which is known to spoil fine-tuning (enformer-pytorch #16); `train` takes them all the same. precision
+    `bf16` computes the trunk in bfloat16 autocast on CUDA, and nothing else; on a CPU everything is float32.
 
     Raises InputError where the window has fewer bins than the pool reads, where the pool's width is not the trunk's,
     and for checkpointed activations with batch_norm train, whose statistics would take in every batch twice.
@@ -92,7 +91,7 @@ class FineTuned(training.Model):
         # Here rather than around the call: the threads of several GPUs would not see it.
         with torch.autocast("cuda", torch.bfloat16, enabled=self.precision == "bf16" and hot.is_cuda):
             embedding = enformer.embed(self.trunk, hot, self.checkpointing and self.training)
-        return self.pool(self.pool.prepare(embedding[:, enformer.middle(embedding.shape[1], self.bins)]))
+        return self.pool(self.pool.prepare(embedding[:, middle(embedding.shape[1], self.bins)]))
 
     def named_once(self) -> nn.Module:
         """The modules, each under one name only, as a model.pt holds them."""
@@ -118,7 +117,7 @@ def fit(task: heads.Task, trunk: Trunk, folder: Path) -> tuple[tuning.Fitted, tu
     train, validation = data.splits["train"], data.splits["val"]
     recipe = tuning.Recipe.of(task)
     options = {key: settings[key] for key in ("batch_norm", "activation_checkpointing", "precision")}
-    start = target_means(train.observed)
+    start = training.target_means(train.observed)
 
     def build() -> FineTuned:
         network = enformer.read(trunk.weights, trunk.geometry, **trunk.settings)
@@ -152,7 +151,8 @@ def load(path: str | Path) -> tuple[FineTuned, dict[str, Any]]:
     """
     path, saved = Path(path), tuning.read(path)
     metadata = saved["metadata"]
-    trunk = enformer.build_for(Geometry.centred(**metadata["geometry"]), metadata["config"], path, **metadata["settings"])
+    geometry = Geometry.centred(**metadata["geometry"])
+    trunk = enformer.build_for(geometry, metadata["config"], path, **metadata["settings"])
     network = FineTuned(trunk, AttentionPool(2 * trunk.dim, len(metadata["tissue"])), metadata["bins"])
     load_exactly(network.named_once(), saved["state"], path)
     return network.eval(), metadata

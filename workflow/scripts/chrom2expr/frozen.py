@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from chrom2expr import backbone, training, tuning
-from chrom2expr.cnn import target_means
 from chrom2expr.heads import Task
 from chrom2expr.pool import AttentionPool
 from chrom2expr.reader import Selection
@@ -39,7 +38,7 @@ def fit(task: Task) -> tuning.Fitted:
         replace(data.splits[name], features=InMemory(data.splits[name].features)) for name in ("train", "val")
     )
     shape = {"width": train.features.shape[2], "tissues": len(data.tissue)}
-    start = target_means(train.observed)
+    start = training.target_means(train.observed)
     pool, table = tuning.fit(
         lambda: AttentionPool(**shape, seed=task.seed, start=start),
         training.expand(task.grid),

@@ -7,7 +7,7 @@ import csv
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -134,6 +134,20 @@ def split_data(
     return Data(splits, ids, tissue, track_id, inputs)
 
 
+def of_tissues(data: Data, part: int, parts: int) -> Data:
+    """The same genes and features with one of `parts` runs of tissues, equally long to within one; `part` is 0-based.
+
+    Raises InputError when there are fewer tissues than parts.
+    """
+    if parts > len(data.tissue):
+        raise InputError(
+            f"{len(data.tissue)} tissues cannot be dealt out to {parts} jobs: lower heads: NAME: settings: jobs"
+        )
+    columns = np.array_split(np.arange(len(data.tissue)), parts)[part]
+    splits = {name: Split(split.features, split.observed[:, columns]) for name, split in data.splits.items()}
+    return replace(data, splits=splits, tissue=data.tissue[columns])
+
+
 def check_tissues(data: Data) -> None:
     """Raise InputError when a tissue has fewer than two training or validation genes to fit a model of its own."""
     for split, name in (("train", "training"), ("val", "validation")):
@@ -152,8 +166,15 @@ def write_run(task: Task, fitted: Fitted, model: Path, grid: Path, predictions: 
     with whole_file(model) as partial:
         fitted.save(partial)
     _write_grid(grid, fitted.table)
-    _write_predictions(predictions, data, predicted)
-    _write_summary(summary, task, fitted.table, predicted["val"])
+    columns = {
+        "predicted": np.concatenate(list(predicted.values())),
+        "observed": np.concatenate([data.splits[split].observed for split in predicted]),
+        "gene_id": np.concatenate([data.gene_id[split] for split in predicted]),
+        "tissue": data.tissue,
+        "split": np.concatenate([np.full(len(values), split, dtype=object) for split, values in predicted.items()]),
+    }
+    write_predictions(predictions, columns)
+    write_summary(summary, _summary(task, fitted.table, predicted["val"]))
 
 
 def _write_grid(path: Path, table: Sequence[Mapping[str, Any]]) -> None:
@@ -164,29 +185,51 @@ def _write_grid(path: Path, table: Sequence[Mapping[str, Any]]) -> None:
         writer.writerows(table)
 
 
-def _write_predictions(path: Path, data: Data, predicted: Mapping[str, np.ndarray]) -> None:
+def write_predictions(path: Path, columns: Mapping[str, np.ndarray]) -> None:
     """predictions.h5: `predicted` and `observed` (gene, tissue) float32, `gene_id`, `tissue`, `split`."""
-    columns = {
-        "predicted": np.concatenate(list(predicted.values())),
-        "observed": np.concatenate([data.splits[split].observed for split in predicted]),
-        "gene_id": np.concatenate([data.gene_id[split] for split in predicted]),
-        "tissue": data.tissue,
-        "split": np.concatenate([np.full(len(values), split, dtype=object) for split, values in predicted.items()]),
-    }
     with whole_file(path) as partial, h5py.File(partial, "w") as file:
         for name, values in columns.items():
             dtype = h5py.string_dtype() if values.dtype == object else np.float32
             file.create_dataset(name, data=values, dtype=dtype, track_times=False)
 
 
-def _write_summary(path: Path, task: Task, table: Sequence[Mapping[str, Any]], predicted: np.ndarray) -> None:
-    """summary.json: the points chosen, what they were fitted to, what was missing, and the validation scores."""
-    observed = task.data.splits["val"].observed
-    scores = {
+def scores(predicted: np.ndarray, observed: np.ndarray) -> dict[str, dict[str, float | None]]:
+    """Mean, SEM and counts of both tasks' correlations, (gene, tissue) both; what is undefined is None, as in JSON."""
+    summaries = {
         name: metrics.summarise(metric(predicted, observed))._asdict()
         for name, metric in (("cross_gene", metrics.cross_gene), ("cross_celltype", metrics.cross_celltype))
     }
-    summary = {
+    return {
+        name: {key: None if math.isnan(value) else value for key, value in summary.items()}
+        for name, summary in summaries.items()
+    }
+
+
+def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
+    """summary.json."""
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+
+
+def save_model(path: Path, content: Mapping[str, Any]) -> None:
+    """Write tensors and plain values for torch.load; the same content gives the same bytes."""
+    # Through a handle, since torch would write the file's own name into it.
+    with open(path, "wb") as handle:
+        torch.save(content, handle)
+
+
+def described(data: Data) -> dict[str, Any]:
+    """What a saved model says of the data it was fitted to: track_id and tissue (names in order), inputs (see Data)."""
+    return {
+        "track_id": [str(name) for name in data.track_id],
+        "tissue": [str(name) for name in data.tissue],
+        "inputs": dict(data.inputs),
+    }
+
+
+def _summary(task: Task, table: Sequence[Mapping[str, Any]], predicted: np.ndarray) -> dict[str, Any]:
+    """The points chosen, what they were fitted to, what was missing, and the scores of the validation genes."""
+    return {
         "inputs": dict(task.data.inputs),
         "loss": dict(task.loss),
         "device": task.device.type,
@@ -202,10 +245,5 @@ def _write_summary(path: Path, task: Task, table: Sequence[Mapping[str, Any]], p
         },
         "chosen": [row for row in table if row["chosen"] == "yes"],
         "diverged": sum(row.get("status") == "diverged" for row in table),
-        "validation": {
-            name: {key: None if math.isnan(value) else value for key, value in score.items()}
-            for name, score in scores.items()
-        },
+        "validation": scores(predicted, task.data.splits["val"].observed),
     }
-    with whole_file(path) as partial:
-        partial.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")

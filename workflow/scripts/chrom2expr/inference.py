@@ -1,7 +1,8 @@
 """A shard of sequence codes through a backbone into a shard of the feature store."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
@@ -13,8 +14,8 @@ from chrom2expr.backbone import Backbone, Prediction
 from chrom2expr.codes import SequenceStore
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
-from chrom2expr.store import ShardWriter
-from chrom2expr.windows import Geometry
+from chrom2expr.store import ShardWriter, embedding_names
+from chrom2expr.windows import Geometry, middle
 
 # What is written of a batch: (gene, bin, track), and the means to keep by name.
 Values = tuple[torch.Tensor, Mapping[str, torch.Tensor]]
@@ -27,6 +28,16 @@ class Embedder(Protocol):
 
     def embed(self, codes: torch.Tensor, bins: int) -> torch.Tensor:
         """Embedding (batch, bins, width) float32 of the central bins, genomic order, for codes (batch, length)."""
+
+
+def provenance(source: str, weights_sha256: str, software: Sequence[str], device: torch.device) -> dict[str, str]:
+    """What a feature shard says of how it was computed; `software` are the packages that decide its numbers."""
+    return {
+        "source": source,
+        "weights_sha256": weights_sha256,
+        "device": "cuda bfloat16" if device.type == "cuda" else "cpu float32",
+        "software": ", ".join(f"{name} {version(name)}" for name in software),
+    }
 
 
 def predict_shard(
@@ -106,7 +117,7 @@ def embed_shard(
             output,
             gene_id=sequences.gene_id,
             strand=sequences.strand,
-            track_id=[f"embedding_{feature:04d}" for feature in range(width)],
+            track_id=embedding_names(width),
             track_type=["embedding"] * width,
             bins=bins,
             bin_size=geometry.bin_size,
@@ -141,7 +152,7 @@ def _fill(
 
 
 def _central(prediction: Prediction, names: Mapping[str, int], count: int) -> dict[str, torch.Tensor]:
-    """Means (batch, width) of the `count` central bins; one more bin lies after them than before if they differ."""
-    start = (prediction.tracks.shape[1] - count) // 2
+    """Means (batch, width) of the `count` central bins."""
+    here = middle(prediction.tracks.shape[1], count)
     parts = {"central_tracks": prediction.tracks, "central_embedding": prediction.embedding}
-    return {name: parts[name][:, start : start + count].mean(1) for name in names}
+    return {name: parts[name][:, here].mean(1) for name in names}

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from chrom2expr.errors import InputError
-from chrom2expr.heads import Task
+from chrom2expr.heads import Task, save_model
 from chrom2expr.reduced import ReducedSelection
 
 
@@ -38,9 +38,7 @@ class FittedLinear:
 
     def save(self, path: Path) -> None:
         arrays = {name: torch.from_numpy(getattr(self, name)) for name in self.saved}
-        # Through a handle, since torch would write the file's own name into it.
-        with open(path, "wb") as handle:
-            torch.save({**arrays, "metadata": self.metadata}, handle)
+        save_model(path, {**arrays, "metadata": self.metadata})
 
 
 def load(path: str | Path) -> dict[str, Any]:
@@ -49,15 +47,6 @@ def load(path: str | Path) -> dict[str, Any]:
     Feature k * tracks + t is feature k of track t (see spatial); metadata has track_id, tissue, inputs.
     """
     return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def metadata(task: Task) -> dict[str, Any]:
-    """What a saved linear model says of itself: track_id and tissue (names in order), inputs (see heads.Data)."""
-    return {
-        "track_id": [str(name) for name in task.data.track_id],
-        "tissue": [str(name) for name in task.data.tissue],
-        "inputs": dict(task.data.inputs),
-    }
 
 
 def read_features(task: Task, split: str, rows: np.ndarray) -> np.ndarray:

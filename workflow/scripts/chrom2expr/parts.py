@@ -1,38 +1,20 @@
-"""The tissues of a run dealt out to jobs, and what the jobs leave joined into the run that one job would have left.
+"""What the jobs leave that a run's tissues were dealt out to (heads.of_tissues), joined into one run's files.
 
 For a room whose tissues learn nothing from one another: it offers `join(models, output)`, which writes one model.pt of
 several, their tissues one after another.
 """
 
 import json
-import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from chrom2expr import metrics
+from chrom2expr import heads
 from chrom2expr.errors import InputError
 from chrom2expr.files import whole_file
-from chrom2expr.heads import Data
 from chrom2expr.reader import damage
-from chrom2expr.training import Split
-
-
-def of_tissues(data: Data, part: int, parts: int) -> Data:
-    """The same genes and features with one of `parts` runs of tissues, equally long to within one; `part` is 0-based.
-
-    Raises InputError when there are fewer tissues than parts.
-    """
-    if parts > len(data.tissue):
-        raise InputError(
-            f"{len(data.tissue)} tissues cannot be dealt out to {parts} jobs: lower heads: NAME: settings: jobs"
-        )
-    columns = np.array_split(np.arange(len(data.tissue)), parts)[part]
-    splits = {name: Split(split.features, split.observed[:, columns]) for name, split in data.splits.items()}
-    return replace(data, splits=splits, tissue=data.tissue[columns])
 
 
 def join_grids(parts: Sequence[Path], output: Path) -> None:
@@ -60,10 +42,8 @@ def join_predictions(parts: Sequence[Path], output: Path) -> None:
             for name, values in columns.items():
                 values.append(file[name][:])
     joined = {name: np.concatenate(values, axis=-1) for name, values in columns.items()} | genes
-    with whole_file(output) as partial, h5py.File(partial, "w") as file:
-        for name in ("predicted", "observed", "gene_id", "tissue", "split"):
-            dtype = h5py.string_dtype() if joined[name].dtype == object else np.float32
-            file.create_dataset(name, data=joined[name], dtype=dtype, track_times=False)
+    names = ("predicted", "observed", "gene_id", "tissue", "split")
+    heads.write_predictions(output, {name: joined[name] for name in names})
 
 
 def join_summaries(parts: Sequence[Path], predictions: Path, output: Path) -> None:
@@ -72,10 +52,6 @@ def join_summaries(parts: Sequence[Path], predictions: Path, output: Path) -> No
     with h5py.File(predictions) as file:
         validation = file["split"].asstr()[:] == "val"
         predicted, observed = file["predicted"][:][validation], file["observed"][:][validation]
-    scores = {
-        name: metrics.summarise(metric(predicted, observed))._asdict()
-        for name, metric in (("cross_gene", metrics.cross_gene), ("cross_celltype", metrics.cross_celltype))
-    }
     genes = {
         split: {
             "all": counts["all"],
@@ -90,10 +66,6 @@ def join_summaries(parts: Sequence[Path], predictions: Path, output: Path) -> No
         "genes": genes,
         "chosen": [row for summary in summaries for row in summary["chosen"]],
         "diverged": sum(summary["diverged"] for summary in summaries),
-        "validation": {
-            name: {key: None if math.isnan(value) else value for key, value in score.items()}
-            for name, score in scores.items()
-        },
+        "validation": heads.scores(predicted, observed),
     }
-    with whole_file(output) as partial:
-        partial.write_text(json.dumps(joined, indent=2) + "\n", encoding="utf-8")
+    heads.write_summary(output, joined)

@@ -19,7 +19,7 @@ import torch
 
 from chrom2expr import linear, metrics
 from chrom2expr.errors import InputError
-from chrom2expr.heads import Task, check_tissues
+from chrom2expr.heads import Task, check_tissues, described
 
 # scikit-learn's own (LinearRegression's tol, since 1.9).
 TOLERANCE = 1e-6
@@ -57,7 +57,7 @@ def fit(task: Task) -> linear.FittedLinear:
         }
         for column, tissue in enumerate(task.data.tissue)
     ]
-    return linear.FittedLinear(coefficients, intercept, table, linear.metadata(task), task.batch_size)
+    return linear.FittedLinear(coefficients, intercept, table, described(task.data), task.batch_size)
 
 
 class _Factors:

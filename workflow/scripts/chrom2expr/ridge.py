@@ -21,7 +21,7 @@ import torch
 from chrom2expr import linear, metrics
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
-from chrom2expr.heads import Task, check_tissues
+from chrom2expr.heads import Task, check_tissues, described
 
 # Rows or columns that are float64 at one time; 2,048 columns of 22,828 genes are 370 MB.
 BLOCK = 2048
@@ -77,7 +77,7 @@ def fit(task: Task) -> FittedRidge:
         coefficients,
         intercept,
         _table(scores, chosen, penalties, task),
-        {**linear.metadata(task), "standardise": standardise},
+        {**described(task.data), "standardise": standardise},
         task.batch_size,
         penalties[chosen],
     )

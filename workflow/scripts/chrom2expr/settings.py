@@ -216,7 +216,7 @@ def _run_contradictions(config: Mapping[str, Any], run: Mapping[str, str]) -> It
     head, backbone = config["heads"][run["head"]], config["backbones"][source["backbone"]]
     features, embedded = head["features"], source["kind"] == "embedded"
     where = f"heads.{run['head']}.features: {features}"
-    if embedded != (features == "sequences") and not (embedded and features == "store"):
+    if features not in (("store", "sequences") if embedded else ("store", "spatial_basis", "central_means")):
         yield f"{where}: does not go with source {run['source']}, which is {source['kind']}"
     if (inputs["tracks"] == "embedding") != embedded and not (
         inputs["tracks"] == "embedding" and features == "central_means" and source["kind"] == "predicted"

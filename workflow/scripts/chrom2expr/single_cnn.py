@@ -4,7 +4,7 @@ The networks of a bundle stand beside one another in the channels of one wide ne
 the tracks to all networks' channels, and from there on the channels are grouped by network, so that no network sees
 another. A batch is read and prepared once for all of them; each has its own initial weights and stream of dropout,
 learning rate and early stop, and ends as it would have ended in a bundle of its own, but for the order in which
-floating-point sums are taken.
+floating-point sums are taken, if both see the same training genes (see `fit`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,10 +17,10 @@ import torch
 from torch import nn
 
 from chrom2expr import metrics, training
-from chrom2expr.cnn import Dropout, ExpressionCNN, ResidualConvBlock, convolution, plan, target_means
+from chrom2expr.cnn import Dropout, ExpressionCNN, ResidualConvBlock, convolution, plan
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
-from chrom2expr.heads import Task, check_tissues
+from chrom2expr.heads import Task, check_tissues, described, save_model
 from chrom2expr.reader import Selection
 from chrom2expr.training import Course, Schedule, Split
 
@@ -160,7 +160,7 @@ class FittedSingleCNNs:
         return np.hstack(training.predict(parts, features, self.batch_size, self.device))
 
     def save(self, path: Path) -> None:
-        _save(path, dict(self.model.state_dict()), self.metadata)
+        save_model(path, {"state": dict(self.model.state_dict()), "metadata": self.metadata})
 
 
 def load(path: str | Path) -> tuple[Bundle, dict[str, Any]]:
@@ -180,13 +180,8 @@ def join(models: Sequence[Path], output: Path) -> None:
     saved = [torch.load(path, map_location="cpu", weights_only=True) for path in models]
     metadata = [part["metadata"] for part in saved]
     per_tissue = {name: [value for part in metadata for value in part[name]] for name in ("dropout", "tissue")}
-    _save(output, _join([part["state"] for part in saved]), {**metadata[0], **per_tissue})
-
-
-def _save(path: Path, state: State, metadata: Mapping[str, Any]) -> None:
-    # Through a handle, since torch would write the file's own name into it.
-    with open(path, "wb") as handle:
-        torch.save({"state": state, "metadata": dict(metadata)}, handle)
+    state = _join([part["state"] for part in saved])
+    save_model(output, {"state": state, "metadata": {**metadata[0], **per_tissue}})
 
 
 def fit(task: Task) -> FittedSingleCNNs:
@@ -204,8 +199,9 @@ def fit(task: Task) -> FittedSingleCNNs:
 
     A batch holds any genes with an observed value in any tissue. A gene that a tissue lacks is left out of that
     network's loss, though not of its BatchNorm's statistics; in a batch without any gene observed in its tissue, a
-    network takes no step of AdamW. The order of genes follows from the seed, initial weights and dropout from the seed and the
-    tissue's name, so that they do not depend on which other tissues there are.
+    network takes no step of AdamW. The order of genes follows from the seed and from which genes have a value in any of
+    the tissues at hand: where genes lack all of them, other tissues make another order. Initial weights and dropout
+    follow from the seed and the tissue's name alone.
 
     The table has a row a tissue and point: tissue, its settings, status (ok or diverged), epochs run, epoch chosen,
     validation_loss and validation_cross_gene there (None where undefined), chosen (yes or no).
@@ -227,7 +223,7 @@ def fit(task: Task) -> FittedSingleCNNs:
     train, validation = task.data.splits["train"], task.data.splits["val"]
     rows = train.usable
     training.check(rows, train, validation, schedule)
-    starts = target_means(train.observed)
+    starts = training.target_means(train.observed)
     points = training.expand(task.grid)
     runs = [_Run(tissue, str(name), point) for tissue, name in enumerate(task.data.tissue) for point in points]
     parts = _parts(len(runs), size)
@@ -254,13 +250,7 @@ def fit(task: Task) -> FittedSingleCNNs:
         _keep_the_best(runs)
     best = _choose(runs, task.data.tissue, schedule)
     dropouts = [Dropout(run.point["dropout"], seed=0) for run in best]
-    metadata = {
-        "network": shape,
-        "dropout": [run.point["dropout"] for run in best],
-        "track_id": [str(name) for name in task.data.track_id],
-        "tissue": [str(name) for name in task.data.tissue],
-        "inputs": dict(task.data.inputs),
-    }
+    metadata = {"network": shape, "dropout": [run.point["dropout"] for run in best], **described(task.data)}
     return FittedSingleCNNs(
         Bundle(shape, [run.state for run in best], dropouts),
         [run.row(chosen=run is best[run.tissue]) for run in runs],

@@ -16,7 +16,7 @@ from chrom2expr.errors import InputError
 from chrom2expr.files import whole_file
 from chrom2expr.reader import FeatureStore, Kind, Means, Selection
 from chrom2expr.reduced import REDUCTIONS
-from chrom2expr.store import write_labels
+from chrom2expr.store import embedding_names, write_labels
 from chrom2expr.windows import Geometry, central
 
 DECAYS = (0.01, 0.02, 0.05, 0.1, 0.2)
@@ -117,7 +117,7 @@ def _write(
 ) -> None:
     """Write the file that `reduced` reads: parts are (rows, features of those genes), in order."""
     if tracks == "embedding" and "central_embedding" in store.file:
-        names = np.array([f"embedding_{column:04}" for column in range(store.file["central_embedding"].shape[1])])
+        names = embedding_names(store.file["central_embedding"].shape[1])
         kinds = np.full(len(names), "embedding")
     else:
         columns = store.kind(tracks)

@@ -153,6 +153,11 @@ def write_labels(file: h5py.File, name: str, labels: np.ndarray) -> None:
     file.create_dataset(name, data=values, **options)
 
 
+def embedding_names(width: int) -> np.ndarray:
+    """What the features of an embedding are called, (width,) str."""
+    return np.array([f"embedding_{feature:04}" for feature in range(width)])
+
+
 def read_labels(dataset: h5py.Dataset) -> np.ndarray:
     """The strings of a dataset, (length,) str."""
     return np.array(dataset.asstr()[:], dtype=str)

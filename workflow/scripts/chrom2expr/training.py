@@ -107,6 +107,12 @@ def fit_grid(
     return best.model.eval(), [run.row(chosen=run is best) for run in runs]
 
 
+def target_means(observed: np.ndarray) -> np.ndarray:
+    """Mean of each tissue's observed values, (tissue,); 0 for a tissue without any."""
+    present = ~np.isnan(observed)
+    return np.where(present, observed, 0).sum(axis=0, dtype=np.float64) / np.maximum(present.sum(axis=0), 1)
+
+
 def shuffled(rows: np.ndarray, shuffle: np.random.Generator, batch_size: int) -> np.ndarray:
     """An epoch's order of the training genes; the one that would be a batch by itself is left out (see fit_grid)."""
     order = shuffle.permutation(rows)

@@ -22,7 +22,7 @@ from chrom2expr import metrics, training
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
 from chrom2expr.files import whole_file
-from chrom2expr.heads import Task
+from chrom2expr.heads import Task, save_model
 from chrom2expr.losses import hybrid_loss
 from chrom2expr.reader import Selection
 from chrom2expr.training import Course, Split
@@ -54,7 +54,7 @@ class Recipe(training.Schedule):
 
 
 def rate(step: int, warmup: int, total: int) -> float:
-    """Share of the learning rate at `step` (1 … total): a linear rise over `warmup` steps, then half a cosine to 0."""
+    """Share of the learning rate at `step` (1 … total): a linear rise over `warmup` steps, half a cosine to 0."""
     if step <= warmup:
         return step / warmup
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
@@ -305,9 +305,8 @@ def read(path: str | Path) -> dict[str, Any]:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a file whole; through a handle, since torch would write the file's own name into it."""
-    with whole_file(path) as partial, open(partial, "wb") as handle:
-        torch.save(content, handle)
+    with whole_file(path) as partial:
+        save_model(partial, content)
 
 
 def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -103,6 +103,12 @@ def central(bins: int, count: int | None = None) -> slice:
     return slice(margin, bins - margin)
 
 
+def middle(bins: int, count: int) -> slice:
+    """The `count` of `bins` bins around the TSS; if their middles differ, one more bin lies after them than before."""
+    start = (bins - count) // 2
+    return slice(start, start + count)
+
+
 def encode(sequence: str) -> np.ndarray:
     """Codes (length,) uint8 of a sequence: A 0, C 1, G 2, T 3, anything else 4."""
     return _CODE[np.frombuffer(sequence.encode("ascii"), dtype=np.uint8)]
