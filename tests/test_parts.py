@@ -13,7 +13,7 @@ import torch
 
 from chrom2expr import heads, parts, single_cnn
 from chrom2expr.errors import InputError
-from test_single_cnn import TISSUES, make_task, planted  # noqa: F401
+from test_single_cnn import GENES, TISSUES, make_task, planted, with_missing  # noqa: F401
 
 FILES = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5", "summary": "summary.json"}
 
@@ -29,7 +29,11 @@ def fitted_run(task, folder):
 def runs(planted, tmp_path_factory):  # noqa: F811
     """One job's run, and the join of a run of as many jobs as leaves parts of unequal size."""
     folder = tmp_path_factory.mktemp("runs")
-    task = make_task(planted, max_epochs=2)
+    observed = with_missing(planted)
+    # Usable to the run, but not to the tissues of the first part, nor to those of the second.
+    lacking = [np.isnan(observed[: GENES["train"], columns]).all(axis=1) for columns in ([0, 1], [2])]
+    assert all((first & ~second).sum() > 5 for first, second in (lacking, lacking[::-1]))
+    task = make_task(planted, observed, max_epochs=2)
     fitted_run(task, folder / "whole")
     pieces = [
         fitted_run(replace(task, data=heads.of_tissues(task.data, part, 2)), folder / f"part{part}") for part in (0, 1)

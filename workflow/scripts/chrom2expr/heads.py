@@ -144,7 +144,9 @@ def of_tissues(data: Data, part: int, parts: int) -> Data:
             f"{len(data.tissue)} tissues cannot be dealt out to {parts} jobs: lower heads: NAME: settings: jobs"
         )
     columns = np.array_split(np.arange(len(data.tissue)), parts)[part]
-    splits = {name: Split(split.features, split.observed[:, columns]) for name, split in data.splits.items()}
+    splits = {
+        name: Split(split.features, split.observed[:, columns], split.usable) for name, split in data.splits.items()
+    }
     return replace(data, splits=splits, tissue=data.tissue[columns])
 
 

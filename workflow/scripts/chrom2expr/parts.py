@@ -54,8 +54,7 @@ def join_summaries(parts: Sequence[Path], predictions: Path, output: Path) -> No
         predicted, observed = file["predicted"][:][validation], file["observed"][:][validation]
     genes = {
         split: {
-            "all": counts["all"],
-            "with_expression": max(summary["genes"][split]["with_expression"] for summary in summaries),
+            **counts,
             "missing_values": sum(summary["genes"][split]["missing_values"] for summary in summaries),
         }
         for split, counts in summaries[0]["genes"].items()

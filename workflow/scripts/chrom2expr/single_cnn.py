@@ -3,8 +3,8 @@
 The networks of a bundle stand beside one another in the channels of one wide network: the stem is one convolution from
 the tracks to all networks' channels, and from there on the channels are grouped by network, so that no network sees
 another. A batch is read and prepared once for all of them; each has its own initial weights and stream of dropout,
-learning rate and early stop, and ends as it would have ended in a bundle of its own, but for the order in which
-floating-point sums are taken, if both see the same training genes (see `fit`).
+learning rate and early stop, and ends as it would have ended alone, but for the order in which floating-point sums are
+taken.
 """
 
 from collections.abc import Mapping, Sequence
@@ -197,11 +197,10 @@ def fit(task: Task) -> FittedSingleCNNs:
     the lowest mean squared error (validation_loss); the first of equals. Networks that have stopped or diverged leave
     the bundle at the end of the epoch.
 
-    A batch holds any genes with an observed value in any tissue. A gene that a tissue lacks is left out of that
-    network's loss, though not of its BatchNorm's statistics; in a batch without any gene observed in its tissue, a
-    network takes no step of AdamW. The order of genes follows from the seed and from which genes have a value in any of
-    the tissues at hand: where genes lack all of them, other tissues make another order. Initial weights and dropout
-    follow from the seed and the tissue's name alone.
+    A batch holds any training genes, with values or without, in an order that follows from the seed. A gene that a
+    tissue lacks is left out of that network's loss, though not of its BatchNorm's statistics; in a batch without any
+    gene observed in its tissue, a network takes no step of AdamW. Initial weights and dropout follow from the seed and
+    the tissue's name. So nothing of a network depends on which other tissues there are, or what they lack.
 
     The table has a row a tissue and point: tissue, its settings, status (ok or diverged), epochs run, epoch chosen,
     validation_loss and validation_cross_gene there (None where undefined), chosen (yes or no).
@@ -221,7 +220,7 @@ def fit(task: Task) -> FittedSingleCNNs:
     schedule, shape = plan(replace(task, settings=settings), tissues=1)
     shape.setdefault("transform", "log1p")
     train, validation = task.data.splits["train"], task.data.splits["val"]
-    rows = train.usable
+    rows = np.arange(len(train.observed))  # not those usable to any tissue: which they are, others decide
     training.check(rows, train, validation, schedule)
     starts = training.target_means(train.observed)
     points = training.expand(task.grid)

@@ -20,15 +20,17 @@ class Split:
     """The genes of one split: their features, row by row, and what was observed of them.
 
     `observed` is (gene, tissue) float32, ln(RPKM + pseudocount), NaN where missing; it is all that is held in memory.
+    `usable` are the rows, ascending, of the genes with a value in any tissue of the run, whichever of them these are;
+    left out, these are all there are.
     """
 
     features: Selection
     observed: np.ndarray
+    usable: np.ndarray | None = None
 
-    @property
-    def usable(self) -> np.ndarray:
-        """Rows, ascending, of the genes with at least one observed value."""
-        return np.flatnonzero(~np.isnan(self.observed).all(axis=1))
+    def __post_init__(self) -> None:
+        if self.usable is None:
+            object.__setattr__(self, "usable", np.flatnonzero(~np.isnan(self.observed).all(axis=1)))
 
 
 @dataclass(frozen=True)
