@@ -200,8 +200,8 @@ def test_bad_input_is_named():
     cases = [
         (with_split(task, "train", observed=lonely), "tissue3 has 1 training genes.*1 of 6"),
         (with_split(task, "val", observed=unseen), "tissue1 has 0 validation genes.*2 of 6"),
-        (with_split(task, "train", features=broken), "gene12: feature 0 of track track4 is not a finite number"),
-        (with_split(task, "val", features=infinite), "gene63: feature 0 of track track0 is not"),
+        (with_split(task, "train", features=broken), "row 12, column 4: nan is no value of a feature"),
+        (with_split(task, "val", features=infinite), "row 3, column 0: inf is no value"),
         (with_split(task, "train", features=np.zeros((60, 4, 20))), "one mean a track.*central_means"),
         (with_split(task, "train", features=np.zeros((60, 200))), "one mean a track.*central_means"),
         (replace(task, loss={"alpha": 1, "beta": 1}), "squared error.*alpha 0"),

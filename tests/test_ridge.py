@@ -35,6 +35,9 @@ class Rows:
     def read(self, rows):
         return self.features[rows].astype(np.float32)
 
+    def where(self, row, column):
+        return f"row {row}, column {column}"
+
 
 def make_task(width=90, missing=0.0, standardise=False, seed=0, noise=1.0, penalties=PENALTIES):
     """Features of different means and spreads, one of them constant; targets linear in them; some values missing."""
@@ -220,8 +223,8 @@ def test_bad_input_is_named():
     cases = [
         (with_split(task, "train", observed=lonely), "tissue3 has 1 training genes.*1 of 6"),
         (with_split(task, "val", observed=unseen), "tissue1 has 0 validation genes.*2 of 6"),
-        (with_split(task, "train", features=broken), "gene12: feature 2 of track track4 is not a finite number"),
-        (with_split(task, "val", features=infinite), "gene63: feature 0 of track track0 is not"),
+        (with_split(task, "train", features=broken), "row 12, column 22: nan is no value of a feature"),
+        (with_split(task, "val", features=infinite), "row 3, column 0: inf is no value"),
         (with_split(task, "train", features=np.zeros((60, 4, 5))), "takes reduced features"),
         (with_split(task, "val", observed=np.ones_like(unseen)), "undefined for every tissue"),
         (replace(task, loss={"alpha": 1, "beta": 1}), "squared error.*alpha 0"),

@@ -157,6 +157,7 @@ def test_the_reader_gives_rows_in_any_order_and_knows_what_it_holds(tmp_path):
         read = selection.read([2, 0, 2])
         assert read.dtype == np.float32 and selection.bytes_read == read.nbytes == 3 * 20 * 4
         np.testing.assert_array_equal(read, whole[[2, 4, 2]])
+        assert selection.where(1, 2 * 3 + 1) == f"{tmp_path / 'r.h5'}: gene gene0, feature 3 of track track2"
         for asked, message in (
             ({"tracks": "all"}, "tracks chromatin, but all"),
             ({"bins": 200}, "bins 100, but 200"),

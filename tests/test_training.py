@@ -230,7 +230,9 @@ def job(planted, tmp_path):
             "backbone": "enformer",
             "tracks": "chromatin",
             "orientation": "gene",
-            "bins": 0, "part": 0, "parts": 1,
+            "bins": 0,
+            "part": 0,
+            "parts": 1,
             "loss": json.dumps({"alpha": alpha, "beta": beta}),
             "settings": json.dumps({**NETWORK, "transform": "log1p", "weight_decay": 0.01}),
             "grid": json.dumps({"learning_rate": [1e-2], "dropout": [0.1]}),
@@ -310,6 +312,22 @@ def test_files_of_a_run(job, planted):
     selection = FeatureStore(planted.path).select(planted.gene_id[280:])
     [again] = training.predict([model], selection, 16, CPU)
     np.testing.assert_allclose(again, predicted, atol=1e-5)
+
+
+@pytest.mark.parametrize(("gene", "value"), [(7, np.nan), (300, -np.inf), (350, np.nan)])
+@pytest.mark.parametrize("room", ["cnn", "single_cnn"])
+def test_a_feature_that_is_no_number_is_named_in_any_split(job, planted, tmp_path, capsys, room, gene, value):
+    store = tmp_path / "broken.h5"
+    store.write_bytes(planted.path.read_bytes())
+    with h5py.File(store, "r+") as file:
+        file["tracks"][gene, 3, 2] = value
+    snakemake = job("broken", max_epochs=2, room=room)
+    snakemake.input.features = store
+    with pytest.raises(SystemExit):
+        _run(snakemake)
+    said = Path(snakemake.log[0]).read_text()
+    assert re.search(f"broken.h5: gene gene{gene}, track track2: {value} is no value of a feature", said), said
+    assert [path.name for path in snakemake.output.model.parent.iterdir()] == ["log.txt"]
 
 
 def _turn_expression_round(given):

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import torch
 
-from chrom2expr import metrics, reduced
+from chrom2expr import metrics, reduced, training
 from chrom2expr.errors import InputError
 from chrom2expr.files import whole_file
 from chrom2expr.genes import read_genes
@@ -162,9 +162,19 @@ def check_tissues(data: Data) -> None:
 
 
 def write_run(task: Task, fitted: Fitted, model: Path, grid: Path, predictions: Path, summary: Path) -> None:
-    """Write a fitted head's files; the predictions are those of the validation and test genes."""
+    """Write a fitted head's files; the predictions are those of the validation and test genes.
+
+    Raises InputError, and writes nothing, where a prediction is not a finite number.
+    """
     data = task.data
     predicted = {split: fitted.predict(data.splits[split].features) for split in ("val", "test")}
+    for split, values in predicted.items():
+        if len(broken := np.flatnonzero(~np.isfinite(values).all(axis=1))):
+            training.look_for_broken(data.splits[split].features, broken, task.batch_size)
+            raise InputError(
+                f"the predictions of {len(broken)} genes are not finite numbers, the first is "
+                f"{data.gene_id[split][broken[0]]}, although their features are: check these for huge values"
+            )
     with whole_file(model) as partial:
         fitted.save(partial)
     _write_grid(grid, fitted.table)

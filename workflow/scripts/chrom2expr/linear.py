@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from chrom2expr.errors import InputError
+from chrom2expr import training
 from chrom2expr.heads import Task, save_model
 from chrom2expr.reduced import ReducedSelection
 
@@ -56,15 +56,7 @@ def read_features(task: Task, split: str, rows: np.ndarray) -> np.ndarray:
     for start in range(0, len(rows), task.batch_size):
         part = slice(start, start + task.batch_size)
         features[part] = selection.read(rows[part])
-        broken = np.argwhere(~np.isfinite(features[part]))
-        if len(broken):
-            gene, column = broken[0]
-            feature, track = divmod(int(column), len(task.data.track_id))
-            raise InputError(
-                f"gene {task.data.gene_id[split][rows[start + gene]]}: feature {feature} of track "
-                f"{task.data.track_id[track]} is not a finite number; delete the reduced features and the store they "
-                "were made from, and rerun"
-            )
+        training.refuse_broken(selection, rows[part], features[part])
     return features
 
 

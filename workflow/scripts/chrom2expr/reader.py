@@ -160,7 +160,7 @@ class Selection:
         self.shape = (len(genes), bins.stop - bins.start, len(columns))
         self.bytes_read = 0
         self._bins = bins
-        self._gene_id, self._genes = store.gene_id, genes
+        self._gene_id, self._genes, self._track_id = store.gene_id, genes, store.track_id[columns]
         self._flip = (store.strand[genes] == "-") & (orientation == "gene")
         self._parts = [part for piece in store._pieces if (part := _part(piece, columns)) is not None]
 
@@ -191,6 +191,16 @@ class Selection:
                     features[row, :, target] = turned if pick is None else turned[:, pick]
         self.bytes_read += features.nbytes
         return features
+
+    def where(self, row: int, bin_index: int, column: int) -> str:
+        """File, gene and track of the value at [bin_index, column] of a selected gene."""
+        gene = self._genes[row]
+        [path] = {
+            piece.path
+            for piece, _, _, target in self._parts
+            if gene in piece.genes and target.start <= column < target.stop
+        }
+        return f"{path}: gene {self._gene_id[gene]}, track {self._track_id[column]}"
 
     def batches(self, order: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Go through `order` (indices of selected genes): (rows, features), the last batch possibly smaller.

@@ -110,3 +110,9 @@ class ReducedSelection:
                 self._store.file["features"].read_direct(features[row], wanted[row])
         self.bytes_read += features.nbytes
         return features
+
+    def where(self, row: int, column: int) -> str:
+        """File, gene, feature and track of one value of a selected gene."""
+        feature, track = divmod(column, len(self._store.track_id))
+        gene, name = self._store.gene_id[self._genes[row]], self._store.track_id[track]
+        return f"{self._store.path}: gene {gene}, feature {feature} of track {name}"

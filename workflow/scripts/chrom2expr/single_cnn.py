@@ -307,6 +307,9 @@ def _train(
             progress.advance(len(batch))
         _validate(bundle, runs, tissues, epoch, total.isfinite().tolist(), validation, schedule)
         going = [index for index, run in enumerate(runs) if not run.stopped]
+        if all(run.diverged for run in runs):
+            training.look_for_broken(train.features, rows, schedule.batch_size)
+            training.look_for_broken(validation.features, np.arange(len(validation.observed)), schedule.batch_size)
         if not going:
             return
         if len(going) < len(runs):

@@ -104,9 +104,30 @@ def fit_grid(
                 run.step(prepared, observed, schedule)
             progress.advance(len(batch))
         _validate(active, epoch, validation, schedule, device)
+        if all(run.diverged for run in active):
+            look_for_broken(train.features, rows, schedule.batch_size)
+            look_for_broken(validation.features, np.arange(validation.features.shape[0]), schedule.batch_size)
     best = _choose(runs, schedule)
     best.model.load_state_dict(best.state)
     return best.model.eval(), [run.row(chosen=run is best) for run in runs]
+
+
+def refuse_broken(selection: Any, rows: np.ndarray, features: np.ndarray) -> None:
+    """Raise InputError where one of the `features` read for these rows of a selection is not a finite number."""
+    broken = np.argwhere(~np.isfinite(features))
+    if len(broken):
+        row, *place = broken[0].tolist()
+        raise InputError(
+            f"{selection.where(rows[row], *place)}: {features[row][tuple(place)]} is no value of a feature; no rule "
+            "writes it, so the file was changed since: delete it and rerun"
+        )
+
+
+def look_for_broken(features: Selection, rows: np.ndarray, batch_size: int) -> None:
+    """Raise InputError where a feature of these rows is not a finite number: reads them all, once all has failed."""
+    for start in range(0, len(rows), batch_size):
+        part = rows[start : start + batch_size]
+        refuse_broken(features, part, features.read(part))
 
 
 def target_means(observed: np.ndarray) -> np.ndarray:
