@@ -16,6 +16,8 @@ from chrom2expr.errors import InputError
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
 EMBEDDED_BELUGA = {"kind": "embedded", "backbone": "beluga", "geometry": {"sequence_length": 1280, "bins": 10, "bin_size": 128}, "bins": 10}
+# A room without a schema, as a backbone of one's own may be.
+OTHER_ROOM = {"room": "backbone", "assembly": "grch38", "weights": "enformer_weights", "tracks": "enformer_tracks", "held_out": ["chr14"], "geometry": {"sequence_length": 196608, "bins": 896, "bin_size": 128}, "shards": 1, "central_bins": 10}
 ROOMS = sorted(SCHEMA.parent.glob("rooms/*.schema.yaml"))
 
 
@@ -126,6 +128,18 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["expression", "pseudocount"], "1e-4", "written 1.0e-4, not 1e-4"),
         (["heads", "multi_cnn", "grid", "dropout"], [2.0, -1], "heads.multi_cnn.grid.dropout.0: 2.0 "),
         (["heads", "multi_cnn", "grid", "dropout"], [2.0, -1], "heads.multi_cnn.grid.dropout.1: -1 "),
+        (["figures", "fig2_3", "runs", 0, "loss"], "hybrid_1", "/ridge/hybrid_1: loss.alpha: 0 was expected (Ridge minimises"),
+        (["figures", "fig2_3", "runs", 0, "loss"], "hybrid_1", "single_cnn/hybrid_1: loss.alpha: 0 was expected (A network"),
+        (["figures", "fig2_5", "runs", 0, "loss"], "pearson", "figures.fig2_5.runs: enformer_predicted/cage/probe/pearson: loss"),
+        (["figures", "fig3_1", "runs", 0, "head"], "frozen", "source.kind: 'embedded' was expected"),
+        (["heads", "ridge", "features"], "store", "heads.ridge.features: 'store' is not one of ['spatial_basis', 'central_means']"),
+        (["heads", "ridge", "select_by"], "validation_loss", "heads.ridge.select_by: 'validation_cross_gene' was expected"),
+        (["heads", "multi_cnn", "features"], "spatial_basis", "heads.multi_cnn.features: 'store' was expected"),
+        (["heads", "single_cnn", "features"], "central_means", "heads.single_cnn.features: 'store' was expected"),
+        (["heads", "probe", "features"], "store", "heads.probe.features: 'central_means' was expected"),
+        (["heads", "frozen", "features"], "central_means", "heads.frozen.features: 'store' was expected"),
+        (["heads", "finetuned", "features"], "store", "heads.finetuned.features: 'sequences' was expected"),
+        (["backbones", "enformer"], OTHER_ROOM, "/finetuned/mse: backbone.room: 'enformer' was expected"),
         (["backbones", "enformer", "settings"], {"use_tf_gama": True}, "backbones.enformer.settings.use_tf_gama: is"),
         (["backbones", "enformer", "geometry", "sequence_length"], 131072, "only length that use_tf_gamma exists for"),
         (["backbones", "beluga", "settings"], {"hiden": 3}, "backbones.beluga.settings.hiden: is unknown"),

@@ -37,8 +37,8 @@ OWN_KEYS = {"measured": {"bigwigs", "groups", "missing_bigwigs"}, "embedded": {"
 def checked(config: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
     """The config with the defaults of its schema, and of the rooms' schemas beside it, filled in.
 
-    What only one room understands is described in `rooms/{room}.schema.yaml` beside `schema`; a room without such a
-    file takes what it is given. Raises InputError naming every key that a schema rejects, or the keys of a combination
+    What only one room understands is described in `rooms/{room}.schema.yaml` beside `schema`, and under `$defs: run`
+    there, which runs a head's room can fit; a room without such a file takes what it is given. Raises InputError naming every key that a schema rejects, or the keys of a combination
     that cannot work.
     """
     rules = _read_rules(Path(schema))
@@ -49,9 +49,11 @@ def checked(config: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
             entry.setdefault("label", name.replace("_", " "))
     _refuse(_complete_rooms(full, Path(schema).parent / "rooms"))
     _refuse(_contradictions(full))
+    _refuse(_unfit_runs(full, Path(schema).parent / "rooms"))
     return full
 
 
+@cache
 def _read_rules(schema: Path) -> dict[str, Any]:
     # The loader in C, where PyYAML has it, takes a tenth of the time of every dry run.
     return yaml.load(schema.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
@@ -109,6 +111,27 @@ def _complete_rooms(config: dict[str, Any], schemas: Path) -> Iterator[str]:
             section = reduce(getitem, path, config)
             section.update(_with_defaults(section, rules, rules))
             yield from _rejected(section, rules, path)
+
+
+def _unfit_runs(config: Mapping[str, Any], schemas: Path) -> Iterator[str]:
+    """Lines that say which runs the room of their head cannot fit: what its schema's `$defs: run` rejects in them.
+
+    Such a schema sees the sections of the config that the run names: `source`, its `backbone`, `inputs` and `loss`.
+    """
+    for figure in config["figures"]:
+        for run in figure_runs(config, figure):
+            file = schemas / f"{config['heads'][run['head']]['room']}.schema.yaml"
+            rules = _read_rules(file).get("$defs", {}).get("run") if file.is_file() else None
+            if rules:
+                source = config["sources"][run["source"]]
+                sections = {
+                    "source": source,
+                    "backbone": config["backbones"][source["backbone"]],
+                    "inputs": config["inputs"]["sets"][run["inputs"]],
+                    "loss": config["losses"][run["loss"]],
+                }
+                for line in _rejected(sections, rules):
+                    yield f"figures.{figure}.runs: {run['run']}: {line}"
 
 
 def _room_sections(config: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
