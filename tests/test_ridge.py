@@ -210,6 +210,33 @@ def test_a_constant_target_is_predicted_as_such_counted_and_named(width, capsys)
     assert sum(row["chosen"] == "yes" for row in fitted.table) == TISSUES
 
 
+@pytest.mark.parametrize("width", [150, 900])
+def test_features_of_very_different_scales_are_still_scikit_learns(width):
+    random = np.random.default_rng(3)
+    x = random.gamma(0.3, 1, (400, width)) @ (np.eye(width) + random.normal(0, 0.2, (width, width)))
+    x = (x * 10 ** random.uniform(0, 6, width)).astype(np.float32)
+    y = (x[:, :TISSUES] / x[:, :TISSUES].std(axis=0) + random.normal(0, 1, (400, TISSUES))).astype(np.float32)
+    task = make_task()
+    for name, rows in (("train", slice(300)), ("val", slice(300, 400))):
+        task = with_split(task, name, features=x[rows], observed=y[rows])
+    for penalty in (1e-2, 1.0, 1e4):
+        fitted = ridge.fit(replace(task, grid={"penalty": [penalty]}))
+        predicted = x[300:] @ fitted.coefficients + fitted.intercept
+        expected = Ridge(alpha=penalty, solver="svd").fit(x[:300].astype(np.float64), y[:300]).predict(x[300:])
+        np.testing.assert_allclose(predicted, expected, atol=1e-6 * expected.std())
+
+
+def test_penalties_below_rounding_are_named(capsys):
+    # About as many features as genes: some combination of the genes hardly varies.
+    task = make_task(62)
+    scale = np.geomspace(1, 1e6, 62).astype(np.float32)
+    for name in ("train", "val"):
+        task = with_split(task, name, features=task.data.splits[name].features.features * scale)
+    for penalties, named in (([1e6, 1e8], False), ([1e-4, 1e-2, 1e8], True)):
+        ridge.fit(replace(task, grid={"penalty": penalties}))
+        assert ("Warning: at penalties 0.0001, 0.01 rounding may move" in capsys.readouterr().out) == named
+
+
 def test_bad_input_is_named():
     task = make_task(90)
     train, validation = task.data.splits["train"], task.data.splits["val"]
@@ -244,7 +271,7 @@ def test_a_saved_model_predicts_the_same_and_saves_the_same_bytes(tmp_path):
     ridge.fit(task).save(tmp_path / "two.pt")
     assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "two.pt").read_bytes()
     saved = linear.load(tmp_path / "one.pt")
-    assert saved["coefficients"].shape == (90, TISSUES) and saved["coefficients"].dtype == torch.float32
+    assert saved["coefficients"].shape == (90, TISSUES) and saved["coefficients"].dtype == torch.float64
     assert saved["metadata"]["tissue"] == [f"tissue{index}" for index in range(TISSUES)]
     assert saved["metadata"]["inputs"] == {"source": "made up", "bins": 4}
     assert saved["penalties"].tolist() == fitted.penalties.tolist()

@@ -17,7 +17,7 @@ from chrom2expr.reduced import ReducedSelection
 class FittedLinear:
     """A linear model a tissue (see heads.Fitted): features (gene, feature) @ coefficients + intercept.
 
-    coefficients: (feature, tissue), in the units of the features as they are in the file; intercept: (tissue,) float64.
+    coefficients: (feature, tissue) float64, in the units of the features as they are in the file; intercept: (tissue,) float64.
     """
 
     coefficients: np.ndarray
@@ -30,10 +30,9 @@ class FittedLinear:
 
     def predict(self, features: ReducedSelection) -> np.ndarray:
         predicted = np.empty((features.shape[0], len(self.intercept)), dtype=np.float32)
-        coefficients = self.coefficients.astype(np.float64)
         for start in range(0, len(predicted), self.batch_size):
             rows = np.arange(start, min(start + self.batch_size, len(predicted)))
-            predicted[rows] = features.read(rows) @ coefficients + self.intercept
+            predicted[rows] = features.read(rows) @ self.coefficients + self.intercept
         return predicted
 
     def save(self, path: Path) -> None:

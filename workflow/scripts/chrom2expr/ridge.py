@@ -6,8 +6,12 @@ penalty: in its basis a fit is a division. The intercept and the genes that a ti
 penalty, a one in every row and a one in each such row, which take up those genes' residuals completely and so leave
 them out exactly; their coefficients solve a system as large as their number, shared by the tissues that lack the same.
 
+Features whose scales differ by orders of magnitude make a matrix whose small eigenvalues drown in the rounding of the
+large ones. Rows and columns in ascending order of their norm keep them: a graded matrix is decomposed with an error
+relative to each row's own size, if LAPACK starts at its large end (Barlow and Demmel 1990). CUDA's solver does not.
+
 At thesis size, 21,988 training genes x 53,130 features, memory peaks in the decomposition: features, 4.7 GB as float32;
-XX', 3.9 GB as float64, overwritten by its eigenvectors; LAPACK's workspace (syevd), twice that. Measured: 16.1 GiB.
+XX' and its eigenvectors, 3.9 GB each as float64.
 """
 
 from collections.abc import Iterator
@@ -25,11 +29,13 @@ from chrom2expr.heads import Task, check_tissues, described
 
 # Rows or columns that are float64 at one time; 2,048 columns of 22,828 genes are 370 MB.
 BLOCK = 2048
+# A fit moves by about the rounding of the largest eigenvalue over the penalty: warn where that is above a thousandth.
+UNCERTAIN = 1000
 
 
 @dataclass
 class FittedRidge(linear.FittedLinear):
-    """The model, its coefficients float32, and the penalties that were chosen, (tissue,) float64."""
+    """The model, and the penalties that were chosen, (tissue,) float64."""
 
     penalties: np.ndarray
 
@@ -61,6 +67,7 @@ def fit(task: Task) -> FittedRidge:
     design = _Design.of(features, standardise, task.device)
     held_out = linear.read_features(task, "val", np.arange(len(validation.observed)))
     factors = (_Primal if features.shape[1] <= len(rows) else _Dual)(design, held_out)
+    factors.warn_of_rounding(penalties)
     solutions, offsets = _solve(factors, observed, penalties)
     scores = np.stack(
         [
@@ -117,9 +124,9 @@ class _Design:
             yield part, self.block(self.features, part, slice(None))
 
     def unscaled(self, coefficients: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Coefficients (feature, tissue) float32 and intercept for features as they are in the file."""
-        coefficients = (coefficients / self.scale[:, None]).astype(np.float32)
-        return coefficients, offset - self.mean @ coefficients.astype(np.float64)
+        """Coefficients (feature, tissue) and intercept, float64, for features as they are in the file."""
+        coefficients = coefficients / self.scale[:, None]
+        return coefficients, offset - self.mean @ coefficients
 
 
 class _Factors:
@@ -133,6 +140,18 @@ class _Factors:
     values: torch.Tensor
     vectors: torch.Tensor
     held_out: torch.Tensor
+
+    def warn_of_rounding(self, penalties: np.ndarray) -> None:
+        """Print the penalties that, with the smallest eigenvalue, hardly rise above the rounding of the largest."""
+        # The smallest of all may be a centring's or a constant feature's 0, which does not matter.
+        small, large = (float(self.values.sort().values[index]) for index in (1, -1))
+        lost = penalties[small + penalties < UNCERTAIN * np.finfo(np.float64).eps * large]
+        if len(lost):
+            print(
+                f"Warning: at penalties {', '.join(f'{penalty:g}' for penalty in lost)} rounding may move a fit by more "
+                "than 0.1 %, since the features' scales differ so much: take larger ones (heads: NAME: grid: penalty), "
+                "or set settings: standardise: true"
+            )
 
     def project(self, columns: torch.Tensor) -> torch.Tensor:
         """From (gene, column) to the basis, (u, column)."""
@@ -167,14 +186,16 @@ class _Dual(_Factors):
     def __init__(self, design: _Design, held_out: np.ndarray) -> None:
         self.design = design
         genes, features = design.features.shape
+        squares = sum(block.square().sum(dim=1) for _, block in design.columns())
+        order = squares.argsort()
         gram = torch.zeros((genes, genes), dtype=torch.float64, device=design.device)
         cross = torch.zeros((len(held_out), genes), dtype=torch.float64, device=design.device)
         progress = Progress(features, "features")
         for part, block in design.columns():
-            _add_lower(gram, block)
+            _add_lower(gram, block[order])
             cross.addmm_(design.block(held_out, slice(None), part), block.T)
             progress.advance(part.stop - part.start)
-        self.values, self.vectors = _decompose(gram)
+        self.values, self.vectors = _decompose(gram, order)
         self.held_out = cross @ self.vectors
 
     def project(self, columns: torch.Tensor) -> torch.Tensor:
@@ -197,12 +218,14 @@ class _Primal(_Factors):
     def __init__(self, design: _Design, held_out: np.ndarray) -> None:
         self.design = design
         genes, features = design.features.shape
+        squares = sum(block.square().sum(dim=0) for _, block in design.rows())
+        order = squares.argsort()
         gram = torch.zeros((features, features), dtype=torch.float64, device=design.device)
         progress = Progress(genes, "genes")
         for part, block in design.rows():
-            _add_lower(gram, block.T)
+            _add_lower(gram, block[:, order].T)
             progress.advance(part.stop - part.start)
-        self.values, self.vectors = _decompose(gram)
+        self.values, self.vectors = _decompose(gram, order)
         self.held_out = design.block(held_out, slice(None), slice(None)) @ self.vectors
 
     def project(self, columns: torch.Tensor) -> torch.Tensor:
@@ -254,16 +277,20 @@ def _add_lower(gram: torch.Tensor, block: torch.Tensor) -> None:
         gram[part, : part.stop].addmm_(block[part], block[: part.stop].T)
 
 
-def _decompose(gram: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Eigenvalues, not below 0, and eigenvectors in columns of a symmetric matrix given by its lower triangle."""
+def _decompose(gram: torch.Tensor, order: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Eigenvalues, not below 0, and eigenvectors in columns of a symmetric matrix given by its lower triangle.
+
+    `order` says which row of the caller's each row of the matrix is, ascending by norm; vectors have the caller's rows.
+    """
     print(f"decomposing a matrix of {len(gram):,} x {len(gram):,}", flush=True)
     if gram.is_cuda:
         values, vectors = torch.linalg.eigh(gram, UPLO="L")
     else:
-        # In place, which torch does not offer; the transpose is in LAPACK's order, and its triangle the upper one.
-        found = scipy.linalg.eigh(gram.numpy().T, lower=False, overwrite_a=True, check_finite=False, driver="evd")
+        # The transpose is in LAPACK's order, and its triangle the upper one, which syevr takes up at the large end;
+        # syevd, torch's own, loses the small one.
+        found = scipy.linalg.eigh(gram.numpy().T, lower=False, overwrite_a=True, check_finite=False, driver="evr")
         values, vectors = map(torch.from_numpy, found)
-    return values.clamp_min(0), vectors
+    return values.clamp_min(0), vectors[order.argsort()]
 
 
 def _choose(scores: np.ndarray, penalties: np.ndarray, tissues: np.ndarray) -> np.ndarray:
