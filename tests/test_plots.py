@@ -409,15 +409,16 @@ def inside(made):
 @pytest.mark.parametrize("measured", [True, False])
 def test_fig2_1_shows_every_box_of_its_table(tmp_path, measured):
     backbones = [
-        {"label": name, "sequence_length": length, "bins": bins, "bin_size": size, "predicted": True, "measured": measured}
-        for name, length, bins, size in (("Enformer", 196608, 896, 128), ("Beluga", 41800, 200, 200))
+        {"label": name, "sequence_length": length, "bins": bins, "bin_size": size, "tracks": ["chromatin"]}
+        | {"predicted": count, "measured": [1158] if measured else []}
+        for name, length, bins, size, count in (("Enformer", 196608, [896, 314], 128, 4675), ("Beluga", 41800, [200], 200, 2002))
     ]
     heads = ["Ridge", "Single-tissue CNN", "Multi-tissue CNN"]
-    diagrams.write_parts(tmp_path / "t.tsv", diagrams.overview("fig2_1", backbones, heads, [4675, 2002], 218))
+    diagrams.write_parts(tmp_path / "t.tsv", diagrams.overview("fig2_1", backbones, heads, 218))
     shown = inside(drawn(diagrams.read_parts(tmp_path / "t.tsv")))
-    assert {*heads, "Enformer", "Beluga", "DNA\n196,608 bp", "DNA\n41,800 bp", "Gene expression\n218 cell types"} <= {*shown}
-    assert "Chromatin features\n4,675 tracks\n896 bins of 128 bp" in shown
-    assert ("Experiments\nbigWigs" in shown) == measured
+    assert {*heads, "Enformer\n4,675 tracks", "Beluga\n2,002 tracks", "DNA\n196,608 bp", "DNA\n41,800 bp", "Gene expression\n218 cell types"} <= {*shown}
+    assert {"Chromatin features\n896 or 314 bins of 128\nbp", "Chromatin features\n200 bins of 200 bp"} <= {*shown}
+    assert ("Experiments\n1,158 tracks" in shown) == measured
 
 
 def test_fig2_2_shows_the_layers_that_the_network_has(tmp_path):
@@ -447,14 +448,27 @@ def test_a_network_with_another_step_shows_it():
             return torch.relu(super().forward(prepared))
 
     network = Other(3, 16, 5, width=4, kernel_size=3, blocks=2, dropout=0.0)
-    assert architecture.layers("fig2_2", network, 3, 16)[-1] == ("fig2_2", "relu", 5, 1)
+    assert architecture.layers("fig2_2", network, 3, 16)[-1] == ("fig2_2", "relu", 5, 1, "")
+
+
+def test_what_a_block_does_is_its_formula(tmp_path):
+    network = cnn.ExpressionCNN(3, 16, 5, width=4, kernel_size=3, blocks=2, dropout=0.0)
+    blocks = [layer.formula for layer in architecture.layers("fig2_2", network, 3, 16) if layer.formula]
+    assert blocks == ["x + Conv(GELU(BatchNorm(x)))"] * 2
+    assert "ResidualConvBlock: x + Conv(GELU(BatchNorm(x)))" in inside(drawn(architecture.layers("fig2_2", network, 3, 16)))
+
+    class Block(cnn.ResidualConvBlock):
+        def forward(self, x):
+            return self.convolution(torch.relu(x))
+
+    assert architecture.formula(Block(4, 3)) == "Conv(relu(x))"
 
 
 @pytest.mark.parametrize(
     ("read", "text", "message"),
     [
-        (diagrams.read_layers, "figure\tlayer\tchannels\tbins\nf\tConv\tmany\t3\n", "row 2: 'many' is not a number"),
-        (diagrams.read_layers, "figure\tlayer\tchannels\tbins\n", "no layers"),
+        (diagrams.read_layers, "figure\tlayer\tchannels\tbins\tformula\nf\tConv\tmany\t3\t\n", "row 2: 'many' is not a number"),
+        (diagrams.read_layers, "figure\tlayer\tchannels\tbins\tformula\n", "no layers"),
         (diagrams.read_parts, "figure\tstage\trow\tlabel\tdetail\nf\tmagic\t\ta\tb\n", "row 2: 'magic' is no stage"),
         (diagrams.read_parts, "figure\tstage\n", "no column row"),
     ],

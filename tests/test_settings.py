@@ -97,6 +97,7 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["figures", "fig3_2", "runs", 0, "head"], "finetuned", "heads.finetuned.features: sequences: does not go with"),
         (["figures", "fig3_5", "runs", 0, "source"], "enformer_predicted", "enformer_predicted, which is predicted"),
         (["figures", "fig3_5", "runs", 0, "inputs"], "chromatin", "inputs.sets.chromatin.tracks: chromatin is not what"),
+        (["figures", "fig2_1", "runs"], [{"source": "enformer_50kb", "inputs": "embedding", "head": "frozen", "loss": "mse"}], "fig2_1 shows sources of tracks, and enformer_50kb/"),
         (["figures", "fig3_6", "runs", 0, "head"], "frozen", "fig3_6 shows the attention of fine-tuned backbones"),
         (["figures", "fig2_5", "runs", 0, "inputs"], "chromatin_40kb", "has no bins to choose from"),
         (["backbones", "enformer", "central_bins"], 0, "needs backbones.enformer.central_bins above 0"),
@@ -275,6 +276,20 @@ def test_one_line_adds_a_run_with_a_label_of_its_own(config):
     added = settings.figure_runs(settings.checked(config, SCHEMA), "fig2_3")[-1]
     assert (added["x"], added["series"]) == ("Beluga", "mine")
     assert added["run"] == "beluga_experimental/chromatin/multi_cnn/pearson"
+
+
+def test_the_overview_says_what_heads_are_given_of_each_backbone(config):
+    config["figures"]["fig2_1"]["runs"] += [
+        {"source": "enformer_experimental", "inputs": "chromatin_40kb", "head": "ridge", "loss": "mse"},
+        {"source": "enformer_predicted", "inputs": "cage", "head": "probe", "loss": "mse"},
+    ]
+    enformer, beluga = settings.overview(settings.checked(config, SCHEMA), "fig2_1")
+    assert enformer.pop("geometry") == {"sequence_length": 196608, "bins": 896, "bin_size": 128}
+    assert enformer == {
+        "name": "enformer", "label": "Enformer", "predicted": True, "measured": ["enformer_experimental"],
+        "tracks": ["chromatin", "cage"], "bins": [896, 314, 10],
+    }  # fmt: skip
+    assert (beluga["measured"], beluga["bins"]) == (["beluga_experimental"], [200])
 
 
 def test_every_group_of_a_figure_has_the_baseline_of_its_backbone(config):

@@ -90,11 +90,15 @@ def shard_names(count):
     return [f"{shard:03d}" for shard in range(count)]
 
 
-def feature_shards(wildcards):
+def shards_of(name):
     """The shards of a source's feature store: of genes if predicted, of tracks if measured."""
-    source = SOURCES[wildcards.source]
-    count = source["groups"] if source["kind"] == "measured" else backbone_of(wildcards.source)["shards"]
-    return expand("<results>/features/{source}/{shard}.h5", source=wildcards.source, shard=shard_names(count))
+    count = SOURCES[name]["groups"] if name in MEASURED else backbone_of(name)["shards"]
+    return expand("<results>/features/{source}/{shard}.h5", source=name, shard=shard_names(count))
+
+
+def feature_shards(wildcards):
+    """The shards of the wildcards' source."""
+    return shards_of(wildcards.source)
 
 
 def source_param(key, encode=as_json):
@@ -118,14 +122,6 @@ def figure_scores(file):
 def figure_runs(figure):
     """The runs of a figure; none if the config leaves it out."""
     return settings.figure_runs(config, figure) if figure in config["figures"] else []
-
-
-def runs_by_backbone(figure):
-    """The runs of a figure, grouped by the backbone of their sources."""
-    found = {}
-    for run in figure_runs(figure):
-        found.setdefault(SOURCES[run["source"]]["backbone"], []).append(run)
-    return found
 
 
 def attention_models(wildcards):
@@ -157,11 +153,7 @@ def simulated_training_inputs(backbone):
     return {
         "codes": codes_of(backbone),
         "features": f"<results>/features/{source}.h5",
-        "shards": expand(
-            "<results>/features/{source}/{shard}.h5",
-            source=source,
-            shard=shard_names(SOURCES[source]["groups"]),
-        ),
+        "shards": shards_of(source),
     }
 
 

@@ -1,5 +1,8 @@
 # Scores of runs -> a figure's table -> the figure.
 
+# What figure 2.1 shows of every backbone.
+OVERVIEW = settings.overview(config, "fig2_1") if "fig2_1" in config["figures"] else []
+
 
 rule tabulate_figure:
     """Gather the numbers that a figure shows, and compare its runs in pairs."""
@@ -35,7 +38,9 @@ rule tabulate_figure:
 rule tabulate_overview:
     """Gather what figure 2.1 shows: the sources, tracks and heads of its runs."""
     input:
-        tracks=[resource(config["backbones"][name]["tracks"]) for name in runs_by_backbone("fig2_1")],
+        tracks=[resource(config["backbones"][row["name"]]["tracks"]) for row in OVERVIEW],
+        features=[f"<results>/features/{source}.h5" for row in OVERVIEW for source in row["measured"]],
+        shards=[shard for row in OVERVIEW for source in row["measured"] for shard in shards_of(source)],
         expression="<results>/genes/expression.h5",
         code=code("tabulate_overview.py"),
     output:
@@ -52,20 +57,7 @@ rule tabulate_overview:
         runtime=10,
     params:
         figure="fig2_1",
-        backbones=as_json(
-            [
-                {
-                    "label": config["backbones"][name]["label"],
-                    "geometry": config["backbones"][name]["geometry"],
-                    "tracks": config["inputs"]["sets"][runs[0]["inputs"]]["tracks"],
-                }
-                | {
-                    kind: any(SOURCES[run["source"]]["kind"] == kind for run in runs)
-                    for kind in ("predicted", "measured")
-                }
-                for name, runs in runs_by_backbone("fig2_1").items()
-            ]
-        ),
+        backbones=as_json(OVERVIEW),
         heads=as_json(
             list(dict.fromkeys(config["heads"][run["head"]]["label"] for run in figure_runs("fig2_1")))
         ),

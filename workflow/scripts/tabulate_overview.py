@@ -1,25 +1,36 @@
-"""Track tables, expression and the runs' settings in; the table of the overview's boxes out."""
+"""Track tables, measured tracks, expression and the runs' settings in; the table of the overview's boxes out."""
 
 from chrom2expr.door import job
 
 with job(snakemake.log[0]):  # noqa: F821
     import json
+    from pathlib import Path
 
     import h5py
 
     from chrom2expr import diagrams
+    from chrom2expr.reader import FeatureStore
     from chrom2expr.tracks import read_tracks
     from chrom2expr.windows import Geometry
 
     given, params = snakemake.input, snakemake.params  # noqa: F821
+    stores = {Path(path).stem: path for path in given.features}
     backbones = json.loads(params.backbones)
-    counts = []
+
+    def count(kinds, track_types):
+        return sum(kind in kinds or "all" in kinds for kind in track_types)
+
     for backbone, path in zip(backbones, given.tracks, strict=True):
         geometry = Geometry.from_config(backbone["geometry"])
-        backbone |= {name: getattr(geometry, name) for name in ("sequence_length", "bins", "bin_size")}
-        tracks = read_tracks(path)
-        counts.append(len(tracks) if backbone["tracks"] == "all" else int((tracks["track_type"] == "chromatin").sum()))
+        backbone |= {"sequence_length": geometry.sequence_length, "bin_size": geometry.bin_size}
+        kinds = backbone["tracks"]
+        backbone["predicted"] = count(kinds, read_tracks(path)["track_type"]) if backbone["predicted"] else None
+        counts = []
+        for source in backbone["measured"]:
+            with FeatureStore(stores[source]) as store:
+                counts.append(count(kinds, store.track_type))
+        backbone["measured"] = counts
     with h5py.File(given.expression) as file:
         tissues = len(file["tissue"])
-    parts = diagrams.overview(params.figure, backbones, json.loads(params.heads), counts, tissues)
+    parts = diagrams.overview(params.figure, backbones, json.loads(params.heads), tissues)
     diagrams.write_parts(snakemake.output[0], parts)  # noqa: F821

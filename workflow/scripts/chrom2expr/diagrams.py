@@ -26,32 +26,37 @@ class Part(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """One layer of the network and the size of its output, per gene; one bin after the bins are flattened."""
+    """One layer of the network and the size of its output, per gene; one bin after the bins are flattened.
+
+    `formula` says what a layer made of several does to its input x; it is empty elsewhere.
+    """
 
     figure: str
     layer: str
     channels: int
     bins: int
+    formula: str = ""
 
 
-def overview(
-    figure: str, backbones: Sequence[Mapping[str, Any]], heads: Iterable[str], tracks: Sequence[int], tissues: int
-) -> list[Part]:
+def overview(figure: str, backbones: Sequence[Mapping[str, Any]], heads: Iterable[str], tissues: int) -> list[Part]:
     """The boxes of the strategy.
 
-    Each backbone has a `label`, `sequence_length` in bp, `bins`, `bin_size` in bp, and is `predicted`, `measured` or
-    both; `tracks` holds its number of tracks. `heads` are labels.
+    Each backbone has a `label`, `sequence_length` in bp, `bin_size` in bp, the numbers of `bins` that heads are given,
+    the kinds of `tracks` they are given (chromatin, cage, all), and how many of those are `predicted` (None: it predicts
+    nothing here) and how many `measured`, a number for each source. `heads` are labels.
     """
     parts = []
-    for backbone, count in zip(backbones, tracks, strict=True):
+    for backbone in backbones:
         row = backbone["label"]
-        if backbone["predicted"]:
+        if backbone["predicted"] is not None:
             parts.append(Part(figure, "sequence", row, "DNA", f"{backbone['sequence_length']:,} bp"))
-            parts.append(Part(figure, "backbone", row, row, ""))
+            parts.append(Part(figure, "backbone", row, row, f"{backbone['predicted']:,} tracks"))
         if backbone["measured"]:
-            parts.append(Part(figure, MEASURED, row, "Experiments", "bigWigs"))
-        detail = f"{count:,} tracks; {backbone['bins']} bins of {backbone['bin_size']} bp"
-        parts.append(Part(figure, "tracks", row, "Chromatin features", detail))
+            counts = " or ".join(f"{count:,}" for count in backbone["measured"])
+            parts.append(Part(figure, MEASURED, row, "Experiments", f"{counts} tracks"))
+        name = {("chromatin",): "Chromatin features", ("cage",): "CAGE features"}.get(tuple(backbone["tracks"]))
+        bins = " or ".join(map(str, backbone["bins"]))
+        parts.append(Part(figure, "tracks", row, name or "Features", f"{bins} bins of {backbone['bin_size']} bp"))
     parts += [Part(figure, "head", "", label, "") for label in heads]
     parts.append(Part(figure, "expression", "", "Gene expression", f"{tissues} cell types"))
     return parts
@@ -82,7 +87,12 @@ def write_layers(path: str | Path, layers: Sequence[Layer]) -> None:
 def read_layers(path: str | Path) -> list[Layer]:
     """Read what `write_layers` wrote. Raises InputError naming the row that cannot be understood."""
     layers = [
-        Layer(row["figure"], row["layer"], *(number(int, row[name], path, line) for name in ("channels", "bins")))
+        Layer(
+            row["figure"],
+            row["layer"],
+            *(number(int, row[name], path, line) for name in ("channels", "bins")),
+            row["formula"],
+        )
         for line, row in read_table(path, Layer._fields)
     ]
     if not layers:

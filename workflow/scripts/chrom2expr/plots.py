@@ -124,13 +124,15 @@ def fig2_1(parts: Sequence[Part]) -> Figure:
 
 @figure(read_layers)
 def fig2_2(layers: Sequence[Layer]) -> Figure:
-    """The network: a box a layer, whose height falls with the bins, above the size of its output."""
+    """The network: a box a layer, whose height falls with the bins, above the size of its output; then its formulas."""
     kinds = _distinct(layer.layer for layer in layers)
     colours = dict(zip(kinds, matplotlib.colormaps["Pastel1"].colors, strict=False))
     margin, tallest, shortest = 0.62, 2.4, 1.3
     step = (WIDTH - margin - 0.05) / len(layers)
-    drawn = Figure(figsize=(WIDTH, tallest + 0.75))
-    axes = drawn.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(-0.65, tallest + 0.1))
+    formulas = _distinct(f"{layer.layer}: {layer.formula}" for layer in layers if layer.formula)
+    lowest = -0.65 - 0.25 * len(formulas)
+    drawn = Figure(figsize=(WIDTH, tallest + 0.1 - lowest))
+    axes = drawn.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(lowest, tallest + 0.1))
     axes.set_axis_off()
     most = np.log2(max(layer.bins for layer in layers) + 1)
     previous = None
@@ -149,6 +151,8 @@ def fig2_2(layers: Sequence[Layer]) -> Figure:
             axes.text(left + 0.475 * step, y, f"{value}", ha="center", va="center", fontsize=size)
     for y, name in ((-0.22, "channels"), (-0.47, "bins")):
         axes.text(0.05, y, name, ha="left", va="center", fontsize=8)
+    for line, text in enumerate(formulas):
+        axes.text(0.05, -0.75 - 0.25 * line, text, ha="left", va="center", fontsize=8)
     return drawn
 
 

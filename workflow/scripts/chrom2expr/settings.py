@@ -315,6 +315,8 @@ def _figure_contradictions(config: Mapping[str, Any], name: str) -> Iterator[str
             yield f"{where}: {name} shows the attention of fine-tuned backbones, and {run['run']} is none"
         elif name in ATTENTION:
             yield from _attention_contradictions(config, run["source"])
+        if name == "fig2_1" and config["inputs"]["sets"][run["inputs"]]["tracks"] == "embedding":
+            yield f"{where}: fig2_1 shows sources of tracks, and {run['run']} takes an embedding"
     if name == "fig2_2" and len(figure_runs(config, name)) != 1:
         yield f"{where}: fig2_2 shows the network of one run, so name one"
 
@@ -351,6 +353,32 @@ def figure_runs(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
         }
         for run in _named_runs(config, figure)
     ]
+
+
+def overview(config: Mapping[str, Any], figure: str) -> list[dict[str, Any]]:
+    """What the sources of a figure's runs are, by backbone: `name`, `label`, `geometry`, and what heads are given of it.
+
+    That is: the kinds of `tracks` (chromatin, cage, all), the numbers of `bins`; and where it comes from: whether it is
+    `predicted`, and the names of the sources where it is `measured`.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    for run in figure_runs(config, figure):
+        source, inputs = config["sources"][run["source"]], config["inputs"]["sets"][run["inputs"]]
+        backbone = config["backbones"][source["backbone"]]
+        row = rows.setdefault(
+            source["backbone"],
+            {"name": source["backbone"], "label": backbone["label"], "geometry": backbone["geometry"]}
+            | {"predicted": False, "measured": [], "tracks": [], "bins": []},
+        )
+        row["predicted"] |= source["kind"] == "predicted"
+        at_tss = config["heads"][run["head"]]["features"] == "central_means"
+        bins = backbone["central_bins"] if at_tss else inputs["bins"] or backbone["geometry"]["bins"]
+        found = {"tracks": inputs["tracks"], "bins": bins}
+        if source["kind"] == "measured":
+            found["measured"] = run["source"]
+        for key, value in found.items():
+            row[key] += [value] if value not in row[key] else []
+    return list(rows.values())
 
 
 def figure_entries(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
