@@ -280,7 +280,7 @@ def test_one_line_adds_a_run_with_a_label_of_its_own(config):
 
 def test_the_overview_says_what_heads_are_given_of_each_backbone(config):
     config["figures"]["fig2_1"]["runs"] += [
-        {"source": "enformer_experimental", "inputs": "chromatin_40kb", "head": "ridge", "loss": "mse"},
+        {"label": "40 kb", "source": "enformer_experimental", "inputs": "chromatin_40kb", "head": "ridge", "loss": "mse"},
         {"source": "enformer_predicted", "inputs": "cage", "head": "probe", "loss": "mse"},
     ]
     enformer, beluga = settings.overview(settings.checked(config, SCHEMA), "fig2_1")
