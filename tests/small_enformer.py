@@ -133,6 +133,7 @@ class Files:
                 geometry=json.dumps(geometry),
             ),
             threads=1,
+            resources=SimpleNamespace(gpu=1),
             log=[str(folder / "log.txt")],
         )
 

@@ -170,6 +170,17 @@ class TestLoop:
             finetune.fit(task, files.trunk(), tmp_path)
         assert not list(tmp_path.iterdir())
 
+    def test_a_validation_loss_beyond_float32_names_its_genes(self, files, tmp_path, monkeypatch):
+        large = np.zeros((4, TISSUES), np.float32)
+        large[[0, 3], 1] = 1e25
+        monkeypatch.setattr(tuning.training, "predict", lambda *_: [large])
+        with pytest.raises(InputError, match="at genes gene11, gene14\\. .* kept in .*, once that folder is deleted"):
+            finetune.fit(files.task(), files.trunk(), tmp_path)
+
+    def test_fewer_gpus_than_asked_for_are_said(self, files, tmp_path, capsys):
+        finetune.fit(files.task(max_epochs=1, devices=2), files.trunk(), tmp_path)
+        assert "devices: 2, but this job was given 1" in capsys.readouterr().out
+
 
 class TestNetwork:
     def test_forward(self):
@@ -412,8 +423,34 @@ class TestResume:
     def test_a_damaged_checkpoint(self, files, tmp_path):
         finetune.fit(files.task(max_epochs=1), files.trunk(), tmp_path)
         (tmp_path / "last.pt").write_bytes((tmp_path / "last.pt").read_bytes()[:3000])
-        with pytest.raises(InputError, match="last.pt: not readable .*; delete it"):
+        with pytest.raises(InputError, match=f"last.pt: not readable .*; to begin this run anew, delete the folder {tmp_path}"):
             finetune.fit(files.task(max_epochs=1), files.trunk(), tmp_path)
+
+    def test_a_damaged_best_network_is_said_before_any_epoch_is_run(self, files, tmp_path, monkeypatch):
+        scores = iter([1.0, 2.0])
+        with monkeypatch.context() as patched:
+            validate = tuning._validate
+            patched.setattr(tuning, "_validate", lambda *rest: {**validate(*rest), "validation_loss": next(scores)})
+            finetune.fit(files.task(max_epochs=2), files.trunk(), tmp_path)
+        monkeypatch.setattr(tuning, "_train", lambda *_: pytest.fail("an epoch was run"))
+        for spoil in (lambda path: path.write_bytes(path.read_bytes()[:3000]), lambda path: path.unlink()):
+            spoil(tmp_path / "best.pt")
+            with pytest.raises(InputError, match="best.pt: not readable .*; to begin this run anew, delete the folder"):
+                finetune.fit(files.task(max_epochs=2), files.trunk(), tmp_path)
+
+    @pytest.mark.parametrize("content", [[1, 2], {"state": 3}])
+    def test_a_file_of_something_else(self, files, tmp_path, content):
+        torch.save(content, tmp_path / "last.pt")
+        with pytest.raises(InputError, match="last.pt: not a file of this workflow's"):
+            finetune.fit(files.task(max_epochs=1), files.trunk(), tmp_path)
+        with pytest.raises(InputError, match="last.pt: not a file of this workflow's"):
+            finetune.load(tmp_path / "last.pt")
+
+    def test_what_a_kill_left_of_the_outputs_is_cleared_away(self, files, tmp_path):
+        job = files.job(tmp_path, max_epochs=1)
+        (tmp_path / ".model.pt.77.partial").write_bytes(b"half")
+        run("finetune_backbone.py", job)
+        assert not list(tmp_path.glob("*.partial")) and not list(tmp_path.glob(".*.partial"))
 
     @pytest.mark.slow
     def test_a_process_that_is_killed(self, with_dropout, undisturbed, tmp_path):

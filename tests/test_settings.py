@@ -97,6 +97,13 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["figures", "fig3_2", "runs", 0, "head"], "finetuned", "heads.finetuned.features: sequences: does not go with"),
         (["figures", "fig3_5", "runs", 0, "source"], "enformer_predicted", "enformer_predicted, which is predicted"),
         (["figures", "fig3_5", "runs", 0, "inputs"], "chromatin", "inputs.sets.chromatin.tracks: chromatin is not what"),
+        (["heads", "finetuned", "settings"], {"batch_norm": "train", "activation_checkpointing": True}, "heads.finetuned.settings.activation_checkpointing: False was expected (Computing"),
+        (["heads", "multi_cnn", "batch_size"], 1, "heads.multi_cnn.batch_size: 1 is less than"),
+        (["sources", "enformer_50kb", "geometry"], {"sequence_length": 50048, "bins": 390, "bin_size": 128}, "391 bins of 128 bp, which cannot be cropped to 390"),
+        (["sources", "enformer_50kb", "geometry"], {"sequence_length": 50050, "bins": 391, "bin_size": 128}, "which cannot be cropped"),
+        (["sources", "enformer_50kb", "geometry"], {"sequence_length": 50176, "bins": 196, "bin_size": 256}, "geometry.bin_size: must be the backbone's, 128"),
+        (["figures", "fig3_6", "runs", 0, "label"], "Base Enformer", "2 models would be called 'Base Enformer'"),
+        (["figures", "fig3_6", "runs", 0], {"group": "a", "label": "Fine-tuned, α = 10", "source": "enformer_50kb", "inputs": "embedding", "head": "finetuned", "loss": "mse"}, "2 models would be called"),
         (["figures", "fig2_1", "runs"], [{"source": "enformer_50kb", "inputs": "embedding", "head": "frozen", "loss": "mse"}], "fig2_1 shows sources of tracks, and enformer_50kb/"),
         (["figures", "fig3_6", "runs", 0, "head"], "frozen", "fig3_6 shows the attention of fine-tuned backbones"),
         (["figures", "fig2_5", "runs", 0, "inputs"], "chromatin_40kb", "has no bins to choose from"),
@@ -290,6 +297,27 @@ def test_the_overview_says_what_heads_are_given_of_each_backbone(config):
         "tracks": ["chromatin", "cage"], "bins": [896, 314, 10],
     }  # fmt: skip
     assert (beluga["measured"], beluga["bins"]) == (["beluga_experimental"], [200])
+
+
+def test_attention_of_two_sources_is_told_apart(config):
+    other = config["sources"]["enformer_50kb"] | {"label": "Pretrained slice", "settings": {"positional_basis": "pretrained_slice"}}
+    config["sources"]["slice"] = other
+    run = {"label": "Fine-tuned, slice", "source": "slice", "inputs": "embedding", "head": "finetuned", "loss": "mse"}
+    config["figures"]["fig3_6"] = {"runs": [*config["figures"]["fig3_6"]["runs"], run]}
+    models = settings.attention_models(settings.checked(config, SCHEMA), "fig3_6")
+    assert [model["series"] for model in models] == [
+        "Base Enformer, Enformer embedding", "Base Enformer, Pretrained slice",
+        "Fine-tuned, MSE", "Fine-tuned, α = 10", "Fine-tuned, slice",
+    ]  # fmt: skip
+    other["geometry"] = {"sequence_length": 49792, "bins": 389, "bin_size": 128}
+    with pytest.raises(InputError, match="the windows or the test genes of enformer_50kb and slice differ"):
+        settings.checked(config, SCHEMA)
+
+
+def test_an_embedded_source_needs_no_settings(config):
+    del config["sources"]["enformer_50kb"]["settings"]
+    full = settings.checked(config, SCHEMA)
+    assert full["sources"]["enformer_50kb"]["settings"] == {"use_tf_gamma": False, "positional_basis": "library"}
 
 
 def test_every_group_of_a_figure_has_the_baseline_of_its_backbone(config):

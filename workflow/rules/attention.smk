@@ -69,7 +69,7 @@ rule attend_run:
 rule tabulate_attention:
     """Average the attention of a figure's models over the test genes, or count the distal bins that have much of it."""
     input:
-        attention=lambda wildcards: [model["file"] for model in attention_models(wildcards)],
+        attention=attention_files,
         code=code("tabulate_attention.py"),
     output:
         "<results>/figures/{figure}.tsv",
@@ -87,9 +87,7 @@ rule tabulate_attention:
         runtime=10,
     params:
         figure="{figure}",
-        models=lambda wildcards: as_json(
-            [{key: model[key] for key in ("series", "run")} for model in attention_models(wildcards)]
-        ),
+        models=lambda wildcards: as_json(settings.attention_models(config, wildcards.figure)),
         distal_bins=config["attention"]["distal_bins"],
         thresholds=config["attention"]["thresholds"],
     script:

@@ -124,20 +124,13 @@ def figure_runs(figure):
     return settings.figure_runs(config, figure) if figure in config["figures"] else []
 
 
-def attention_models(wildcards):
-    """The models of a figure, each with `series`, `run` and `file`: the backbone its runs started from, then they."""
-    runs = figure_runs(wildcards.figure)
-    bases = [
-        {
-            "series": f"Base {backbone_of(source)['label']}",
-            "run": "",
-            "file": f"<results>/attention/{source}.h5",
-        }
-        for source in dict.fromkeys(run["source"] for run in runs)
-    ]
-    return bases + [
-        {"series": run["series"], "run": run["run"], "file": f"<results>/models/{run['run']}/attention.h5"}
-        for run in runs
+def attention_files(wildcards):
+    """The attention of a figure's models: of the backbones that its runs started from, then theirs."""
+    return [
+        f"<results>/models/{model['run']}/attention.h5"
+        if model["run"]
+        else f"<results>/attention/{model['source']}.h5"
+        for model in settings.attention_models(config, wildcards.figure)
     ]
 
 

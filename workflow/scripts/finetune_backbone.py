@@ -27,7 +27,9 @@ with job(snakemake.log[0]):  # noqa: F821
     )
     data = room.read_data(given.codes, given.genes, given.expression, params.backbone, params.source, geometry)
     task = heads.Task.of(data, params, choose_device())
+    folder = Path(made.model).parent
+    files.clear_partials(folder)
     # Not an output: it must outlive a job that is killed.
-    fitted, left = room.fit(task, trunk, Path(made.model).parent / "checkpoints")
+    fitted, left = room.fit(task, trunk, folder / "checkpoints", snakemake.resources.gpu)  # noqa: F821
     heads.write_run(task, fitted, made.model, made.grid, made.predictions, made.summary)
     left.remove()

@@ -20,6 +20,12 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def clear_partials(folder: Path) -> None:
+    """Remove what writers of `whole_file` left in a folder when they were killed; none may be at work there."""
+    for partial in folder.glob(".*.partial"):
+        partial.unlink()
+
+
 def sha256(path: str | Path) -> str:
     """Hexadecimal SHA-256 of a file, or of a folder's files in name order."""
     path = Path(path)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,15 +107,22 @@ def read_data(
     return heads.split_data(genes, expression, backbone, store.select, np.array([], dtype=str), inputs)
 
 
-def fit(task: heads.Task, trunk: Trunk, folder: Path) -> tuple[tuning.Fitted, tuning.Checkpoints]:
+def fit(
+    task: heads.Task, trunk: Trunk, folder: Path, gpus: int = 1
+) -> tuple[tuning.Fitted, tuning.Checkpoints]:
     """Fine-tune for every learning rate of the grid, and keep the best network (see tuning.fit).
 
     `folder` is where the checkpoints lie while the run is under way; a killed run goes on from there. Remove them when
-    its files are written.
+    its files are written. `gpus` is how many of the GPUs that `task.settings["devices"]` asks for it was given.
+
+    Raises InputError as `tuning.fit` does, and then says what becomes of the checkpoints.
     """
     data, settings = task.data, dict(task.settings)
     train, validation = data.splits["train"], data.splits["val"]
     recipe = tuning.Recipe.of(task)
+    if recipe.devices > gpus:
+        print(f"Warning: devices: {recipe.devices}, but this job was given {gpus}: see --resources gpu=N")
+        recipe = replace(recipe, devices=gpus)
     options = {key: settings[key] for key in ("batch_norm", "activation_checkpointing", "precision")}
     start = training.target_means(train.observed)
 
@@ -127,9 +134,15 @@ def fit(task: heads.Task, trunk: Trunk, folder: Path) -> tuple[tuning.Fitted, tu
         return FineTuned(network, pool, trunk.bins, **options)
 
     checkpoints = tuning.Checkpoints(folder, _identity(task, trunk))
-    network, table = tuning.fit(
-        build, training.expand(task.grid), train, validation, data.gene_id, recipe, task.device, checkpoints
-    )
+    try:
+        network, table = tuning.fit(
+            build, training.expand(task.grid), train, validation, data.gene_id, recipe, task.device, checkpoints
+        )
+    except tuning.NotFinite as error:
+        raise InputError(
+            f"{error}, or set precision: fp32. The checkpoints of the last good epoch are kept in {folder}; with "
+            "another setting the run begins anew, once that folder is deleted"
+        ) from None
     shape = {key: getattr(trunk.geometry, key) for key in ("sequence_length", "bins", "bin_size")}
     metadata = {
         "config": {**network.trunk.config.to_diff_dict(), "output_heads": {}},
@@ -149,7 +162,7 @@ def load(path: str | Path) -> tuple[FineTuned, dict[str, Any]]:
     The metadata: config (of the trunk), geometry (sequence_length, bins, bin_size), settings (of enformer.read), bins,
     tissue, inputs, weights_sha256. Raises InputError if the file is damaged or its tensors do not fit one another.
     """
-    path, saved = Path(path), tuning.read(path)
+    path, saved = Path(path), tuning.read(path, {"state", "metadata"})
     metadata = saved["metadata"]
     geometry = Geometry.centred(**metadata["geometry"])
     trunk = enformer.build_for(geometry, metadata["config"], path, **metadata["settings"])

@@ -55,7 +55,7 @@ def fit(task: Task) -> tuning.Fitted:
 
 def load(path: str | Path) -> tuple[AttentionPool, dict[str, Any]]:
     """The pool of a model.pt, on the CPU in eval mode, and its metadata: network, tissue, inputs."""
-    saved = tuning.read(path)
+    saved = tuning.read(path, {"state", "metadata"})
     pool = AttentionPool(**saved["metadata"]["network"])
     backbone.load_exactly(pool, saved["state"], Path(path))
     return pool.eval(), saved["metadata"]

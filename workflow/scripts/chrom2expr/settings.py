@@ -47,6 +47,9 @@ def checked(config: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
     for section in ("backbones", "sources", "heads"):
         for name, entry in full[section].items():
             entry.setdefault("label", name.replace("_", " "))
+    for source in full["sources"].values():
+        if source["kind"] == "embedded":
+            source.setdefault("settings", {})
     _refuse(_complete_rooms(full, Path(schema).parent / "rooms"))
     _refuse(_contradictions(full))
     _refuse(_unfit_runs(full, Path(schema).parent / "rooms"))
@@ -229,6 +232,13 @@ def _window_contradictions(name: str, source: Mapping[str, Any], whole: Mapping[
             f"sources.{name}.geometry.sequence_length: {own['sequence_length']:,} bp cannot be the middle of the "
             f"backbone's {whole['sequence_length']:,} bp: make it shorter by an even number"
         )
+    elif own["bin_size"] != whole["bin_size"]:
+        yield f"sources.{name}.geometry.bin_size: must be the backbone's, {whole['bin_size']}"
+    elif own["sequence_length"] % own["bin_size"] or (own["sequence_length"] // own["bin_size"] - own["bins"]) % 2:
+        yield (
+            f"sources.{name}.geometry: {own['sequence_length']:,} bp are {own['sequence_length'] / own['bin_size']:g} "
+            f"bins of {own['bin_size']} bp, which cannot be cropped to {own['bins']} by whole bins, as many on both sides"
+        )
     if source["bins"] > own["bins"]:
         yield f"sources.{name}.bins: more than geometry.bins ({own['bins']})"
 
@@ -267,6 +277,36 @@ def _run_contradictions(config: Mapping[str, Any], run: Mapping[str, str]) -> It
             f"heads.{run['head']}.settings.blocks: {blocks} halvings leave nothing of the "
             f"{middle.stop - middle.start} bins of {run['source']}/{run['inputs']}"
         )
+
+
+def attention_models(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
+    """The models of a figure of attention: `series`, `source` and `run`.
+
+    First what its runs started from, the backbone of each source, whose `run` is empty; then its runs.
+    """
+    runs = figure_runs(config, figure)
+    sources = list(dict.fromkeys(run["source"] for run in runs))
+    bases = []
+    for source in sources:
+        backbone = config["backbones"][config["sources"][source]["backbone"]]["label"]
+        own = f", {config['sources'][source]['label']}" if len(sources) > 1 else ""
+        bases.append({"series": f"Base {backbone}{own}", "source": source, "run": ""})
+    return bases + [{key: run[key] for key in ("series", "source", "run")} for run in runs]
+
+
+def _attention_figure_contradictions(config: Mapping[str, Any], figure: str) -> Iterator[str]:
+    """Lines that say why the attention of a figure's models cannot be shown beside one another."""
+    models, where = attention_models(config, figure), f"figures.{figure}.runs"
+    labels = [model["series"] for model in models]
+    for label in dict.fromkeys(labels):
+        if labels.count(label) > 1:
+            yield f"{where}: {labels.count(label)} models would be called {label!r}: give each a label of its own"
+    windows = {}
+    for model in models:
+        source = config["sources"][model["source"]]
+        windows.setdefault((source["backbone"], source["geometry"]["sequence_length"]), model["source"])
+    if len(windows) > 1:
+        yield f"{where}: the windows or the test genes of {' and '.join(windows.values())} differ: show one of them"
 
 
 def _attention_contradictions(config: Mapping[str, Any], source: str) -> Iterator[str]:
@@ -317,6 +357,10 @@ def _figure_contradictions(config: Mapping[str, Any], name: str) -> Iterator[str
             yield from _attention_contradictions(config, run["source"])
         if name == "fig2_1" and config["inputs"]["sets"][run["inputs"]]["tracks"] == "embedding":
             yield f"{where}: fig2_1 shows sources of tracks, and {run['run']} takes an embedding"
+    if name in ATTENTION and all(
+        config["heads"][run["head"]]["features"] == "sequences" for run in figure_runs(config, name)
+    ):
+        yield from _attention_figure_contradictions(config, name)
     if name == "fig2_2" and len(figure_runs(config, name)) != 1:
         yield f"{where}: fig2_2 shows the network of one run, so name one"
 

@@ -21,11 +21,15 @@ from torch import Tensor, nn
 from chrom2expr import metrics, training
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
-from chrom2expr.files import whole_file
+from chrom2expr.files import clear_partials, whole_file
 from chrom2expr.heads import Task, save_model
 from chrom2expr.losses import hybrid_loss
 from chrom2expr.reader import Selection
 from chrom2expr.training import Course, Split
+
+
+class NotFinite(InputError):
+    """A loss, or its gradient, is no number; the message names the genes."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,7 @@ class Checkpoints:
         self.folder, self.identity = folder, dict(identity or {})
         self._best: dict[str, Tensor] = {}
         if folder is not None:
-            # What a kill in the middle of writing left.
-            for partial in folder.glob(".*.partial"):
-                partial.unlink()
+            clear_partials(folder)
 
     def save(self, courses: Sequence[Course], network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
         """Keep the state after an epoch of the last of `courses`, and the network if that epoch is the best of all."""
@@ -96,11 +98,12 @@ class Checkpoints:
     def resume(self) -> dict[str, Any] | None:
         """What `save` kept last: courses, network and optimiser; None if there is nothing.
 
-        Raises InputError if it was kept by a run of another identity, naming what differs, or cannot be read.
+        Raises InputError if it was kept by a run of another identity, naming what differs, or if it, or the best
+        network, cannot be read.
         """
         if self.folder is None or not (self.folder / "last.pt").is_file():
             return None
-        last = read(self.folder / "last.pt")
+        last = self._read("last.pt", {"identity", "courses", "network", "optimiser"})
         there, here = _flat(last["identity"]), _flat(self.identity)
         differing = [
             f"{name} ({there.get(name, 'none')} there, {here.get(name, 'none')} here)"
@@ -115,11 +118,19 @@ class Checkpoints:
         last["courses"] = [Course(**course) for course in last["courses"]]
         if _last_is_best(last["courses"]):
             _write(self.folder / "best.pt", last["network"])
+        elif _best(last["courses"]).best:
+            self._read("best.pt", set(last["network"]))  # now, rather than after all other epochs
         return last
 
     def best(self) -> dict[str, Tensor]:
         """The state of the network at the best epoch."""
-        return self._best if self.folder is None else read(self.folder / "best.pt")
+        return self._best if self.folder is None else self._read("best.pt", set())
+
+    def _read(self, name: str, keys: set[str]) -> dict[str, Any]:
+        try:
+            return read(self.folder / name, keys)
+        except InputError as error:
+            raise InputError(f"{error}; to begin this run anew, delete the folder {self.folder}") from None
 
     def remove(self) -> None:
         """Remove the folder, once the run's files are written."""
@@ -243,16 +254,23 @@ def _validate(
     observed = validation.observed
     loss = hybrid_loss(torch.from_numpy(predicted), torch.from_numpy(observed), recipe.alpha, recipe.beta)
     if not math.isfinite(loss):
-        _refuse("validation loss", np.flatnonzero(~np.isfinite(predicted).all(axis=1)), gene_id, recipe)
+        losses = [
+            hybrid_loss(*(torch.from_numpy(values[[row]]) for values in (predicted, observed)), recipe.alpha, recipe.beta)
+            for row in range(len(predicted))
+        ]
+        broken = np.flatnonzero(~np.isfinite(losses))
+        # Each may be finite and their sum not: then all are too large.
+        _refuse("validation loss", broken if len(broken) else np.arange(len(losses)), gene_id, recipe)
     correlation = metrics.summarise(metrics.cross_gene(predicted, observed)).mean
     return {"validation_loss": float(loss), "validation_cross_gene": float(correlation)}
 
 
 def _refuse(what: str, rows: np.ndarray, gene_id: Sequence[str], recipe: Recipe) -> None:
-    raise InputError(
-        f"the {what} is not a finite number, at genes {', '.join(gene_id[row] for row in rows)}. Check their sequences "
-        f"and expression; if they are in order, lower heads: NAME: grid: learning_rate or settings: gradient_clip "
-        f"({recipe.gradient_clip:g}), or set precision: fp32. The checkpoints of the last good epoch are kept"
+    names = [gene_id[row] for row in rows]
+    some = ", ".join(names[:32]) + (f", ... ({len(names)} in all)" if len(names) > 32 else "")
+    raise NotFinite(
+        f"the {what} is not a finite number, at genes {some}. Check their features and expression; if they are in "
+        f"order, lower heads: NAME: grid: learning_rate or settings: gradient_clip ({recipe.gradient_clip:g})"
     )
 
 
@@ -292,16 +310,19 @@ class Fitted:
 
     def save(self, path: Path) -> None:
         state = {name: value.cpu() for name, value in self.saved.state_dict().items()}
-        _write(path, {"state": state, "metadata": self.metadata})
+        save_model(path, {"state": state, "metadata": self.metadata})
 
 
-def read(path: str | Path) -> dict[str, Any]:
-    """What a file of this module's holds, on the CPU; InputError if it cannot be read."""
+def read(path: str | Path, keys: set[str]) -> dict[str, Any]:
+    """What a file of this module's holds, on the CPU; InputError if it cannot be read or lacks one of `keys`."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, UnpicklingError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path}: not readable ({reason}); delete it and run again") from None
+        raise InputError(f"{path}: not readable ({reason})") from None
+    if not isinstance(content, dict) or not keys <= set(content):
+        raise InputError(f"{path}: not a file of this workflow's, or of another version of it")
+    return content
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
