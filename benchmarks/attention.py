@@ -15,7 +15,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
-from chrom2expr import attention, enformer  # noqa: E402
+from chrom2expr import attention, enformer, enformer_attention  # noqa: E402
 from chrom2expr.device import choose_device  # noqa: E402
 from chrom2expr.windows import Geometry  # noqa: E402
 
@@ -42,7 +42,7 @@ def main() -> None:
         before = resident("VmRSS")
         Path("/proc/self/clear_refs").write_text("5")  # sets the mark of the peak to what is in memory now
     started = time.perf_counter()
-    row = enformer.attend(network, torch.from_numpy(codes).to(device), attention.tss_bin(GEOMETRY)).cpu()
+    row = enformer_attention.attend(network, torch.from_numpy(codes).to(device), attention.tss_bin(GEOMETRY)).cpu()
     seconds = time.perf_counter() - started
     peak = (torch.cuda.max_memory_allocated() if device.type == "cuda" else resident("VmHWM")) - before
     print(f"{GEOMETRY.sequence_length:,} bp, {row.shape[1]} bins, row sums to {row.sum():.6f}")

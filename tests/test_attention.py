@@ -13,7 +13,7 @@ from enformer_pytorch.modeling_enformer import TF_GAMMAS
 from scipy import stats
 from snakemake.iocontainers import Namedlist
 
-from chrom2expr import attention, enformer, finetune, tuning
+from chrom2expr import attention, enformer, enformer_attention, finetune, tuning
 from chrom2expr.errors import InputError
 from chrom2expr.pool import AttentionPool
 from chrom2expr.windows import Geometry
@@ -74,7 +74,7 @@ class TestAttend:
     def test_same_as_hooks(self, query):
         expected = hooked(network(), codes(), query)
         # A network in training mode, as `read` gives it: dropout and the batch must play no part.
-        found = enformer.attend(network().train(), codes(), query)
+        found = enformer_attention.attend(network().train(), codes(), query)
         assert found.shape == (3, 15) and found.dtype == torch.float32
         assert expected.std(dim=1).min() > 0.01 and (expected[0] - expected[1]).abs().max() > 1e-3
         torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
@@ -84,20 +84,20 @@ class TestAttend:
         wide = {"dim": TF_GAMMAS.shape[1] * 6, "heads": 1, "depth": 1, "num_downsamples": 3, "dim_divisible_by": 96}
         geometry = Geometry.centred(sequence_length=15 * 8, bins=15, bin_size=8)
         net = network(geometry, "pretrained_slice", **wide)
-        found = enformer.attend(net, codes(geometry=geometry), QUERY)
+        found = enformer_attention.attend(net, codes(geometry=geometry), QUERY)
         torch.testing.assert_close(found, hooked(net, codes(geometry=geometry), QUERY), atol=1e-6, rtol=1e-5)
-        other = enformer.attend(network(geometry, **wide), codes(geometry=geometry), QUERY)
+        other = enformer_attention.attend(network(geometry, **wide), codes(geometry=geometry), QUERY)
         assert (found - other).abs().max() > 1e-3
 
     def test_rows_sum_to_one(self):
-        found = enformer.attend(network(), codes(), QUERY)
+        found = enformer_attention.attend(network(), codes(), QUERY)
         assert (found >= 0).all()
         torch.testing.assert_close(found.sum(dim=1), torch.ones(3), atol=1e-6, rtol=0)
 
     def test_batch_size_does_not_matter(self):
         net = network()
-        alone = torch.cat([enformer.attend(net, sequence[None], QUERY) for sequence in codes()])
-        torch.testing.assert_close(enformer.attend(net, codes(), QUERY), alone, atol=1e-6, rtol=1e-5)
+        alone = torch.cat([enformer_attention.attend(net, sequence[None], QUERY) for sequence in codes()])
+        torch.testing.assert_close(enformer_attention.attend(net, codes(), QUERY), alone, atol=1e-6, rtol=1e-5)
 
     def test_planted(self):
         """Every layer and head prefers the two bins right after the query to those before: the weights are known."""
@@ -112,7 +112,7 @@ class TestAttend:
                 plain.rel_pos_bias.fill_(2.0)
         distance = np.arange(15) - 5
         odds = np.exp(2.0 * np.sign(distance) * (np.abs(distance) < 3))
-        found = enformer.attend(net, codes(2), 5).numpy()
+        found = enformer_attention.attend(net, codes(2), 5).numpy()
         np.testing.assert_allclose(found, np.tile(odds / odds.sum(), (2, 1)), rtol=1e-5)
 
 
@@ -139,9 +139,9 @@ class TestAttendGenes:
     def test_file(self, tmp_path):
         """One gene at a time; the minus gene is turned round, which leaves the TSS's bin where it is."""
         net, path = network(), tmp_path / "attention.h5"
-        sequences = self.write(path, lambda batch: enformer.attend(net, torch.from_numpy(batch), QUERY).numpy())
+        sequences = self.write(path, lambda batch: enformer_attention.attend(net, torch.from_numpy(batch), QUERY).numpy())
         assert sequences.asked == [1, 1, 1]
-        expected = enformer.attend(net, codes(), QUERY).numpy()
+        expected = enformer_attention.attend(net, codes(), QUERY).numpy()
         assert abs(expected[1] - expected[1, ::-1]).max() > 1e-3
         expected[1] = expected[1, ::-1].copy()
         found = attention.read_attention(path)
@@ -151,7 +151,7 @@ class TestAttendGenes:
             assert file["attention"].dtype == np.float32
             assert (file.attrs["query_bin"], file.attrs["bin_size"]) == (QUERY, 128)
         again = tmp_path / "again.h5"
-        self.write(again, lambda batch: enformer.attend(net, torch.from_numpy(batch), QUERY).numpy())
+        self.write(again, lambda batch: enformer_attention.attend(net, torch.from_numpy(batch), QUERY).numpy())
         assert again.read_bytes() == path.read_bytes()
 
     def test_strands_of_one_sequence(self, tmp_path):

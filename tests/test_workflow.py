@@ -25,7 +25,7 @@ ROOMS = {
     "fit_head.py": ["cnn", "single_cnn", "ridge", "probe", "frozen"],
     "join_tissues.py": ["single_cnn"],
     "finetune_backbone.py": ["finetune"],
-    "attend_genes.py": ["enformer", "finetune"],
+    "attend_genes.py": ["enformer", "enformer_attention", "finetune"],
 }
 
 

@@ -7,7 +7,7 @@ rule attend_base:
         codes=sequence_shards,
         genes="<results>/genes/genes.tsv",
         weights=lambda wildcards: resource(backbone_of(wildcards.source)["weights"]),
-        code=lambda wildcards: code("attend_genes.py", backbone_of(wildcards.source)["room"]),
+        code=lambda wildcards: code("attend_genes.py", *attention_rooms(wildcards.source)),
     output:
         "<results>/attention/{source}.h5",
     log:
@@ -39,7 +39,7 @@ rule attend_run:
         genes="<results>/genes/genes.tsv",
         model=f"<results>/models/{RUN}/model.pt",
         code=lambda wildcards: code(
-            "attend_genes.py", backbone_of(wildcards.source)["room"], config["heads"][wildcards.head]["room"]
+            "attend_genes.py", *attention_rooms(wildcards.source), config["heads"][wildcards.head]["room"]
         ),
     output:
         f"<results>/models/{RUN}/attention.h5",

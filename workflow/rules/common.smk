@@ -124,12 +124,20 @@ def figure_runs(figure):
     return settings.figure_runs(config, figure) if figure in config["figures"] else []
 
 
+def attention_rooms(source):
+    """A backbone's module, and the one beside it that looks into its attention."""
+    room = backbone_of(source)["room"]
+    return room, f"{room}_attention"
+
+
 def attention_files(wildcards):
     """The attention of a figure's models: of the backbones that its runs started from, then theirs."""
     return [
-        f"<results>/models/{model['run']}/attention.h5"
-        if model["run"]
-        else f"<results>/attention/{model['source']}.h5"
+        (
+            f"<results>/models/{model['run']}/attention.h5"
+            if model["run"]
+            else f"<results>/attention/{model['source']}.h5"
+        )
         for model in settings.attention_models(config, wildcards.figure)
     ]
 

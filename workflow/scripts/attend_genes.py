@@ -21,6 +21,7 @@ with job(snakemake.log[0]):  # noqa: F821
     gene_id, strand = attention.read_test_genes(given.genes, params.backbone)
     device = choose_device()
     room = importlib.import_module(f"chrom2expr.{params.room}")
+    rows = importlib.import_module(f"chrom2expr.{params.room}_attention")
     if head_room := params.get("head_room"):
         network, _ = importlib.import_module(f"chrom2expr.{head_room}").load(given.model)
         trunk = network.trunk
@@ -31,7 +32,7 @@ with job(snakemake.log[0]):  # noqa: F821
     trunk = trunk.to(device)
     with SequenceStore(given.codes, geometry.sequence_length) as store:
         attention.attend_genes(
-            lambda codes: room.attend(trunk, torch.from_numpy(codes).to(device), query).cpu().numpy(),
+            lambda codes: rows.attend(trunk, torch.from_numpy(codes).to(device), query).cpu().numpy(),
             store.select(gene_id),
             gene_id,
             strand,

@@ -123,10 +123,10 @@ class Enformer(Backbone):
         super().__init__()
         self.network = network.eval()
         self.embedding_width = 2 * network.dim
-        positions = _positions(network, geometry.sequence_length // geometry.bin_size)
+        features = positional_features(network, geometry.sequence_length // geometry.bin_size)
         take_pair_pools(network)
         for layer in network.transformer:
-            layer[0].fn[1] = FusedAttention(layer[0].fn[1], positions)
+            layer[0].fn[1] = FusedAttention(layer[0].fn[1], features)
 
     def forward(self, codes: Tensor) -> Prediction:
         """Prediction for codes (batch, length) uint8, in one pass through the trunk."""
@@ -245,13 +245,13 @@ class WithoutCopies(nn.Module):
                 self.add_module(name, child)
 
 
-def _positions(network: Network, bins: int) -> Tensor:
+def positional_features(network: Network, bins: int) -> Tensor:
     """Positional features (2 * bins - 1, feature) of the transformer's attention, as its layers see them in eval."""
     attention = network.transformer[0][0].fn[1]
-    positions = get_positional_embed(
+    features = get_positional_embed(
         bins, attention.num_rel_pos_features, torch.device("cpu"), use_tf_gamma=network.use_tf_gamma
     )
-    return attention.pos_dropout(positions)
+    return attention.pos_dropout(features)
 
 
 def _take_pretrained_positions(network: Network, geometry: Geometry, path: Path) -> None:
@@ -300,41 +300,3 @@ def _check_geometry(network: Network, geometry: Geometry, path: Path) -> None:
             f"{path}: use_tf_gamma is for 196,608 bp and the published width only (it exists for 1,536 bins), here are "
             f"{bins:,} bins of {shape[1]} gamma features; set use_tf_gamma: false in the backbone's settings"
         )
-
-
-@torch.inference_mode()
-def attend(network: Network, codes: Tensor, query: int) -> Tensor:
-    """How much the bin `query` attends to every bin: (batch, bin) float32, averaged over layers and heads.
-
-    Every row sums to one; its bins are all of the trunk's, before any are cropped, in genomic order. `network` is a
-    plain one (`read`), which is put into eval mode; `codes` (batch, length) uint8 lie on its device. Of a layer's
-    attention only this row is kept, so that memory is that of the trunk's forward.
-    """
-    network.eval()
-    embedding = network.conv_tower(network.stem(one_hot(codes).transpose(1, 2))).transpose(1, 2)
-    bins = embedding.shape[1]
-    # Bin j is j - query away, which is row bins - 1 + j - query of the positions.
-    positions = _positions(network, bins)[bins - 1 - query : 2 * bins - 1 - query].to(codes.device)
-    total = torch.zeros(embedding.shape[:2], device=codes.device)
-    for layer in network.transformer:
-        norm, attention, *_ = layer[0].fn
-        total += _attention_row(attention, norm(embedding), positions, query)
-        embedding = layer(embedding)
-    return total / len(network.transformer)
-
-
-def _attention_row(attention: Attention, embedding: Tensor, positions: Tensor, query: int) -> Tensor:
-    """Attention weights (batch, bin) of one query in eval mode, averaged over the heads.
-
-    embedding (batch, bin, width) is the layer's input; positions (bin, feature) are those of the bins' distances.
-    """
-
-    def by_head(features: Tensor) -> Tensor:
-        return features.unflatten(-1, (attention.heads, -1))
-
-    asked = by_head(attention.to_q(embedding[:, query])) * attention.scale  # (batch, head, feature)
-    content = asked + attention.rel_content_bias[:, :, 0]
-    position = asked + attention.rel_pos_bias[:, :, 0]
-    logits = torch.einsum("bhf,bjhf->bhj", content, by_head(attention.to_k(embedding)))
-    logits += torch.einsum("bhf,jhf->bhj", position, by_head(attention.to_rel_k(positions)))
-    return logits.softmax(-1).mean(1)
