@@ -134,6 +134,7 @@ def test_variation_is_that_of_the_rpkm_behind_the_targets(tmp_path, by_tissue):
     for row, values in zip(table, expected, strict=True):
         if values is not None:
             assert float(row["mean"]) == pytest.approx(values.mean(), rel=1e-4)
+            assert float(row["median"]) == pytest.approx(np.median(values), rel=1e-4)
     assert [(row["scale"], row["across"]) for row in table] == [
         (scale, across) for scale in ("RPKM", "ln(RPKM + pseudocount)") for across in ("cell types", "genes")
     ]

@@ -10,7 +10,7 @@ from chrom2expr import metrics
 from chrom2expr.errors import InputError
 from chrom2expr.tables import write_table
 
-HEADER = ("scale", "across", "mean", "sem", "n", "undefined", "thesis")
+HEADER = ("scale", "across", "mean", "sem", "n", "undefined", "median", "thesis")
 
 # float32 holds a logarithm to about this part of RPKM + pseudocount; below it, RPKM is 0.
 _RESOLUTION = 1e-5
@@ -35,8 +35,9 @@ def tabulate(
 ) -> None:
     """Mean coefficient of variation of an expression.h5, on either scale, across cell types (over genes) and genes.
 
-    Columns: scale (RPKM, or ln(RPKM + pseudocount)), across, mean, sem, n, undefined, and the thesis's value, which
-    stands beside both scales, since the thesis does not name one. Raises InputError for a damaged file.
+    Columns: scale (RPKM, or ln(RPKM + pseudocount)), across, mean, sem, n, undefined, median, and the thesis's value,
+    which stands beside both scales, since the thesis does not name one. On the logarithmic scale a mean near 0 makes
+    single coefficients huge, and the mean with them: there the median says more. Raises InputError for a damaged file.
     """
     try:
         with h5py.File(expression, "r") as file:
@@ -48,8 +49,10 @@ def tabulate(
     rows = []
     for scale, values in (("RPKM", rpkm), ("ln(RPKM + pseudocount)", log_rpkm)):
         for across, oriented in (("cell types", values), ("genes", values.T)):
-            summary = metrics.summarise(coefficients(oriented))
+            found = coefficients(oriented)
+            summary = metrics.summarise(found)
+            median = float(np.nanmedian(found)) if summary.n else np.nan
             stated = thesis.get(("variation", across, scale, "coefficient of variation"), np.nan)
-            print(f"coefficient of variation of {scale} across {across}: mean {summary.mean:.3f}")
-            rows.append((scale, across, *summary, stated))
+            print(f"coefficient of variation of {scale} across {across}: mean {summary.mean:.3f}, median {median:.3f}")
+            rows.append((scale, across, *summary, median, stated))
     write_table(output, HEADER, rows)

@@ -1,0 +1,128 @@
+"""Unfrozen fine-tuning of Enformer: genes a second, share of the card's matrix rate, and validation loss, fp32 and bf16.
+
+    .venv/bin/python benchmarks/finetune.py [--genes N]
+
+On a GPU the network, window and batch are the thesis's, with random weights; on a CPU they are small, and bf16 is fp32
+there, so that it shows no more than that the benchmark runs. Operations are counted in one training step; the matrix
+rate is that of one large product in the same precision. Both precisions train on the same genes in the same order.
+"""
+
+import argparse
+import contextlib
+import io
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
+
+from chrom2expr import enformer, finetune, heads, training, tuning  # noqa: E402
+from chrom2expr.codes import SequenceStore  # noqa: E402
+from chrom2expr.device import choose_device  # noqa: E402
+from chrom2expr.losses import hybrid_loss  # noqa: E402
+from chrom2expr.windows import Geometry  # noqa: E402
+
+# network, geometry, tissues
+FULL = ({"dim": 1536, "depth": 11, "heads": 8}, Geometry.centred(50048, 391, 128), 218)
+SMALL = ({"dim": 48, "depth": 2, "heads": 4, "attn_dim_key": 12, "dim_divisible_by": 12}, Geometry.centred(8064, 63, 128), 24)
+BINS, BATCH, VALIDATION = 10, 2, 16
+LOSS = {"alpha": 1.0, "beta": 1.0}
+
+
+def matrix_rate(dtype: torch.dtype, device: torch.device) -> float:
+    """Operations a second of a square matrix product."""
+    size = 8192 if device.type == "cuda" else 1024
+    a = torch.randn(size, size, dtype=dtype, device=device)
+    for _ in range(3):
+        a @ a
+    finish(device)
+    started, times = time.perf_counter(), 10
+    for _ in range(times):
+        a @ a
+    finish(device)
+    return 2 * size**3 * times / (time.perf_counter() - started)
+
+
+def finish(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def make_task(store: SequenceStore, observed: np.ndarray, device: torch.device, precision: str, epochs: int) -> heads.Task:
+    rows = {"train": slice(0, -VALIDATION), "val": slice(-VALIDATION, None)}
+    ids = {name: store.gene_id[part] for name, part in rows.items()}
+    splits = {name: training.Split(store.select(ids[name]), observed[part]) for name, part in rows.items()}
+    tuned = {"weight_decay": 1e-3, "warmup_steps": 10, "gradient_clip": 0.2, "accumulation": 1, "precision": precision}
+    return heads.Task(
+        data=heads.Data(splits, ids, np.array([f"tissue{i}" for i in range(observed.shape[1])]), np.array([]), {}),
+        loss=LOSS,
+        settings={**tuned, "activation_checkpointing": False, "batch_norm": "frozen"},
+        grid={"learning_rate": [1e-4]},
+        batch_size=BATCH,
+        max_epochs=epochs,
+        patience=epochs,
+        select_by="validation_loss",
+        seed=1,
+        device=device,
+    )
+
+
+def operations(trunk: finetune.Trunk, codes: np.ndarray, tissues: int, precision: str, device: torch.device) -> float:
+    """Operations of training on one gene."""
+    network = enformer.read(trunk.weights, trunk.geometry, **trunk.settings)
+    pool = finetune.AttentionPool(2 * network.dim, tissues)
+    tuned = finetune.FineTuned(network, pool, BINS, precision=precision).to(device).train()
+    hot = tuned.prepare(torch.from_numpy(codes).to(device))
+    with FlopCounterMode(display=False) as counter:
+        hybrid_loss(tuned(hot), torch.zeros(len(codes), tissues, device=device), **LOSS).backward()
+    return counter.get_total_flops() / len(codes)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--genes", type=int, help="training genes; 1,024 on a GPU, so that writing checkpoints is little")
+    given, device = parser.parse_args(), choose_device()
+    genes = given.genes or (1024 if device.type == "cuda" else 64)
+    network, geometry, tissues = FULL if device.type == "cuda" else SMALL
+    torch.manual_seed(0)
+    random = np.random.default_rng(0)
+    codes = random.integers(0, 4, (genes + VALIDATION, geometry.sequence_length), dtype=np.uint8)
+    observed = random.normal(-3, 2, (len(codes), tissues)).astype(np.float32)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        config = {**network, "target_length": geometry.bins, "output_heads": {"human": 8}}
+        enformer.save(enformer.build(config), folder)
+        with h5py.File(folder / "codes.h5", "w") as file:
+            file["codes"], file["strand"] = codes, ["+"] * len(codes)
+            file["gene_id"] = [f"gene{row}" for row in range(len(codes))]
+        trunk = finetune.Trunk(folder, geometry, BINS, {}, "random weights")
+        with SequenceStore([folder / "codes.h5"], geometry.sequence_length) as store:
+            for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+                count = operations(trunk, codes[:BATCH], tissues, precision, device)
+                spent, losses = [], []
+                for epochs in (1, 2):  # their difference has no start in it
+                    task = make_task(store, observed, device, precision, epochs)
+                    started = time.perf_counter()
+                    with contextlib.redirect_stdout(io.StringIO()):
+                        fitted, left = finetune.fit(task, trunk, folder / f"{precision}{epochs}")
+                    finish(device)
+                    spent.append(time.perf_counter() - started)
+                    losses.append(fitted.table[0]["validation_loss"])
+                    left.remove()
+                rate = genes / (spent[1] - spent[0])
+                share = rate * count / matrix_rate(dtype if device.type == "cuda" else torch.float32, device)
+                print(
+                    f"{precision}: {rate:.3g} genes a second, validation and checkpoint of the epoch included, "
+                    f"{count / 1e12:.3g} TFLOP a gene, {share:.0%} of the matrix rate; validation loss {losses[1]:.5f}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
