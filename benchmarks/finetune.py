@@ -1,4 +1,4 @@
-"""Unfrozen fine-tuning of Enformer: genes a second, share of the card's matrix rate, and validation loss, fp32 and bf16.
+"""Unfrozen fine-tuning of Enformer: genes a second, share of the card's matrix rate, validation loss; fp32 and bf16.
 
     .venv/bin/python benchmarks/finetune.py [--genes N]
 
@@ -30,7 +30,8 @@ from chrom2expr.windows import Geometry  # noqa: E402
 
 # network, geometry, tissues
 FULL = ({"dim": 1536, "depth": 11, "heads": 8}, Geometry.centred(50048, 391, 128), 218)
-SMALL = ({"dim": 48, "depth": 2, "heads": 4, "attn_dim_key": 12, "dim_divisible_by": 12}, Geometry.centred(8064, 63, 128), 24)
+DEMO = {"dim": 48, "depth": 1, "heads": 4, "attn_dim_key": 12, "dim_divisible_by": 12}
+SMALL = (DEMO, Geometry.centred(8064, 63, 128), 24)
 BINS, BATCH, VALIDATION = 10, 2, 16
 LOSS = {"alpha": 1.0, "beta": 1.0}
 
@@ -54,7 +55,9 @@ def finish(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
-def make_task(store: SequenceStore, observed: np.ndarray, device: torch.device, precision: str, epochs: int) -> heads.Task:
+def make_task(
+    store: SequenceStore, observed: np.ndarray, device: torch.device, precision: str, epochs: int
+) -> heads.Task:
     rows = {"train": slice(0, -VALIDATION), "val": slice(-VALIDATION, None)}
     ids = {name: store.gene_id[part] for name, part in rows.items()}
     splits = {name: training.Split(store.select(ids[name]), observed[part]) for name, part in rows.items()}
@@ -86,7 +89,7 @@ def operations(trunk: finetune.Trunk, codes: np.ndarray, tissues: int, precision
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--genes", type=int, help="training genes; 1,024 on a GPU, so that writing checkpoints is little")
+    parser.add_argument("--genes", type=int, help="training genes; 1,024 on a GPU, where checkpoints take time")
     given, device = parser.parse_args(), choose_device()
     genes = given.genes or (1024 if device.type == "cuda" else 64)
     network, geometry, tissues = FULL if device.type == "cuda" else SMALL

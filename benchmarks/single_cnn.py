@@ -133,8 +133,8 @@ def main() -> None:
             alone, together = (float(np.median(spent)) for spent in seconds.values())
             ratios.append(alone / together)
             print(
-                f"{networks} networks of width {width} on {bins} bins x {tracks} tracks, {device}, {given.threads} threads: "
-                f"{alone:.2f} s one after another, {together:.2f} s as a bundle: {ratios[-1]:.1f}x; largest "
+                f"{networks} networks of width {width} on {bins} bins x {tracks} tracks, {device}, {given.threads} "
+                f"threads: {alone:.2f} s one after another, {together:.2f} s as a bundle: {ratios[-1]:.1f}x; largest "
                 f"difference of validation losses {np.abs(np.divide(losses, expected) - 1).max():.0e}",
                 flush=True,
             )

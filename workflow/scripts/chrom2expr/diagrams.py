@@ -42,8 +42,8 @@ def overview(figure: str, backbones: Sequence[Mapping[str, Any]], heads: Iterabl
     """The boxes of the strategy.
 
     Each backbone has a `label`, `sequence_length` in bp, `bin_size` in bp, the numbers of `bins` that heads are given,
-    the kinds of `tracks` they are given (chromatin, cage, all), and how many of those are `predicted` (None: it predicts
-    nothing here) and how many `measured`, a number for each source. `heads` are labels.
+    the kinds of `tracks` they are given (chromatin, cage, all), and how many of those are `predicted` (None: it
+    predicts nothing here) and how many `measured`, a number for each source. `heads` are labels.
     """
     parts = []
     for backbone in backbones:

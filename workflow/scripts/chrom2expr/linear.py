@@ -17,7 +17,8 @@ from chrom2expr.reduced import ReducedSelection
 class FittedLinear:
     """A linear model a tissue (see heads.Fitted): features (gene, feature) @ coefficients + intercept.
 
-    coefficients: (feature, tissue) float64, in the units of the features as they are in the file; intercept: (tissue,) float64.
+    coefficients: (feature, tissue), in the units of the features as they are in the file; intercept: (tissue,). Both
+    are float64.
     """
 
     coefficients: np.ndarray

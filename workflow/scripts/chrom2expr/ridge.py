@@ -148,9 +148,9 @@ class _Factors:
         lost = penalties[small + penalties < UNCERTAIN * np.finfo(np.float64).eps * large]
         if len(lost):
             print(
-                f"Warning: at penalties {', '.join(f'{penalty:g}' for penalty in lost)} rounding may move a fit by more "
-                "than 0.1 %, since the features' scales differ so much: take larger ones (heads: NAME: grid: penalty), "
-                "or set settings: standardise: true"
+                f"Warning: at penalties {', '.join(f'{penalty:g}' for penalty in lost)} rounding may move a fit by "
+                "more than 0.1 %, since the features' scales differ so much: take larger ones (heads: NAME: grid: "
+                "penalty), or set settings: standardise: true"
             )
 
     def project(self, columns: torch.Tensor) -> torch.Tensor:

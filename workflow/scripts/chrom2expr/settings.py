@@ -38,8 +38,8 @@ def checked(config: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
     """The config with the defaults of its schema, and of the rooms' schemas beside it, filled in.
 
     What only one room understands is described in `rooms/{room}.schema.yaml` beside `schema`, and under `$defs: run`
-    there, which runs a head's room can fit; a room without such a file takes what it is given. Raises InputError naming every key that a schema rejects, or the keys of a combination
-    that cannot work.
+    there, which runs a head's room can fit; a room without such a file takes what it is given. Raises InputError naming
+    every key that a schema rejects, or the keys of a combination that cannot work.
     """
     rules = _read_rules(Path(schema))
     full = _with_defaults(dict(config), rules, rules)
@@ -237,7 +237,7 @@ def _window_contradictions(name: str, source: Mapping[str, Any], whole: Mapping[
     elif own["sequence_length"] % own["bin_size"] or (own["sequence_length"] // own["bin_size"] - own["bins"]) % 2:
         yield (
             f"sources.{name}.geometry: {own['sequence_length']:,} bp are {own['sequence_length'] / own['bin_size']:g} "
-            f"bins of {own['bin_size']} bp, which cannot be cropped to {own['bins']} by whole bins, as many on both sides"
+            f"bins of {own['bin_size']} bp, which cannot be cropped to {own['bins']} by as many whole bins on both sides"
         )
     if source["bins"] > own["bins"]:
         yield f"sources.{name}.bins: more than geometry.bins ({own['bins']})"
@@ -400,10 +400,10 @@ def figure_runs(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
 
 
 def overview(config: Mapping[str, Any], figure: str) -> list[dict[str, Any]]:
-    """What the sources of a figure's runs are, by backbone: `name`, `label`, `geometry`, and what heads are given of it.
+    """The backbones of a figure's runs: `name`, `label`, `geometry`, and what heads are given of each.
 
-    That is: the kinds of `tracks` (chromatin, cage, all), the numbers of `bins`; and where it comes from: whether it is
-    `predicted`, and the names of the sources where it is `measured`.
+    That is the kinds of `tracks` (chromatin, cage, all) and the numbers of `bins`; and where they come from: whether
+    they are `predicted`, and the names of the sources where they are `measured`.
     """
     rows: dict[str, dict[str, Any]] = {}
     for run in figure_runs(config, figure):

@@ -254,10 +254,8 @@ def _validate(
     observed = validation.observed
     loss = hybrid_loss(torch.from_numpy(predicted), torch.from_numpy(observed), recipe.alpha, recipe.beta)
     if not math.isfinite(loss):
-        losses = [
-            hybrid_loss(*(torch.from_numpy(values[[row]]) for values in (predicted, observed)), recipe.alpha, recipe.beta)
-            for row in range(len(predicted))
-        ]
+        genes = zip(torch.from_numpy(predicted)[:, None], torch.from_numpy(observed)[:, None], strict=True)
+        losses = [hybrid_loss(*gene, recipe.alpha, recipe.beta) for gene in genes]
         broken = np.flatnonzero(~np.isfinite(losses))
         # Each may be finite and their sum not: then all are too large.
         _refuse("validation loss", broken if len(broken) else np.arange(len(losses)), gene_id, recipe)
