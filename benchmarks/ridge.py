@@ -113,10 +113,10 @@ def peak(genes: int, features: int) -> None:
     _, seconds = timed(ridge.fit, make_task(train, validation, PENALTIES))
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     least = min(genes, features)
-    expected = 4 * features * (genes + VALIDATION) + 8 * 3 * least**2
+    expected = 4 * features * (genes + VALIDATION) + 8 * 2 * least**2
     print(
         f"{genes} genes x {features} features: peak {most / GIB:.2f} GiB, {before / GIB:.2f} of it before the fit; "
-        f"features and three matrices of {least} x {least} are {expected / GIB:.2f}; {seconds:.0f} s"
+        f"features and two matrices of {least} x {least} are {expected / GIB:.2f}; {seconds:.0f} s"
     )
 
 

@@ -290,7 +290,8 @@ def _decompose(gram: torch.Tensor, order: torch.Tensor) -> tuple[torch.Tensor, t
         # syevd, torch's own, loses the small one.
         found = scipy.linalg.eigh(gram.numpy().T, lower=False, overwrite_a=True, check_finite=False, driver="evr")
         values, vectors = map(torch.from_numpy, found)
-    return values.clamp_min(0), vectors[order.argsort()]
+    # The matrix is used up: its memory takes the vectors.
+    return values.clamp_min(0), torch.index_select(vectors, 0, order.argsort(), out=gram)
 
 
 def _choose(scores: np.ndarray, penalties: np.ndarray, tissues: np.ndarray) -> np.ndarray:
