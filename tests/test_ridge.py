@@ -226,6 +226,38 @@ def test_features_of_very_different_scales_are_still_scikit_learns(width):
         np.testing.assert_allclose(predicted, expected, atol=1e-6 * expected.std())
 
 
+@pytest.mark.parametrize(("width", "lacking"), [(400, 1), (400, 40), (100, 5)])
+def test_tissues_that_lack_genes_are_as_exact_as_the_others(width, lacking):
+    """The largest eigenvalue is 1e12 times the penalty or more."""
+    random = np.random.default_rng(4)
+    x = (random.normal(0, 1, (160, width)) * 1e5).astype(np.float32)
+    y = (x[:, :TISSUES] / 1e5 + random.normal(0, 1, (160, TISSUES))).astype(np.float32)
+    train, missing = y[:120].copy(), random.choice(120, lacking, replace=False)
+    train[missing, 2] = np.nan
+    task = make_task()
+    task = with_split(with_split(task, "train", features=x[:120], observed=train), "val", features=x[120:], observed=y[120:])
+    fitted = ridge.fit(replace(task, grid={"penalty": [1e-2]}))
+    for tissue in range(TISSUES):
+        present = ~np.isnan(train[:, tissue])
+        model = Ridge(alpha=1e-2, solver="svd").fit(x[:120][present].astype(np.float64), train[present, tissue])
+        expected = model.predict(x[120:].astype(np.float64))
+        predicted = x[120:] @ fitted.coefficients[:, tissue] + fitted.intercept[tissue]
+        np.testing.assert_allclose(predicted, expected, atol=1e-6 * expected.std())
+
+
+def test_a_tissue_with_fewer_genes_than_features_is_warned_of(capsys):
+    random = np.random.default_rng(4)
+    x = (random.normal(0, 1, (160, 100)) * 1e5).astype(np.float32)
+    y = random.normal(0, 1, (160, TISSUES)).astype(np.float32)
+    for lacking, named in ((5, False), (40, True)):
+        train = y[:120].copy()
+        train[:lacking, 2] = np.nan
+        task = with_split(make_task(), "train", features=x[:120], observed=train)
+        task = with_split(task, "val", features=x[120:], observed=y[120:])
+        ridge.fit(replace(task, grid={"penalty": [1e-2, 1e6]}))
+        assert ("Warning: at penalties 0.01 rounding may move" in capsys.readouterr().out) == named
+
+
 def test_penalties_below_rounding_are_named(capsys):
     # About as many features as genes: some combination of the genes hardly varies.
     task = make_task(62)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from chrom2expr import plots, settings
+from chrom2expr import evaluation, plots, settings
 from chrom2expr.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -104,6 +104,8 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["sources", "enformer_50kb", "geometry"], {"sequence_length": 50176, "bins": 196, "bin_size": 256}, "geometry.bin_size: must be the backbone's, 128"),
         (["figures", "fig3_6", "runs", 0, "label"], "Base Enformer", "2 models would be called 'Base Enformer'"),
         (["figures", "fig3_6", "runs", 0], {"group": "a", "label": "Fine-tuned, α = 10", "source": "enformer_50kb", "inputs": "embedding", "head": "finetuned", "loss": "mse"}, "2 models would be called"),
+        (["figures", "fig2_2", "runs", 0, "head"], "single_cnn", "fig2_2 shows a multi-tissue CNN (room: cnn)"),
+        (["figures", "fig2_3", "runs", 0, "label"], "Training mean", "which is what the baseline is called"),
         (["figures", "fig2_1", "runs"], [{"source": "enformer_50kb", "inputs": "embedding", "head": "frozen", "loss": "mse"}], "fig2_1 shows sources of tracks, and enformer_50kb/"),
         (["figures", "fig3_6", "runs", 0, "head"], "frozen", "fig3_6 shows the attention of fine-tuned backbones"),
         (["figures", "fig2_5", "runs", 0, "inputs"], "chromatin_40kb", "has no bins to choose from"),
@@ -198,8 +200,8 @@ def test_the_demo_is_accepted_and_rooms_are_completed(demo):
 
 def test_a_room_without_a_schema_takes_what_it_is_given(config):
     own = {"room": "training", "settings": {"blocks": "many", "anything": [1]}, "grid": {"strength": ["weak"]}}
-    config["heads"]["multi_cnn"] = own
-    full = settings.checked(config, SCHEMA)["heads"]["multi_cnn"]
+    config["heads"]["multi_cnn_cage"] = own | {"label": "Mine"}
+    full = settings.checked(config, SCHEMA)["heads"]["multi_cnn_cage"]
     assert (full["settings"], full["grid"]) == (own["settings"], own["grid"])
 
 
@@ -297,6 +299,13 @@ def test_the_overview_says_what_heads_are_given_of_each_backbone(config):
         "tracks": ["chromatin", "cage"], "bins": [896, 314, 10],
     }  # fmt: skip
     assert (beluga["measured"], beluga["bins"]) == (["beluga_experimental"], [200])
+
+
+def test_the_same_run_twice_is_refused_and_the_baseline_has_one_name(config):
+    config["figures"]["fig2_3"]["runs"].append(config["figures"]["fig2_3"]["runs"][0])
+    with pytest.raises(InputError, match="would both be labelled 'Ridge' of 'Beluga'"):
+        settings.checked(config, SCHEMA)
+    assert settings.BASELINE == evaluation.BASELINE
 
 
 def test_attention_of_two_sources_is_told_apart(config):

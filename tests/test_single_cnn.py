@@ -291,8 +291,8 @@ def test_each_tissue_has_its_own_best_point_and_finds_its_signal(planted, select
     scores = metrics.cross_gene(predicted, splits["val"].observed)
     errors = ((predicted - splits["val"].observed) ** 2).mean(axis=0)
     assert list(fitted.table[0]) == (
-        "tissue learning_rate dropout status epochs epoch validation_loss validation_cross_gene chosen".split()
-    )
+        "tissue learning_rate dropout status epochs epoch validation_loss validation_cross_gene validation_tissues chosen"
+    ).split()
     for tissue in range(TISSUES):
         rows = [row for row in fitted.table if row["tissue"] == f"tissue{tissue}"]
         [chosen] = [row for row in rows if row["chosen"] == "yes"]
@@ -351,7 +351,7 @@ def test_a_constant_target_is_named_and_takes_the_lowest_loss(planted, capsys):
     assert "in 1 of 3 tissues the validation correlation is undefined" in (out := capsys.readouterr().out)
     assert ": tissue1; their" in out
     rows = [row for row in fitted.table if row["tissue"] == "tissue1"]
-    assert all(row["validation_cross_gene"] is None for row in rows)
+    assert all(row["validation_cross_gene"] is None and row["validation_tissues"] == 0 for row in rows)
     [chosen] = [row for row in rows if row["chosen"] == "yes"]
     assert chosen["validation_loss"] == min(row["validation_loss"] for row in rows)
 

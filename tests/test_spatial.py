@@ -286,6 +286,17 @@ def test_bad_input_is_named_and_nothing_is_left(tmp_path):
     assert not list(tmp_path.glob("*r.h5*"))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_value_that_is_no_number_is_named_in_the_store(tmp_path, value):
+    store = write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA))
+    with h5py.File(store, "r+") as file:
+        file["tracks"][3, 100, 2] = value
+    for make in (spatial.reduce, lambda *given: spatial.average(*given, 10)):
+        with pytest.raises(InputError, match=f"s/001.h5: gene gene3, track track2: {value} is no value"):
+            make(store, tmp_path / "r.h5", BELUGA)
+    assert not list(tmp_path.glob("*r.h5*"))
+
+
 def test_a_damaged_or_incomplete_file_is_named(tmp_path):
     spatial.reduce(write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA)), tmp_path / "r.h5", BELUGA)
     content = (tmp_path / "r.h5").read_bytes()

@@ -184,6 +184,18 @@ def test_an_edge_of_the_learning_rates_is_said(planted, capsys):
     assert "Warning" not in capsys.readouterr().out
 
 
+def test_undefined_correlations_are_counted_and_no_reason_to_change_the_learning_rate(planted, capsys):
+    train, validation, _ = _splits(planted)
+    constant = validation.observed.copy()
+    constant[:, 2] = -9
+    _, [row] = _fit(planted, expand(GRID)[:1], splits=(train, Split(validation.features, constant), None))
+    assert row["validation_tissues"] == TISSUES - 1 and "(1 tissues undefined)" in capsys.readouterr().out
+    constant[:] = -9
+    schedule = replace(SCHEDULE, select_by="validation_cross_gene")
+    with pytest.raises(InputError, match="every validation correlation is undefined.*select_by: validation_loss"):
+        _fit(planted, expand(GRID)[:1], schedule, (train, Split(validation.features, constant), None))
+
+
 def test_nothing_to_learn_from_is_said_before_anything_is_read(planted):
     empty = np.full((GENES, TISSUES), np.nan, dtype=np.float32)
     train, validation, _ = _splits(planted)
@@ -349,6 +361,11 @@ def _rename_gene(given):
         file["gene_id"][7] = "geneX"
 
 
+def _empty_tissue(given):
+    with h5py.File(given.expression, "r+") as file:
+        file["log_rpkm"][:280, 3] = np.nan
+
+
 def _edit(path, old, new):
     path = Path(path)
     path.write_text(path.read_text().replace(old, new))
@@ -361,6 +378,7 @@ def _edit(path, old, new):
         (_empty_validation, r"genes.tsv: split_enformer puts no gene into val: see backbones: enformer: held_out"),
         (_rename_split, r"genes.tsv has no column split_enformer"),
         (_rename_gene, r"features.h5: gene geneX"),
+        (_empty_tissue, rf"tissue tissue3 has no training gene with a value \(1 of {TISSUES} tissues"),
     ],
 )
 def test_files_that_disagree_are_said_and_leave_nothing_half_written(job, spoil, message):

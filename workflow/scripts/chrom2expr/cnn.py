@@ -136,10 +136,18 @@ class FittedCNN:
 
 
 def fit(task: Task) -> FittedCNN:
-    """Fit the grid over learning rate and dropout, and keep the best network (see training.fit_grid)."""
+    """Fit the grid over learning rate and dropout, and keep the best network (see training.fit_grid).
+
+    Raises InputError as that does, and when a tissue has no training gene with a value.
+    """
     train, validation = task.data.splits["train"], task.data.splits["val"]
     schedule, shape = plan(task, tissues=len(task.data.tissue))
     start = training.target_means(train.observed)
+    if len(empty := np.flatnonzero(np.isnan(train.observed).all(axis=0))):
+        raise InputError(
+            f"tissue {task.data.tissue[empty[0]]} has no training gene with a value ({len(empty)} of {len(start)} tissues "
+            "have none): leave it out of the expression matrix"
+        )
 
     def build(point: Mapping[str, float]) -> ExpressionCNN:
         return ExpressionCNN(**shape, dropout=point["dropout"], seed=task.seed, start=start)

@@ -160,6 +160,8 @@ def evaluate(run: Predictions, files: ScoreFiles, *, resamples: int, seed: int) 
             f"{task} Spearman: mean {mean:.3f}, SEM {sem:.3f}, 95 % interval {low:.3f} to {high:.3f}, "
             f"over {n} {unit}; {undefined} undefined"
         )
+    # All their digits: rounding would make ties of differences, and another test of them.
+    across_genes, across_tissues = map(_exact, (across_genes, across_tissues))
     by_tissue = zip(run.tissue, across_genes, present.sum(axis=0), strict=True)
     write_table(files.cross_gene, ("tissue", "spearman", "genes"), by_tissue)
     by_gene = zip(run.gene_id, across_tissues, present.sum(axis=1), strict=True)
@@ -167,6 +169,10 @@ def evaluate(run: Predictions, files: ScoreFiles, *, resamples: int, seed: int) 
     with whole_file(files.bootstrap) as partial, h5py.File(partial, "w") as file:
         for name, values in (("drawn", drawn), ("cross_gene", resampled.astype(np.float32))):
             file.create_dataset(name, data=values, compression="gzip", shuffle=True, track_times=False)
+
+
+def _exact(values: np.ndarray) -> list[str]:
+    return ["" if np.isnan(value) else repr(float(value)) for value in values]
 
 
 class Scores(NamedTuple):

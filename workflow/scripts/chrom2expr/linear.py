@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from chrom2expr import training
 from chrom2expr.heads import Task, save_model
+from chrom2expr.reader import refuse_broken
 from chrom2expr.reduced import ReducedSelection
 
 
@@ -56,7 +56,7 @@ def read_features(task: Task, split: str, rows: np.ndarray) -> np.ndarray:
     for start in range(0, len(rows), task.batch_size):
         part = slice(start, start + task.batch_size)
         features[part] = selection.read(rows[part])
-        training.refuse_broken(selection, rows[part], features[part])
+        refuse_broken(selection, rows[part], features[part])
     return features
 
 

@@ -238,6 +238,17 @@ def _part(piece: _Piece, columns: np.ndarray) -> _Part | None:
     return _Part(piece, source, None if contiguous else wanted - wanted[0], slice(int(low), int(high)))
 
 
+def refuse_broken(selection: "Selection", rows: np.ndarray, features: np.ndarray) -> None:
+    """Raise InputError where one of the `features` read for these rows of a selection is not a finite number."""
+    broken = np.argwhere(~np.isfinite(features))
+    if len(broken):
+        row, *place = broken[0].tolist()
+        raise InputError(
+            f"{selection.where(rows[row], *place)}: {features[row][tuple(place)]} is no value of a feature; no rule "
+            "writes it, so the file was changed since: delete it and rerun"
+        )
+
+
 def _datasets(store: FeatureStore) -> list[str]:
     return [name for name in ("tracks", "covered", *get_args(Means)) if name in store.file]
 

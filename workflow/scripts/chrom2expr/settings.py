@@ -28,6 +28,8 @@ _Validator = jsonschema.validators.extend(
 
 # What names a run, in the order of its folder: models/{source}/{inputs}/{head}/{loss}.
 RUN = ("source", "inputs", "head", "loss")
+# What the baseline is called in tables and figures (evaluation.BASELINE).
+BASELINE = "Training mean"
 # Figures of attention rather than scores.
 ATTENTION = ("fig3_6", "fig3_7")
 # What only sources of one kind have.
@@ -342,9 +344,12 @@ def _figure_contradictions(config: Mapping[str, Any], name: str) -> Iterator[str
         backbone_name = config["sources"][run["source"]]["backbone"]
         if backbone_name not in config["backbones"]:  # reported with its source
             continue
-        other = labelled.setdefault((run["series"], run["x"]), run["run"])
-        if other != run["run"]:
-            yield f"{where}: {other} and {run['run']} would both be labelled {run['series']!r} of {run['x']!r}"
+        label = run["series"], run["x"]
+        if label in labelled:
+            yield f"{where}: {labelled[label]} and {run['run']} would both be labelled {label[0]!r} of {label[1]!r}"
+        labelled[label] = run["run"]
+        if run["series"] == BASELINE:
+            yield f"{where}: {run['run']} is labelled {BASELINE!r}, which is what the baseline is called"
         if grouped.setdefault(run["x"], backbone_name) != backbone_name:
             yield (
                 f"{where}: group {run['x']!r} mixes {grouped[run['x']]} and {backbone_name}, whose test genes differ: "
@@ -363,6 +368,9 @@ def _figure_contradictions(config: Mapping[str, Any], name: str) -> Iterator[str
         yield from _attention_figure_contradictions(config, name)
     if name == "fig2_2" and len(figure_runs(config, name)) != 1:
         yield f"{where}: fig2_2 shows the network of one run, so name one"
+    for run in figure_runs(config, name) if name == "fig2_2" else ():
+        if config["heads"][run["head"]]["room"] != "cnn":
+            yield f"{where}: fig2_2 shows a multi-tissue CNN (room: cnn), and the head of {run['run']} is none"
 
 
 def _named_runs(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:

@@ -203,7 +203,8 @@ def fit(task: Task) -> FittedSingleCNNs:
     the tissue's name. So nothing of a network depends on which other tissues there are, or what they lack.
 
     The table has a row a tissue and point: tissue, its settings, status (ok or diverged), epochs run, epoch chosen,
-    validation_loss and validation_cross_gene there (None where undefined), chosen (yes or no).
+    validation_loss and validation_cross_gene there (None where undefined), validation_tissues (1 where defined, or 0),
+    chosen (yes or no).
 
     Raises InputError when alpha is not 0, a tissue has fewer than two training or validation genes, and when all
     networks of a tissue diverge.
@@ -340,7 +341,9 @@ def _validate(
     losses = schedule.beta * squared_errors(torch.from_numpy(predicted), torch.from_numpy(observed)).numpy()
     correlations = metrics.cross_gene(predicted, observed)
     for index, run in enumerate(runs):
-        scores = {"validation_loss": float(losses[index]), "validation_cross_gene": float(correlations[index])}
+        found = float(correlations[index])
+        scores = {"validation_loss": float(losses[index]), "validation_cross_gene": found}
+        scores["validation_tissues"] = int(not np.isnan(found))
         if run.record(epoch, scores, finite[index], schedule):
             run.state = bundle.state(index)
         elif run.diverged:

@@ -5,7 +5,7 @@ a = 0.01, 0.02, 0.05, 0.1, 0.2, five for upstream (s <= 0) and five for downstre
 gene orientation, and s = 0 is on both sides. The means are what the thesis's linear probes take (section 2.2).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import h5py
@@ -14,7 +14,7 @@ import numpy as np
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
 from chrom2expr.files import whole_file
-from chrom2expr.reader import FeatureStore, Kind, Means, Selection
+from chrom2expr.reader import FeatureStore, Kind, Means, Selection, refuse_broken
 from chrom2expr.reduced import REDUCTIONS
 from chrom2expr.store import embedding_names, write_labels
 from chrom2expr.windows import Geometry, central
@@ -56,11 +56,11 @@ def reduce(
         _check(store, geometry)
         basis = weights(geometry, bins)
         selection = store.select(store.gene_id, tracks, "gene", bins)
-        sums = (
-            (rows, np.stack([basis @ gene.astype(np.float32) for gene in batch]).reshape(len(batch), -1))
-            for rows, batch in _batches(selection)
-        )
-        _write(output, store, sums, "spatial_basis", selection.shape[1], tracks)
+
+        def sums(batch: np.ndarray) -> np.ndarray:
+            return np.stack([basis @ gene.astype(np.float32) for gene in batch]).reshape(len(batch), -1)
+
+        _write(output, store, _each(selection, sums), "spatial_basis", selection.shape[1], tracks)
 
 
 def average(
@@ -79,7 +79,7 @@ def average(
             _write(output, store, _kept_means(store, kept, tracks), "central_means", bins, tracks)
         else:
             selection = store.select(store.gene_id, tracks, "genomic", bins)
-            means = ((rows, batch.mean(axis=1, dtype=np.float32)) for rows, batch in _batches(selection))
+            means = _each(selection, lambda batch: batch.mean(axis=1, dtype=np.float32))
             _write(output, store, means, "central_means", bins, tracks)
 
 
@@ -91,10 +91,19 @@ def _check(store: FeatureStore, geometry: Geometry) -> None:
         )
 
 
-def _batches(selection: Selection) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """All genes of a selection, in order: (rows, features)."""
+def _each(
+    selection: Selection, reduced: Callable[[np.ndarray], np.ndarray]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(rows, what `reduced` makes of the features of those genes), all genes of a selection, in order.
+
+    Raises InputError where one of the selection's features is not a finite number.
+    """
     genes, bins, tracks = selection.shape
-    return selection.batches(np.arange(genes), max(1, BATCH_BYTES // (2 * bins * tracks)))
+    for rows, batch in selection.batches(np.arange(genes), max(1, BATCH_BYTES // (2 * bins * tracks))):
+        part = reduced(batch)
+        if not np.isfinite(part).all():
+            refuse_broken(selection, rows, batch)
+        yield rows, part
 
 
 def _kept_means(store: FeatureStore, name: Means, tracks: Kind) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -104,7 +113,11 @@ def _kept_means(store: FeatureStore, name: Means, tracks: Kind) -> Iterator[tupl
     step = max(1, BATCH_BYTES // (4 * width))
     for start in range(0, genes, step):
         rows = np.arange(start, min(start + step, genes))
-        yield rows, store.means(name, range(start, rows[-1] + 1))[:, columns]
+        means = store.means(name, range(start, rows[-1] + 1))[:, columns]
+        if len(broken := np.flatnonzero(~np.isfinite(means).all(axis=1))):
+            gene = store.gene_id[rows[broken[0]]]
+            raise InputError(f"{store.path}: {name} of gene {gene} is not finite; delete its shards and it, and rerun")
+        yield rows, means
 
 
 def _write(

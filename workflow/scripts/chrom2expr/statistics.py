@@ -85,9 +85,10 @@ def interval(estimates: np.ndarray) -> Interval:
 def wilcoxon(differences: np.ndarray) -> float:
     """Two-sided p value of the Wilcoxon signed-rank test that paired differences (unit,) are symmetric about zero.
 
-    NaN are left out, zeros too (Wilcoxon's own way). NaN without any difference, 1 if all are zero.
+    NaN are left out, zeros too (Wilcoxon's own way). NaN without any difference, 1 if all are zero. Differences that
+    are the same but for rounding are ties.
     """
-    defined = differences[~np.isnan(differences)]
+    defined = np.round(differences[~np.isnan(differences)], 12)
     if not len(defined):
         return np.nan
     if not defined.any():

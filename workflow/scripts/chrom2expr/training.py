@@ -12,7 +12,7 @@ from chrom2expr import metrics
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
 from chrom2expr.losses import hybrid_loss
-from chrom2expr.reader import Selection
+from chrom2expr.reader import Selection, refuse_broken
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ def fit_grid(
     Genes without any observed value take no part.
 
     The table has a row a point: its settings, `status` (ok or diverged), `epochs` run, `epoch` chosen (1-based),
-    `validation_loss` and `validation_cross_gene` (mean over tissues) at that epoch, `chosen` (yes or no).
+    `validation_loss` and `validation_cross_gene` (mean over the tissues where it is defined) at that epoch,
+    `validation_tissues` (how many those are), `chosen` (yes or no).
 
     Raises InputError when there is nothing to train on, when the Pearson term has fewer than two tissues, and when
     every point diverges.
@@ -110,17 +111,6 @@ def fit_grid(
     best = _choose(runs, schedule)
     best.model.load_state_dict(best.state)
     return best.model.eval(), [run.row(chosen=run is best) for run in runs]
-
-
-def refuse_broken(selection: Any, rows: np.ndarray, features: np.ndarray) -> None:
-    """Raise InputError where one of the `features` read for these rows of a selection is not a finite number."""
-    broken = np.argwhere(~np.isfinite(features))
-    if len(broken):
-        row, *place = broken[0].tolist()
-        raise InputError(
-            f"{selection.where(rows[row], *place)}: {features[row][tuple(place)]} is no value of a feature; no rule "
-            "writes it, so the file was changed since: delete it and rerun"
-        )
 
 
 def look_for_broken(features: Selection, rows: np.ndarray, batch_size: int) -> None:
@@ -193,7 +183,8 @@ class Course:
     def row(self, chosen: bool) -> dict[str, Any]:
         """This point's row of grid.tsv; a diverged point has no epoch and no scores."""
         scores = {} if self.diverged else self.best
-        found = {name: scores.get(name) for name in ("validation_loss", "validation_cross_gene")}
+        names = ("validation_loss", "validation_cross_gene", "validation_tissues")
+        found = {name: scores.get(name) for name in names}
         return {
             **self.point,
             "status": "diverged" if self.diverged else "ok",
@@ -241,22 +232,30 @@ def _validate(active: Sequence[_Run], epoch: int, validation: Split, schedule: S
     predictions = predict([run.model for run in active], validation.features, schedule.batch_size, device)
     for run, predicted in zip(active, predictions, strict=True):
         loss = hybrid_loss(torch.from_numpy(predicted), observed, schedule.alpha, schedule.beta)
-        correlation = metrics.summarise(metrics.cross_gene(predicted, validation.observed)).mean
-        scores = {"validation_loss": float(loss), "validation_cross_gene": correlation}
+        correlation, _, tissues, undefined = metrics.summarise(metrics.cross_gene(predicted, validation.observed))
+        scores = {"validation_loss": float(loss), "validation_cross_gene": correlation, "validation_tissues": tissues}
         run.record(epoch, scores, np.isfinite(float(run.total_loss)), schedule)
         settings = ", ".join(f"{name} {value:g}" for name, value in run.point.items())
         state = "diverged, dropped" if run.diverged else "stopped" if run.stopped else ""
-        print(f"epoch {epoch}: {settings}: validation loss {loss:.5g}, cross-gene {correlation:.4f} {state}".rstrip())
+        lost = f" ({undefined} tissues undefined)" if undefined else ""
+        print(
+            f"epoch {epoch}: {settings}: validation loss {loss:.5g}, cross-gene {correlation:.4f}{lost} {state}".rstrip()
+        )
 
 
 def _choose(runs: Sequence[_Run], schedule: Schedule) -> _Run:
     """The best point of all, the first of equals; says so when it lies on an edge of the learning rates tried."""
     candidates = [run for run in runs if run.state and np.isfinite(run.score[0])]
+    if not candidates and any(run.state for run in runs):
+        raise InputError(
+            "no point of the grid could be chosen: every validation correlation is undefined, since the targets or the "
+            "predictions of the validation genes all have one value, or one gene is all there is. Check the expression "
+            "matrix, or set heads: NAME: select_by: validation_loss"
+        )
     if not candidates:
         raise InputError(
-            "no point of the grid could be chosen: every loss became infinite or NaN, or every validation correlation "
-            "is undefined. Add smaller values to heads: NAME: grid: learning_rate, and check the features for huge "
-            "values (settings: transform: log1p tames them)"
+            "no point of the grid could be chosen: every loss became infinite or NaN. Add smaller values to heads: "
+            "NAME: grid: learning_rate, and check the features for huge values (settings: transform: log1p tames them)"
         )
     best = min(candidates, key=lambda run: run.score)
     rates = sorted({run.point["learning_rate"] for run in runs})

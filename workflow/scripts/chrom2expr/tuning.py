@@ -259,8 +259,8 @@ def _validate(
         broken = np.flatnonzero(~np.isfinite(losses))
         # Each may be finite and their sum not: then all are too large.
         _refuse("validation loss", broken if len(broken) else np.arange(len(losses)), gene_id, recipe)
-    correlation = metrics.summarise(metrics.cross_gene(predicted, observed)).mean
-    return {"validation_loss": float(loss), "validation_cross_gene": float(correlation)}
+    correlation, _, tissues, _ = metrics.summarise(metrics.cross_gene(predicted, observed))
+    return {"validation_loss": float(loss), "validation_cross_gene": correlation, "validation_tissues": tissues}
 
 
 def _refuse(what: str, rows: np.ndarray, gene_id: Sequence[str], recipe: Recipe) -> None:
