@@ -15,7 +15,7 @@ import torch
 from small_enformer import BINS, DROPOUT, GEOMETRY, TISSUES, Files, network, run
 from transformers import get_cosine_schedule_with_warmup
 
-from chrom2expr import enformer, finetune, tuning
+from chrom2expr import enformer, finetune, frozen, tuning
 from chrom2expr.errors import InputError
 from chrom2expr.losses import hybrid_loss
 from chrom2expr.pool import AttentionPool
@@ -177,9 +177,19 @@ class TestLoop:
         with pytest.raises(InputError, match="at genes gene11, gene14\\. .* kept in .*, once that folder is deleted"):
             finetune.fit(files.task(), files.trunk(), tmp_path)
 
+    def test_a_tissue_without_training_values_is_named_before_any_work(self, files, tmp_path):
+        task = files.task()
+        task.data.splits["train"].observed[:, 3] = np.nan
+        with pytest.raises(InputError, match="tissue3 has 0 training genes with a value"):
+            finetune.fit(task, files.trunk(), tmp_path)
+        with pytest.raises(InputError, match="tissue3 has 0 training genes with a value"):
+            frozen.fit(task)
+
     def test_fewer_gpus_than_asked_for_are_said(self, files, tmp_path, capsys):
         finetune.fit(files.task(max_epochs=1, devices=2), files.trunk(), tmp_path)
         assert "devices: 2, but this job was given 1" in capsys.readouterr().out
+        finetune.fit(files.task(max_epochs=1), files.trunk(), tmp_path / "cpu", gpus=0)
+        assert "devices" not in capsys.readouterr().out
 
 
 class TestNetwork:

@@ -378,7 +378,7 @@ def _edit(path, old, new):
         (_empty_validation, r"genes.tsv: split_enformer puts no gene into val: see backbones: enformer: held_out"),
         (_rename_split, r"genes.tsv has no column split_enformer"),
         (_rename_gene, r"features.h5: gene geneX"),
-        (_empty_tissue, rf"tissue tissue3 has no training gene with a value \(1 of {TISSUES} tissues"),
+        (_empty_tissue, rf"tissue tissue3 has 0 training genes with a value \(1 of {TISSUES} tissues have fewer than 1\)"),
     ],
 )
 def test_files_that_disagree_are_said_and_leave_nothing_half_written(job, spoil, message):

@@ -12,7 +12,7 @@ from torch import nn
 
 from chrom2expr import training
 from chrom2expr.errors import InputError
-from chrom2expr.heads import Task, described, save_model
+from chrom2expr.heads import Task, check_tissues, described, save_model
 from chrom2expr.reader import Selection
 
 
@@ -140,14 +140,10 @@ def fit(task: Task) -> FittedCNN:
 
     Raises InputError as that does, and when a tissue has no training gene with a value.
     """
+    check_tissues(task.data, train=1, val=0)
     train, validation = task.data.splits["train"], task.data.splits["val"]
     schedule, shape = plan(task, tissues=len(task.data.tissue))
     start = training.target_means(train.observed)
-    if len(empty := np.flatnonzero(np.isnan(train.observed).all(axis=0))):
-        raise InputError(
-            f"tissue {task.data.tissue[empty[0]]} has no training gene with a value ({len(empty)} of {len(start)} tissues "
-            "have none): leave it out of the expression matrix"
-        )
 
     def build(point: Mapping[str, float]) -> ExpressionCNN:
         return ExpressionCNN(**shape, dropout=point["dropout"], seed=task.seed, start=start)

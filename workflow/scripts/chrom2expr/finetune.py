@@ -115,12 +115,14 @@ def fit(
     `folder` is where the checkpoints lie while the run is under way; a killed run goes on from there. Remove them when
     its files are written. `gpus` is how many of the GPUs that `task.settings["devices"]` asks for it was given.
 
-    Raises InputError as `tuning.fit` does, and then says what becomes of the checkpoints.
+    Raises InputError as `tuning.fit` does, and then says what becomes of the checkpoints; and when a tissue has no
+    training gene with a value.
     """
     data, settings = task.data, dict(task.settings)
+    heads.check_tissues(data, train=1, val=0)
     train, validation = data.splits["train"], data.splits["val"]
     recipe = tuning.Recipe.of(task)
-    if recipe.devices > gpus:
+    if recipe.devices > max(gpus, 1):  # none was asked for where there is none
         print(f"Warning: devices: {recipe.devices}, but this job was given {gpus}: see --resources gpu=N")
         recipe = replace(recipe, devices=gpus)
     options = {key: settings[key] for key in ("batch_norm", "activation_checkpointing", "precision")}

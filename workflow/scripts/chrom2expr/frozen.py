@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chrom2expr import backbone, training, tuning
-from chrom2expr.heads import Task
+from chrom2expr.heads import Task, check_tissues
 from chrom2expr.pool import AttentionPool
 from chrom2expr.reader import Selection
 
@@ -32,8 +32,12 @@ class InMemory:
 
 
 def fit(task: Task) -> tuning.Fitted:
-    """Fit the pool for every learning rate of the grid, and keep the best (see tuning.fit)."""
+    """Fit the pool for every learning rate of the grid, and keep the best (see tuning.fit).
+
+    Raises InputError as that does, and when a tissue has no training gene with a value.
+    """
     data = task.data
+    check_tissues(data, train=1, val=0)
     train, validation = (
         replace(data.splits[name], features=InMemory(data.splits[name].features)) for name in ("train", "val")
     )

@@ -150,14 +150,14 @@ def of_tissues(data: Data, part: int, parts: int) -> Data:
     return replace(data, splits=splits, tissue=data.tissue[columns])
 
 
-def check_tissues(data: Data) -> None:
-    """Raise InputError when a tissue has fewer than two training or validation genes to fit a model of its own."""
-    for split, name in (("train", "training"), ("val", "validation")):
+def check_tissues(data: Data, train: int = 2, val: int = 2) -> None:
+    """Raise InputError when a tissue has fewer training or validation genes than this, by default for its own model."""
+    for split, name, least in (("train", "training", train), ("val", "validation", val)):
         genes = (~np.isnan(data.splits[split].observed)).sum(axis=0)
-        if few := np.flatnonzero(genes < 2).tolist():
+        if few := np.flatnonzero(genes < least).tolist():
             raise InputError(
                 f"tissue {data.tissue[few[0]]} has {genes[few[0]]} {name} genes with a value ({len(few)} of "
-                f"{len(genes)} tissues have fewer than two): leave it out of the expression matrix"
+                f"{len(genes)} tissues have fewer than {least}): leave it out of the expression matrix"
             )
 
 

@@ -239,7 +239,7 @@ def _window_contradictions(name: str, source: Mapping[str, Any], whole: Mapping[
     elif own["sequence_length"] % own["bin_size"] or (own["sequence_length"] // own["bin_size"] - own["bins"]) % 2:
         yield (
             f"sources.{name}.geometry: {own['sequence_length']:,} bp are {own['sequence_length'] / own['bin_size']:g} "
-            f"bins of {own['bin_size']} bp, which cannot be cropped to {own['bins']} by as many whole bins on both sides"
+            f"bins of {own['bin_size']} bp, which cannot be cropped to {own['bins']} by as many whole bins a side"
         )
     if source["bins"] > own["bins"]:
         yield f"sources.{name}.bins: more than geometry.bins ({own['bins']})"

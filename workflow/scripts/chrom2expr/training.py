@@ -238,9 +238,8 @@ def _validate(active: Sequence[_Run], epoch: int, validation: Split, schedule: S
         settings = ", ".join(f"{name} {value:g}" for name, value in run.point.items())
         state = "diverged, dropped" if run.diverged else "stopped" if run.stopped else ""
         lost = f" ({undefined} tissues undefined)" if undefined else ""
-        print(
-            f"epoch {epoch}: {settings}: validation loss {loss:.5g}, cross-gene {correlation:.4f}{lost} {state}".rstrip()
-        )
+        found = f"validation loss {loss:.5g}, cross-gene {correlation:.4f}{lost}"
+        print(f"epoch {epoch}: {settings}: {found} {state}".rstrip())
 
 
 def _choose(runs: Sequence[_Run], schedule: Schedule) -> _Run:
