@@ -1,12 +1,16 @@
-"""Training's reads from the feature store against a raw sequential read of the same files.
+"""Training's reads from the feature store against plain reads of the same files by one thread, warm and cold.
 
-Both read from the page cache, so this compares the work that is done on every byte (checksum, copy, turning minus-
-strand genes round) with none; a disk slower than the rates below hides that work. Run: python benchmarks/store.py
+Warm, from the page cache, this compares the work that is done on every byte (checksum, copy, turning minus-strand genes
+round) with none, by two plain reads: `passing`, into a MiB that is used again, so that what is read is never kept; and
+`kept`, into a batch's memory, the faster of reading right there and of copying from that MiB. Cold, the files are
+dropped from the page cache first, and the disk decides. Run: python benchmarks/store.py [folder on the disk to measure]
 """
 
+import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,70 +20,102 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scrip
 from chrom2expr.reader import FeatureStore, merge
 from chrom2expr.store import ShardWriter
 
-GENES, BATCH, ROUNDS = 32, 8, 3
-GIGA = 1e9
+BATCH, PASSES, ROUNDS = 16, 30, 3
+MIB, GIGA = 1 << 20, 1e9
 
 
-def write(folder: Path, bins: int, tracks: int, by: str) -> Path:
+def write(folder: Path, genes: int, bins: int, tracks: int, by: str) -> Path:
     """A store of four shards, of genes or of tracks, with an eighth of the tracks CAGE."""
     values = np.random.default_rng(0).random((1, bins, tracks), dtype=np.float32).astype(np.float16)
     kinds = np.where(np.arange(tracks) < tracks * 7 // 8, "chromatin", "cage")
     shards = []
     for number in range(4):
-        genes = np.array_split(np.arange(GENES), 4)[number] if by == "genes" else np.arange(GENES)
+        rows = np.array_split(np.arange(genes), 4)[number] if by == "genes" else np.arange(genes)
         columns = np.array_split(np.arange(tracks), 4)[number] if by == "tracks" else np.arange(tracks)
         shards.append(folder / by / f"{number}.h5")
         with ShardWriter(
             shards[-1],
-            gene_id=[f"g{gene}" for gene in genes],
-            strand=np.where(genes % 2, "-", "+"),
+            gene_id=[f"g{gene}" for gene in rows],
+            strand=np.where(rows % 2, "-", "+"),
             track_id=[f"t{column}" for column in columns],
             track_type=kinds[columns],
             bins=bins,
             bin_size=128,
             provenance={},
         ) as writer:
-            for row in range(len(genes)):
+            for row in range(len(rows)):
                 writer.write(row, values[:, :, columns])
     merge(shards, folder / f"{by}.h5")
     return folder / f"{by}.h5"
 
 
-def raw(folder: Path) -> float:
-    """Bytes a second of reading the shards from one end to the other, a batch's worth at a time."""
-    buffer, count, started = bytearray(64 << 20), 0, time.perf_counter()
+def plain(folder: Path, buffer: np.ndarray, target: np.ndarray | None = None) -> float:
+    """Bytes a second of reading the shards from end to end into `buffer`, and from there into `target`, if given."""
+    count = place = 0
+    started = time.perf_counter()
     for path in sorted(folder.iterdir()):
         with open(path, "rb", buffering=0) as file:
             while read := file.readinto(buffer):
                 count += read
+                if target is not None:
+                    place = place + read if place + 2 * read <= len(target) else 0
+                    target[place : place + read] = buffer[:read]
     return count / (time.perf_counter() - started)
 
 
-def training(path: Path, kind: str) -> float:
-    """Bytes a second of one epoch in random order."""
+def training(path: Path, kind: str, bins: int | None = None, passes: int = PASSES) -> float:
+    """Bytes a second of bins read from the files, all tracks of them, in an epoch of `passes` over the genes.
+
+    Tracks that are not asked for are read and checked all the same.
+    """
+    random = np.random.default_rng(1)
     with FeatureStore(path) as store:
-        selection = store.select(store.gene_id, kind)
-        order = np.random.default_rng(1).permutation(GENES)
+        selection = store.select(store.gene_id, kind, bins=bins)
+        order = np.concatenate([random.permutation(len(store.gene_id)) for _ in range(passes)])
+        read = len(order) * selection.shape[1] * len(store.track_id) * 2
         started = time.perf_counter()
         for _, batch in selection.batches(order, BATCH):
             del batch
-        return selection.bytes_read / (time.perf_counter() - started)
+        return read / (time.perf_counter() - started)
+
+
+def cold(folder: Path, measure: Callable[[], float]) -> float:
+    """`measure` after the files' pages have been written and dropped."""
+    for path in folder.iterdir():
+        handle = os.open(path, os.O_RDONLY)
+        os.fsync(handle)
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(handle)
+    return measure()
+
+
+def measure(path: Path, bins: int, tracks: int) -> list[float]:
+    """One round, in the order of the table's columns."""
+    shards, buffer = path.with_suffix(""), np.zeros(MIB, np.uint8)
+    batch = np.ones(BATCH * bins * tracks * 2, np.uint8)
+    return [
+        plain(shards, buffer),
+        max(plain(shards, batch), plain(shards, buffer, batch)),
+        training(path, "all"),
+        training(path, "chromatin"),
+        training(path, "all", bins // 4),
+        cold(shards, lambda: plain(shards, buffer)),
+        cold(shards, lambda: training(path, "all", passes=1)),
+    ]
 
 
 def main() -> None:
-    print(f"{GENES} genes, batches of {BATCH}, random order; GB/s, median of {ROUNDS}, and the ratio to the raw read")
-    print(f"{'bins x tracks':>15} {'shards by':>10}{'raw':>8}{'all tracks':>18}{'chromatin':>18}")
-    for bins, tracks in ((896, 5313), (200, 2002)):
+    print(f"Batches of {BATCH} genes, random order; GB/s, median of {ROUNDS}; ratios to `kept`, cold to the cold read")
+    names = ("passing", "kept", "all tracks", "chromatin", "central bins", "cold plain", "cold all")
+    print(f"{'bins x tracks':>14}{'shards by':>10}" + "".join(f"{name:>14}" for name in names))
+    for genes, bins, tracks in ((64, 896, 5313), (512, 200, 2002)):
         for by in ("genes", "tracks"):
-            with tempfile.TemporaryDirectory() as folder:
-                path = write(Path(folder), bins, tracks, by)
-                rounds = [
-                    (raw(path.with_suffix("")), training(path, "all"), training(path, "chromatin"))
-                    for _ in range(ROUNDS)
-                ]
-            whole, *epochs = np.median(rounds, axis=0)
-            shown = "".join(f"{epoch / GIGA:11.2f} {epoch / whole:6.0%}" for epoch in epochs)
-            print(f"{f'{bins} x {tracks}':>15} {by:>10}{whole / GIGA:8.2f}{shown}")
+            with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as folder:
+                path = write(Path(folder), genes, bins, tracks, by)
+                rates = np.median([measure(path, bins, tracks) for _ in range(ROUNDS)], axis=0) / GIGA
+            against = (0, 0, rates[1], rates[1], rates[1], 0, rates[5])
+            cells = (f"{rate:.2f}" + (f" {rate / base:.0%}" if base else "") for rate, base in zip(rates, against))
+            print(f"{f'{bins} x {tracks}':>14}{by:>10}" + "".join(f"{cell:>14}" for cell in cells), flush=True)
 
 
 if __name__ == "__main__":

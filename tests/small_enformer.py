@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import torch
-from snakemake.iocontainers import Namedlist
-
+from checked_files import write_checked
 from chrom2expr import enformer, finetune, heads
+from chrom2expr.codes import FORMAT
 from chrom2expr.windows import Geometry
+from snakemake.iocontainers import Namedlist
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "workflow" / "scripts"
 # The shards hold more than the window, as they do for the thesis.
@@ -76,18 +77,21 @@ class Files:
         self.observed = random.normal(-3, 2, (len(SPLITS), TISSUES)).astype(np.float32)
         self.observed[2, 1], self.observed[5] = np.nan, np.nan
         self.shards = [folder / "000.h5", folder / "001.h5"]
-        for shard, rows in zip(self.shards, np.array_split(np.arange(len(SPLITS)), 2), strict=True):
-            with h5py.File(shard, "w") as file:
-                file["codes"], file["gene_id"] = self.codes[rows], [self.gene_id[row] for row in rows]
-                file["strand"] = ["+" if row % 2 else "-" for row in rows]
-                file.attrs.update(assembly="grch38", genome_sha256="abc")
+        self.write_sequences()
         columns = {"gene_type": "protein_coding", "strand": "+", "chrom_grch37": "chr1", "tss_grch37": 1000}
         columns |= {"chrom_grch38": "chr1", "tss_grch38": 1000, "strand_grch38": "+"}
         with open(folder / "genes.tsv", "w", newline="") as handle:
             writer = csv.writer(handle, delimiter="\t", lineterminator="\n")
             writer.writerow(["gene_id", "symbol", *columns, "split_enformer"])
             writer.writerows([g, g, *columns.values(), s] for g, s in zip(self.gene_id, SPLITS, strict=True))
+            handle.write("\n")
         self.write_expression()
+
+    def write_sequences(self) -> None:
+        for shard, rows in zip(self.shards, np.array_split(np.arange(len(SPLITS)), 2), strict=True):
+            labels = {"gene_id": [self.gene_id[row] for row in rows], "strand": ["+-"[row % 2 - 1] for row in rows]}
+            attributes = {"assembly": "grch38", "genome_sha256": "abc"}
+            write_checked(shard, FORMAT, attributes, ["codes"], codes=self.codes[rows], **labels)
 
     def write_expression(self) -> None:
         with h5py.File(self.folder / "expression.h5", "w") as file:
@@ -133,7 +137,7 @@ class Files:
                 geometry=json.dumps(geometry),
             ),
             threads=1,
-            resources=SimpleNamespace(gpu=1),
+            resources=SimpleNamespace(gpu=1, allow_cpu=0),
             log=[str(folder / "log.txt")],
         )
 

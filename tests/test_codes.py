@@ -1,11 +1,11 @@
 """Sequence shards, read: the right codes of any gene in any order, cropped in the middle; and what is wrong with them."""
 
-import h5py
 import numpy as np
 import pytest
-
+import torch
+from checked_files import write_checked
 from chrom2expr.batching import batches
-from chrom2expr.codes import SequenceStore
+from chrom2expr.codes import FORMAT, SequenceStore
 from chrom2expr.errors import InputError
 from chrom2expr.windows import Geometry
 
@@ -13,11 +13,9 @@ LENGTH, SIZES = 40, (3, 1, 4)
 
 
 def write(path, codes, gene_id, **attributes):
-    with h5py.File(path, "w") as file:
-        file["codes"], file["gene_id"] = codes, gene_id
-        file["strand"] = ["+" if int(gene[4:]) % 3 else "-" for gene in gene_id]
-        file.attrs.update({"assembly": "grch38", "genome_sha256": "abc", **attributes})
-    return path
+    strand = ["+" if int(gene[4:]) % 3 else "-" for gene in gene_id]
+    attributes = {"assembly": "grch38", "genome_sha256": "abc", **attributes}
+    return write_checked(path, FORMAT, attributes, ["codes"], codes=codes, gene_id=gene_id, strand=strand)
 
 
 @pytest.fixture
@@ -72,19 +70,42 @@ def test_shards_that_cannot_be_used(shards, tmp_path):
         SequenceStore([*paths, twice], LENGTH)
     with SequenceStore(paths, LENGTH) as store, pytest.raises(InputError, match=r"gene9 has no sequence there \(1 of 2"):
         store.select(["gene1", "gene9"])
-    with pytest.raises(InputError, match="missing.h5: not a readable sequence shard"):
+    with pytest.raises(InputError, match="missing.h5: there is no such file"):
         SequenceStore([tmp_path / "missing.h5"], LENGTH)
 
 
 def test_errors_of_the_reading_thread_reach_the_consumer():
-    def read(rows):
+    def read(rows, out):
         if 3 in rows:
             raise InputError("damaged at gene 3")
-        return rows
+        out[:] = rows
+        return out
 
     seen = []
     with pytest.raises(InputError, match="damaged at gene 3"):
-        for rows, _ in batches(read, np.arange(6), 2):
+        for rows, _ in batches(read, np.arange(6), 2, (), int):
             seen += rows.tolist()
     assert seen == [0, 1]
-    assert list(batches(read, np.arange(0), 2)) == []
+    assert list(batches(read, np.arange(0), 2, (), int)) == []
+
+
+def test_memory_of_batches_is_used_again_unless_somebody_holds_it():
+    made = []
+
+    def read(rows, out):
+        made.append(out.ctypes.data)
+        out[:] = rows[:, None]
+        return out
+
+    for _, _ in batches(read, np.arange(20), 2, (3,), float):
+        pass
+    assert len(set(made)) <= 3
+    made.clear()
+    kept = [found for _, found in batches(read, np.arange(20), 2, (3,), float)]
+    assert len(set(made)) == 10
+    assert np.concatenate(kept)[:, 1].tolist() == list(range(20))
+    made.clear()
+    parts = [found[1:, :1] for _, found in batches(read, np.arange(20), 2, (3,), float)]
+    assert np.concatenate(parts).ravel().tolist() == list(range(1, 20, 2))
+    tensors = [torch.from_numpy(found)[:1] for _, found in batches(read, np.arange(20), 2, (3,), float)]
+    assert torch.cat(tensors)[:, 0].tolist() == list(range(0, 20, 2))

@@ -12,14 +12,15 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from small_enformer import BINS, DROPOUT, GEOMETRY, TISSUES, Files, network, run
-from transformers import get_cosine_schedule_with_warmup
-
+from checked_files import leftover
 from chrom2expr import enformer, finetune, frozen, tuning
 from chrom2expr.errors import InputError
 from chrom2expr.losses import hybrid_loss
 from chrom2expr.pool import AttentionPool
+from chrom2expr.tensors import read_tensors, write_tensors
 from chrom2expr.windows import Geometry
+from small_enformer import BINS, DROPOUT, GEOMETRY, TISSUES, Files, network, run
+from transformers import get_cosine_schedule_with_warmup
 
 OUTPUTS = ("model.pt", "grid.tsv", "predictions.h5", "summary.json")
 
@@ -54,9 +55,9 @@ class TestLoop:
         train, batches = task.data.splits["train"], []
         read = train.features.read
         fitted, checkpoints = finetune.fit(task, files.trunk(), tmp_path / "first")
-        course = torch.load(checkpoints.folder / "last.pt", weights_only=True)["courses"][0]
-        last = torch.load(checkpoints.folder / "last.pt", weights_only=True)["network"]
-        train.features.read = lambda rows: batches.append(rows) or read(rows)
+        course = read_tensors(checkpoints.folder / "last.pt", tuning.CHECKPOINT)["courses"][0]
+        last = read_tensors(checkpoints.folder / "last.pt", tuning.CHECKPOINT)["network"]
+        train.features.read = lambda rows, out: batches.append(rows) or read(rows, out)
         finetune.fit(task, files.trunk(), tmp_path / "second")
         # The first pass is the one that checks the data.
         assert [len(rows) for rows in batches[1:]] == [2] * 5 * epochs
@@ -140,7 +141,7 @@ class TestLoop:
     ):
         task, calls, seen = files.task(max_epochs=4), [], []
         read = task.data.splits["train"].features.read
-        task.data.splits["train"].features.read = lambda rows: seen.append(rows) or read(rows)
+        task.data.splits["train"].features.read = lambda rows, out: seen.append(rows) or read(rows, out)
 
         def loss(predicted, observed, *weights):
             calls.append(len(predicted))
@@ -153,7 +154,7 @@ class TestLoop:
             finetune.fit(task, files.trunk(), tmp_path)
         genes = str(caught.value).split("genes ")[1].split(".")[0].split(", ")
         assert genes == [f"gene{row}" for row in seen[1 + 12]]
-        last = torch.load(tmp_path / "last.pt", weights_only=True)
+        last = read_tensors(tmp_path / "last.pt", tuning.CHECKPOINT)
         assert last["courses"][0]["epochs"] == 2 and all(v.isfinite().all() for v in last["network"].values())
         assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt"]
 
@@ -259,18 +260,19 @@ class TestNetwork:
         assert metadata["tissue"] == [f"tissue{index}" for index in range(TISSUES)]
         assert metadata["geometry"] == {"sequence_length": 72, "bins": 9, "bin_size": 8}
         assert (metadata["bins"], metadata["settings"], metadata["inputs"]["source"]) == (BINS, {}, "window")
-        assert not list(model.trunk.heads) and not any("_trunk" in name for name in torch.load(tmp_path / "model.pt")["state"])
+        state = read_tensors(tmp_path / "model.pt", finetune.FORMAT)["state"]
+        assert not list(model.trunk.heads) and not any("_trunk" in name for name in state)
 
     def test_a_model_whose_parts_do_not_fit(self, files, tmp_path):
         fitted, _ = finetune.fit(files.task(max_epochs=1), files.trunk(), tmp_path / "checkpoints")
         fitted.save(tmp_path / "model.pt")
-        saved = torch.load(tmp_path / "model.pt", weights_only=True)
+        saved = read_tensors(tmp_path / "model.pt", finetune.FORMAT)
         saved["state"]["pool.output.weight"] = torch.zeros(TISSUES, 12)
-        torch.save(saved, tmp_path / "narrow.pt")
+        write_tensors(tmp_path / "narrow.pt", finetune.FORMAT, saved)
         with pytest.raises(InputError, match=r"narrow.pt: .* pool.output.weight \(5, 12\), expected \(5, 48\)"):
             finetune.load(tmp_path / "narrow.pt")
         (tmp_path / "cut.pt").write_bytes((tmp_path / "model.pt").read_bytes()[:5000])
-        with pytest.raises(InputError, match="cut.pt: not readable"):
+        with pytest.raises(InputError, match="cut.pt: damaged"):
             finetune.load(tmp_path / "cut.pt")
         with pytest.raises(InputError, match="embedding is 48 wide, but the head was made for 12"):
             finetune.FineTuned(network(), AttentionPool(12, TISSUES), BINS)
@@ -291,16 +293,17 @@ class TestBadInput:
 
     def test_damaged_sequences_show_before_work(self, tmp_path):
         files = Files(tmp_path)
-        with h5py.File(files.shards[1], "r+") as file:
-            del file["codes"]
-            file.create_dataset("codes", data=files.codes[9:], chunks=(1, 96), fletcher32=True)
-            place = file["codes"].id.get_chunk_info(3).byte_offset
+        with h5py.File(files.shards[1]) as file:
+            place = file["codes"].id.get_offset() + 3 * 96
         with open(files.shards[1], "r+b") as handle:
             handle.seek(place + 40)
             handle.write(b"\x09\x09")
         with pytest.raises(InputError, match="001.h5: damaged at gene gene12"):
             finetune.fit(files.task(), files.trunk(), tmp_path / "checkpoints")
         assert not (tmp_path / "checkpoints").exists()
+
+
+HALF = leftover("last.pt")
 
 
 class Killed(BaseException):
@@ -332,7 +335,7 @@ class TestResume:
 
     @pytest.mark.parametrize(
         "moment",
-        [("batch", 2), ("batch", 8), ("batch", 21), ("write", 1), ("write", 2), ("write", 6), ("half", 4), ("outputs", 3),
+        [("batch", 2), ("batch", 8), ("batch", 21), ("write", 1), ("write", 2), ("write", 6), ("half", 4), ("outputs", 1),
          ("remove", 1)],
     )
     def test_killed_at_any_moment(self, with_dropout, undisturbed, tmp_path, monkeypatch, moment):
@@ -343,7 +346,7 @@ class TestResume:
             def struck(*args, **kwargs):
                 if next(count) == number:
                     if where == "half":
-                        (tmp_path / "checkpoints" / ".last.pt.1.partial").write_bytes(b"half")
+                        (tmp_path / "checkpoints" / HALF).write_bytes(b"half")
                     raise Killed
                 return original(*args, **kwargs)
 
@@ -351,9 +354,9 @@ class TestResume:
 
         place = {
             "batch": (tuning, "hybrid_loss"),
-            "write": (tuning, "_write"),
-            "half": (tuning, "_write"),
-            "outputs": (finetune.heads, "whole_file"),
+            "write": (tuning, "write_tensors"),
+            "half": (tuning, "write_tensors"),
+            "outputs": (finetune.heads, "write_table"),
             "remove": (tuning, "rmtree"),
         }[where]
         with monkeypatch.context() as patched:
@@ -361,7 +364,7 @@ class TestResume:
             with pytest.raises(Killed):
                 run("finetune_backbone.py", job)
         left = {path.name for path in (tmp_path / "checkpoints").glob("*")}
-        assert left <= {"last.pt", "best.pt", ".last.pt.1.partial"}
+        assert left <= {"last.pt", "best.pt", HALF}
         # Without best.pt, which is being removed, nothing could go on from it.
         assert where != "remove" or "last.pt" not in left
         run("finetune_backbone.py", with_dropout.job(tmp_path, **self.KEYS))
@@ -416,8 +419,8 @@ class TestResume:
             files.observed[12, 3] += 1e-3
             files.write_expression()
         elif change == "codes":
-            with h5py.File(files.shards[0], "r+") as file:
-                file["codes"][1, 50] = (file["codes"][1, 50] + 1) % 5
+            files.codes[1, 50] = (files.codes[1, 50] + 1) % 5
+            files.write_sequences()
         else:
             table = (tmp_path / "genes.tsv").read_text()
             (tmp_path / "genes.tsv").write_text(table.replace("val\ngene12", "train\ngene12"))
@@ -425,7 +428,7 @@ class TestResume:
             finetune.fit(files.task(max_epochs=1), files.trunk(), tmp_path / "checkpoints")
 
     def test_half_a_file_is_cleared_away(self, tmp_path):
-        for name in (".last.pt.1.partial", ".best.pt.22.partial", "best.pt"):
+        for name in (HALF, leftover("best.pt"), "best.pt"):
             (tmp_path / name).write_bytes(b"half")
         tuning.Checkpoints(tmp_path)
         assert [path.name for path in tmp_path.iterdir()] == ["best.pt"]
@@ -433,7 +436,8 @@ class TestResume:
     def test_a_damaged_checkpoint(self, files, tmp_path):
         finetune.fit(files.task(max_epochs=1), files.trunk(), tmp_path)
         (tmp_path / "last.pt").write_bytes((tmp_path / "last.pt").read_bytes()[:3000])
-        with pytest.raises(InputError, match=f"last.pt: not readable .*; to begin this run anew, delete the folder {tmp_path}"):
+        message = f"last.pt: damaged, or no chrom2expr checkpoint file; to begin this run anew, delete the folder {tmp_path}"
+        with pytest.raises(InputError, match=message):
             finetune.fit(files.task(max_epochs=1), files.trunk(), tmp_path)
 
     def test_a_damaged_best_network_is_said_before_any_epoch_is_run(self, files, tmp_path, monkeypatch):
@@ -445,20 +449,20 @@ class TestResume:
         monkeypatch.setattr(tuning, "_train", lambda *_: pytest.fail("an epoch was run"))
         for spoil in (lambda path: path.write_bytes(path.read_bytes()[:3000]), lambda path: path.unlink()):
             spoil(tmp_path / "best.pt")
-            with pytest.raises(InputError, match="best.pt: not readable .*; to begin this run anew, delete the folder"):
+            with pytest.raises(InputError, match="best.pt: .*; to begin this run anew, delete the folder"):
                 finetune.fit(files.task(max_epochs=2), files.trunk(), tmp_path)
 
     @pytest.mark.parametrize("content", [[1, 2], {"state": 3}])
     def test_a_file_of_something_else(self, files, tmp_path, content):
         torch.save(content, tmp_path / "last.pt")
-        with pytest.raises(InputError, match="last.pt: not a file of this workflow's"):
+        with pytest.raises(InputError, match="last.pt: no chrom2expr checkpoint file"):
             finetune.fit(files.task(max_epochs=1), files.trunk(), tmp_path)
-        with pytest.raises(InputError, match="last.pt: not a file of this workflow's"):
+        with pytest.raises(InputError, match="last.pt: no chrom2expr fine-tuned model file"):
             finetune.load(tmp_path / "last.pt")
 
     def test_what_a_kill_left_of_the_outputs_is_cleared_away(self, files, tmp_path):
         job = files.job(tmp_path, max_epochs=1)
-        (tmp_path / ".model.pt.77.partial").write_bytes(b"half")
+        (tmp_path / leftover("model.pt")).write_bytes(b"half")
         run("finetune_backbone.py", job)
         assert not list(tmp_path.glob("*.partial")) and not list(tmp_path.glob(".*.partial"))
 
@@ -515,7 +519,8 @@ def test_settings_of_the_positional_features_are_kept(tmp_path):
     model, metadata = finetune.load(tmp_path / "model.pt")
     assert torch.equal(model(hot()), fitted.network(hot()))
     metadata["settings"] = {"positional_basis": "library"}
-    torch.save({"state": fitted.saved.state_dict(), "metadata": metadata}, tmp_path / "library.pt")
+    saved = {"state": fitted.saved.state_dict(), "metadata": metadata}
+    write_tensors(tmp_path / "library.pt", finetune.FORMAT, saved)
     assert (finetune.load(tmp_path / "library.pt")[0](hot()) - model(hot())).abs().max() > 1e-4
 
 

@@ -6,13 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from small_enformer import BINS, DROPOUT, GEOMETRY, TISSUES, Files, run
-from snakemake.iocontainers import Namedlist
-
 from chrom2expr import enformer, finetune, frozen, heads, metrics, reader, training, tuning, windows
 from chrom2expr.errors import InputError
 from chrom2expr.reader import FeatureStore
 from chrom2expr.store import ShardWriter
+from chrom2expr.tensors import read_tensors, write_tensors
+from small_enformer import BINS, DROPOUT, GEOMETRY, TISSUES, Files, run
+from snakemake.iocontainers import Namedlist
 
 
 def embed(files, folder, **changes):
@@ -28,7 +28,7 @@ def embed(files, folder, **changes):
             input=SimpleNamespace(codes=str(codes), weights=Namedlist(weights)),
             output=[str(shards[-1])],
             params=SimpleNamespace(**{**params, **changes}, geometry=json.dumps(geometry)),
-            resources=SimpleNamespace(batch_size=4),
+            resources=SimpleNamespace(batch_size=4, allow_cpu=0),
             threads=1,
             log=[str(folder / "log.txt")],
         )
@@ -125,9 +125,9 @@ def test_a_saved_head(files, embedded, tmp_path):
     np.testing.assert_allclose(found, fitted.predict(features), atol=1e-5)
     assert metadata["inputs"] == {"source": "window", "tracks": "embedding", "orientation": "gene", "bins": BINS}
     assert metadata["network"] == {"width": 48, "tissues": TISSUES} and len(metadata["tissue"]) == TISSUES
-    saved = torch.load(tmp_path / "model.pt", weights_only=True)
+    saved = read_tensors(tmp_path / "model.pt", frozen.FORMAT)
     saved["metadata"]["network"]["width"] = 24
-    torch.save(saved, tmp_path / "other.pt")
+    write_tensors(tmp_path / "other.pt", frozen.FORMAT, saved)
     with pytest.raises(InputError, match="other.pt: the tensors do not fit"):
         frozen.load(tmp_path / "other.pt")
 

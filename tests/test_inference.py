@@ -5,9 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-
+from checked_files import write_checked
 from chrom2expr import inference
 from chrom2expr.backbone import Backbone, Prediction, one_hot, other_strand
+from chrom2expr.codes import FORMAT
 from chrom2expr.errors import InputError
 from chrom2expr.reader import FeatureStore
 from chrom2expr.windows import Geometry, reverse_complement
@@ -32,12 +33,15 @@ class Toy(Backbone):
 @pytest.fixture
 def codes_path(tmp_path):
     rng = np.random.default_rng(0)
-    with h5py.File(tmp_path / "codes.h5", "w") as file:
-        file["codes"] = rng.integers(0, 5, (GENES, GEOMETRY.sequence_length), dtype=np.uint8)
-        file["gene_id"] = [f"gene{row}" for row in range(GENES)]
-        file["strand"] = ["+", "-"] * 3 + ["+"]
-        file.attrs.update(assembly="grch38", genome_sha256="abc")
-    return tmp_path / "codes.h5"
+    codes = rng.integers(0, 5, (GENES, GEOMETRY.sequence_length), dtype=np.uint8)
+    return write_codes(tmp_path / "codes.h5", codes)
+
+
+def write_codes(path, codes):
+    labels = {"gene_id": [f"gene{row}" for row in range(len(codes))], "strand": ["+", "-"] * 3 + ["+"]}
+    labels = {name: values[: len(codes)] for name, values in labels.items()}
+    attributes = {"assembly": "grch38", "genome_sha256": "abc"}
+    return write_checked(path, FORMAT, attributes, ["codes"], codes=codes, **labels)
 
 
 def predict(codes_path, output, backbone=None, **changes):
@@ -89,7 +93,7 @@ def test_both_strands(codes_path, tmp_path):
 def test_batch_size_does_not_matter(codes_path, tmp_path):
     def contents(path):
         with h5py.File(path) as shard:
-            return {name: shard[name][:].tolist() for name in shard}
+            return {name: shard[name][()].tolist() for name in shard if name != "checksums"}
 
     shards = [contents(predict(codes_path, tmp_path / f"{size}.h5", batch_size=size)) for size in (1, 3, 7, 100)]
     assert all(shard == shards[0] for shard in shards)
@@ -214,16 +218,15 @@ def test_failure_in_the_middle(codes_path, tmp_path, monkeypatch):
 
 
 def test_sequence_shards_that_cannot_be_used(codes_path, tmp_path):
-    with h5py.File(tmp_path / "short.h5", "w") as file:
-        file["codes"], file["gene_id"], file["strand"] = np.zeros((2, 32), np.uint8), ["x", "y"], ["+", "-"]
+    write_codes(tmp_path / "short.h5", np.zeros((2, 32), np.uint8))
     with pytest.raises(InputError, match="short.h5: sequences of 32 bp, but the geometry needs 64 bp"):
         predict(tmp_path / "short.h5", tmp_path / "shard.h5")
     with h5py.File(tmp_path / "bare.h5", "w") as file:
         file["codes"] = np.zeros((2, 64), np.uint8)
-    with pytest.raises(InputError, match="bare.h5: a sequence shard without gene_id, strand"):
+    with pytest.raises(InputError, match=r"bare.h5: no chrom2expr sequence file \(it names no format\)"):
         predict(tmp_path / "bare.h5", tmp_path / "shard.h5")
     codes_path.write_bytes(codes_path.read_bytes()[:1000])
-    with pytest.raises(InputError, match="codes.h5: not a readable sequence shard"):
+    with pytest.raises(InputError, match="codes.h5: damaged, or no chrom2expr sequence file"):
         predict(codes_path, tmp_path / "shard.h5")
     assert not (tmp_path / "shard.h5").exists()
 

@@ -1,6 +1,5 @@
 """Linear probes against scikit-learn's LinearRegression, fitted tissue by tissue."""
 
-import csv
 import json
 import runpy
 from dataclasses import replace
@@ -11,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from scipy.stats import spearmanr
-from sklearn.linear_model import LinearRegression
-
 from chrom2expr import heads, linear, probe, settings, spatial
 from chrom2expr.errors import InputError
 from chrom2expr.store import ShardWriter
+from chrom2expr.tables import write_table
 from chrom2expr.training import Split
 from chrom2expr.windows import Geometry
+from scipy.stats import spearmanr
+from sklearn.linear_model import LinearRegression
 from test_ridge import Rows, with_split
 
 TISSUES = 6
@@ -260,11 +259,9 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
     missing = random.random(observed.shape) < 0.1
     columns = {"strand": "+", "gene_type": "x", "chrom_grch37": "chr1", "chrom_grch38": "chr1"}
     columns |= {"tss_grch37": 1000, "tss_grch38": 1000, "strand_grch38": "+"}
-    with open(tmp_path / "genes.tsv", "w", newline="") as handle:
-        writer = csv.writer(handle, delimiter="\t", lineterminator="\n")
-        writer.writerow(["gene_id", "symbol", *columns, "split_enformer"])
-        splits = np.repeat(["train", "val", "test"], [200, 50, 50])
-        writer.writerows([gene, gene, *columns.values(), split] for gene, split in zip(gene_id, splits))
+    splits = np.repeat(["train", "val", "test"], [200, 50, 50])
+    rows = ([gene, gene, *columns.values(), split] for gene, split in zip(gene_id, splits))
+    write_table(tmp_path / "genes.tsv", ["gene_id", "symbol", *columns, "split_enformer"], rows)
     with h5py.File(tmp_path / "expression.h5", "w") as file:
         file["log_rpkm"] = np.where(missing, np.nan, observed).astype(np.float32)
         file["gene_id"], file["tissue"] = gene_id, [f"tissue{index}" for index in range(TISSUES)]
@@ -280,6 +277,7 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
             patience=0, select_by="validation_loss", seed=1, part=0, parts=1,
         ),
         threads=torch.get_num_threads(),
+        resources=SimpleNamespace(allow_cpu=0),
         log=[str(tmp_path / "log.txt")],
     )
     runpy.run_path(heads.__file__.replace("chrom2expr/heads.py", "fit_head.py"), {"snakemake": snakemake})

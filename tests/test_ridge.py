@@ -1,6 +1,5 @@
 """The ridge head against scikit-learn's Ridge, fitted tissue by tissue and penalty by penalty."""
 
-import csv
 import json
 import runpy
 from dataclasses import replace
@@ -10,15 +9,15 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from scipy.stats import spearmanr
-from sklearn.linear_model import Ridge
-from sklearn.preprocessing import StandardScaler
-
 from chrom2expr import heads, linear, ridge, spatial
 from chrom2expr.errors import InputError
 from chrom2expr.store import ShardWriter
+from chrom2expr.tables import write_table
 from chrom2expr.training import Split
 from chrom2expr.windows import Geometry
+from scipy.stats import spearmanr
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
 
 TISSUES, PENALTIES = 6, [10.0, 0.1, 1000.0]
 GENES = {"train": 60, "val": 30, "test": 10}
@@ -331,11 +330,9 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
     observed = (turned[:, 10:15] * decay[:, None]).sum(axis=1) @ random.normal(0, 1, (3, TISSUES))
     columns = {"strand": "+", "gene_type": "x", "chrom_grch37": "chr1", "chrom_grch38": "chr1"}
     columns |= {"tss_grch37": 1000, "tss_grch38": 1000, "strand_grch38": "+"}
-    with open(tmp_path / "genes.tsv", "w", newline="") as handle:
-        writer = csv.writer(handle, delimiter="\t", lineterminator="\n")
-        writer.writerow(["gene_id", "symbol", *columns, "split_beluga"])
-        splits = np.repeat(["train", "val", "test"], [200, 50, 50])
-        writer.writerows([gene, gene, *columns.values(), split] for gene, split in zip(gene_id, splits))
+    splits = np.repeat(["train", "val", "test"], [200, 50, 50])
+    rows = ([gene, gene, *columns.values(), split] for gene, split in zip(gene_id, splits))
+    write_table(tmp_path / "genes.tsv", ["gene_id", "symbol", *columns, "split_beluga"], rows)
     with h5py.File(tmp_path / "expression.h5", "w") as file:
         file["log_rpkm"], file["gene_id"] = observed.astype(np.float32), gene_id
         file["tissue"] = [f"tissue{index}" for index in range(TISSUES)]
@@ -353,6 +350,7 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
             select_by="validation_cross_gene", seed=1,
         ),
         threads=torch.get_num_threads(),
+        resources=SimpleNamespace(allow_cpu=0),
         log=[str(tmp_path / "log.txt")],
     )
     runpy.run_path(heads.__file__.replace("chrom2expr/heads.py", "fit_head.py"), {"snakemake": snakemake})

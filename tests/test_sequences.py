@@ -10,7 +10,6 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-
 from chrom2expr import genes, sequences, windows
 from chrom2expr.errors import InputError
 from chrom2expr.files import sha256
@@ -66,9 +65,20 @@ def test_the_index_lies_beside_the_link_and_not_beside_the_users_file(tmp_path, 
     assert [path.name for path in user.parent.iterdir()] == ["genome.fasta"]
     assert sorted(path.name for path in fasta.parent.iterdir()) == ["grch37.fa", "grch37.fa.fai", "grch37.json"]
     assert fasta.is_symlink() and fasta.samefile(user)
-    assert json.loads(fasta.with_suffix(".json").read_text()) == {"sha256": sha256(user), "contigs": LENGTHS}
-    sequences.Genome(fasta)
+    info = json.loads(fasta.with_suffix(".json").read_text())
+    assert info == {"sha256": sha256(user), "fai_sha256": sha256(f"{fasta}.fai"), "contigs": LENGTHS}
+    sequences.Genome(fasta, info["fai_sha256"])
     assert [path.name for path in user.parent.iterdir()] == ["genome.fasta"]
+
+
+def test_an_index_that_was_cut_is_refused(fasta):
+    info = json.loads(fasta.with_suffix(".json").read_text())
+    fai = Path(f"{fasta}.fai")
+    whole = fai.read_text()
+    for end in range(len(whole)):
+        fai.write_text(whole[:end])
+        with pytest.raises(InputError, match=r"grch37\.fa\.fai: not the index"):
+            sequences.Genome(fasta, info["fai_sha256"])
 
 
 def test_a_relative_resource_is_linked_so_that_the_project_can_move(tmp_path, contigs, monkeypatch):
@@ -148,8 +158,7 @@ def test_written_codes_have_the_tss_where_the_geometry_says(tmp_path, fasta, con
     sequences.write_codes(path, genes, sequences.Genome(fasta), assembly, geometry, "abc")
     with h5py.File(path) as store:
         assert store["codes"].shape == (3, geometry.sequence_length) and store["codes"].dtype == np.uint8
-        assert store["codes"].chunks == (1, geometry.sequence_length)
-        assert dict(store.attrs) == {"assembly": assembly, "genome_sha256": "abc"}
+        assert (store.attrs["assembly"], store.attrs["genome_sha256"]) == (assembly, "abc")
         assert store["gene_id"].asstr()[:].tolist() == ["G1", "G2", "G3"]
         strands = genes["strand" if assembly == "grch37" else "strand_grch38"].tolist()
         assert store["strand"].asstr()[:].tolist() == strands

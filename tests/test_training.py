@@ -12,12 +12,13 @@ import h5py
 import numpy as np
 import pytest
 import torch
-
+from checked_files import alter
 from chrom2expr import cnn, heads, metrics, training
 from chrom2expr.errors import InputError
 from chrom2expr.losses import hybrid_loss
 from chrom2expr.reader import FeatureStore
-from chrom2expr.store import ShardWriter
+from chrom2expr.store import FORMAT, ShardWriter
+from chrom2expr.tables import write_table
 from chrom2expr.training import Schedule, Split, expand, fit_grid
 
 GENES, BINS, TRACKS, TISSUES = 400, 32, 8, 12
@@ -220,10 +221,8 @@ def job(planted, tmp_path):
     columns = {"strand": "+", "gene_type": "protein_coding", "chrom_grch37": "chr1", "chrom_grch38": "chr1"}
     columns |= {"tss_grch37": 1000, "tss_grch38": 1000, "strand_grch38": "+"}
     splits = np.repeat(["train", "val", "test"], [280, 60, 60])
-    with open(tmp_path / "genes.tsv", "w", newline="") as handle:
-        writer = csv.writer(handle, delimiter="\t", lineterminator="\n")
-        writer.writerow(["gene_id", "symbol", *columns, "split_enformer"])
-        writer.writerows([gene, gene, *columns.values(), split] for gene, split in zip(planted.gene_id, splits))
+    rows = ([gene, gene, *columns.values(), split] for gene, split in zip(planted.gene_id, splits))
+    write_table(tmp_path / "genes.tsv", ["gene_id", "symbol", *columns, "split_enformer"], rows)
     given = {"features": planted.path, "genes": tmp_path / "genes.tsv", "expression": tmp_path / "expression.h5"}
 
     def make(folder="run", shuffle=False, alpha=0, beta=1, **params):
@@ -259,6 +258,7 @@ def job(planted, tmp_path):
             output=SimpleNamespace(**{name: out / file for name, file in made.items()}),
             params=SimpleNamespace(**{**defaults, **params}),
             threads=1,
+            resources=SimpleNamespace(allow_cpu=0),
             log=[str(out / "log.txt")],
         )
 
@@ -331,8 +331,11 @@ def test_files_of_a_run(job, planted):
 def test_a_feature_that_is_no_number_is_named_in_any_split(job, planted, tmp_path, capsys, room, gene, value):
     store = tmp_path / "broken.h5"
     store.write_bytes(planted.path.read_bytes())
-    with h5py.File(store, "r+") as file:
-        file["tracks"][gene, 3, 2] = value
+
+    def change(datasets, _):
+        datasets["tracks"][gene, 3, 2] = value
+
+    alter(store, FORMAT, change)
     snakemake = job("broken", max_epochs=2, room=room)
     snakemake.input.features = store
     with pytest.raises(SystemExit):

@@ -23,6 +23,7 @@ rule attend_base:
         mem_mb=backbone_param("mem_mb", int),
         runtime=backbone_param("runtime", int),
         gpu=1,
+        allow_cpu=ALLOW_CPU,
     params:
         room=backbone_param("room", str),
         backbone=lambda wildcards: SOURCES[wildcards.source]["backbone"],
@@ -57,6 +58,7 @@ rule attend_run:
         mem_mb=backbone_param("mem_mb", int),
         runtime=backbone_param("runtime", int),
         gpu=1,
+        allow_cpu=ALLOW_CPU,
     params:
         room=backbone_param("room", str),
         head_room=head_param("room", str),

@@ -31,6 +31,8 @@ TISSUE_JOBS = {name: head["settings"].get("jobs", 1) for name, head in config["h
 SPLIT_HEADS = [name for name, jobs in TISSUE_JOBS.items() if jobs > 1]
 OTHER_HEADS = [name for name in config["heads"] if name not in (*SEQUENCE_HEADS, *SPLIT_HEADS)]
 ASSEMBLIES = ["grch37", "grch38"]
+# Whether a job may use the CPU though there is a GPU; as a resource it triggers no rerun.
+ALLOW_CPU = int(config["allow_cpu"])
 # Figures of scores; the others have tables of their own.
 CHARTS = sorted(set(config["figures"]) - {"fig2_1", "fig2_2", *settings.ATTENTION})
 # A run: one head, fitted to one source with one loss.

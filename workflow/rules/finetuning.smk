@@ -25,6 +25,7 @@ rule embed_sequences:
         mem_mb=backbone_param("mem_mb", int),
         runtime=backbone_param("runtime", int),
         gpu=1,
+        allow_cpu=ALLOW_CPU,
         # Decides memory and speed, not the result: as a resource it triggers no rerun.
         batch_size=backbone_param("batch_size", int),
     params:
@@ -66,6 +67,7 @@ rule finetune_backbone:
         mem_mb=head_param("mem_mb", int),
         runtime=head_param("runtime", int),
         gpu=lambda wildcards: config["heads"][wildcards.head]["settings"].get("devices", 1),
+        allow_cpu=ALLOW_CPU,
     params:
         room=head_param("room", str),
         backbone=lambda wildcards: SOURCES[wildcards.source]["backbone"],

@@ -27,6 +27,7 @@ rule fit_head:
         mem_mb=head_param("mem_mb", int),
         runtime=head_param("runtime", int),
         gpu=1,
+        allow_cpu=ALLOW_CPU,
     params:
         room=head_param("room", str),
         backbone=lambda wildcards: SOURCES[wildcards.source]["backbone"],

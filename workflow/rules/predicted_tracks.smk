@@ -25,6 +25,7 @@ rule predict_tracks:
         mem_mb=backbone_param("mem_mb", int),
         runtime=backbone_param("runtime", int),
         gpu=1,
+        allow_cpu=ALLOW_CPU,
         # Decides memory and speed, not the result: as a resource it triggers no rerun.
         batch_size=backbone_param("batch_size", int),
     params:

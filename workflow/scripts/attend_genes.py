@@ -19,7 +19,7 @@ with job(snakemake.log[0]):  # noqa: F821
     geometry = Geometry.from_config(json.loads(params.geometry))
     query = attention.tss_bin(geometry)
     gene_id, strand = attention.read_test_genes(given.genes, params.backbone)
-    device = choose_device()
+    device = choose_device(snakemake.resources.allow_cpu)  # noqa: F821
     room = importlib.import_module(f"chrom2expr.{params.room}")
     rows = importlib.import_module(f"chrom2expr.{params.room}_attention")
     if head_room := params.get("head_room"):

@@ -2,18 +2,18 @@
 
 import json
 from importlib.metadata import version
-from pathlib import Path
 
 from chrom2expr.door import job
 
 with job(snakemake.log[0]):
     from chrom2expr import bigwig
+    from chrom2expr.files import read_json
     from chrom2expr.genes import check_chain, check_places, read_chain, read_genes
     from chrom2expr.tracks import read_manifest
     from chrom2expr.windows import Geometry
 
     source, settings = snakemake.input, snakemake.params
-    genome = json.loads(Path(source.info).read_text())
+    genome = read_json(source.info)
     genes = read_genes(source.places)
     check_chain(read_chain(source.chain), settings.assembly, genome["contigs"])
     check_places(genes, genome["contigs"], settings.assembly, source.places)

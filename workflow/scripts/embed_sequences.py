@@ -15,7 +15,7 @@ with job(snakemake.log[0]):  # noqa: F821
     given, params = snakemake.input, snakemake.params  # noqa: F821
     torch.set_num_threads(snakemake.threads)  # noqa: F821
     geometry = Geometry.from_config(json.loads(params.geometry))
-    device = choose_device()
+    device = choose_device(snakemake.resources.allow_cpu)  # noqa: F821
     weights, weights_sha256 = files.weights(given.weights)
     room = importlib.import_module(f"chrom2expr.{params.room}")
     backbone = room.load_embedder(weights, geometry, json.loads(params.settings), device)

@@ -26,7 +26,8 @@ with job(snakemake.log[0]):  # noqa: F821
         weights_sha256=weights_sha256,
     )
     data = room.read_data(given.codes, given.genes, given.expression, params.backbone, params.source, geometry)
-    task = heads.Task.of(data, params, choose_device())
+    device = choose_device(snakemake.resources.allow_cpu)  # noqa: F821
+    task = heads.Task.of(data, params, device)
     folder = Path(made.model).parent
     files.clear_partials(folder)
     # Not an output: it must outlive a job that is killed.

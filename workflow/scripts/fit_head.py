@@ -22,5 +22,6 @@ with job(snakemake.log[0]):  # noqa: F821
         params.orientation,
         params.bins or None,
     )
-    task = heads.Task.of(heads.of_tissues(data, params.part, params.parts), params, choose_device())
+    device = choose_device(snakemake.resources.allow_cpu)  # noqa: F821
+    task = heads.Task.of(heads.of_tissues(data, params.part, params.parts), params, device)
     heads.write_run(task, room.fit(task), made.model, made.grid, made.predictions, made.summary)

@@ -6,12 +6,10 @@ with job(snakemake.log[0]):  # noqa: F821
     import importlib
 
     from chrom2expr import parts
-    from chrom2expr.files import whole_file
 
     given, made = snakemake.input, snakemake.output  # noqa: F821
     room = importlib.import_module(f"chrom2expr.{snakemake.params.room}")  # noqa: F821
-    with whole_file(made.model) as partial:
-        room.join(given.models, partial)
+    room.join(given.models, made.model)
     parts.join_grids(given.grids, made.grid)
     parts.join_predictions(given.predictions, made.predictions)
     parts.join_summaries(given.summaries, made.predictions, made.summary)

@@ -17,7 +17,7 @@ with job(snakemake.log[0]):
     params = snakemake.params
     geometry = Geometry.from_config(json.loads(params.geometry))
     tracks = read_tracks(snakemake.input.tracks)
-    device = choose_device()
+    device = choose_device(snakemake.resources.allow_cpu)
     weights, weights_sha256 = files.weights(snakemake.input.weights)
     room = importlib.import_module(f"chrom2expr.{params.room}")
     backbone = room.load(weights, geometry, len(tracks), json.loads(params.settings), device)

@@ -8,16 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-import h5py
 import numpy as np
 
 from chrom2expr import metrics
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
-from chrom2expr.files import whole_file
+from chrom2expr.files import Format
+from chrom2expr.hdf5 import CheckedFile, create_file
 from chrom2expr.tables import number, read_table, write_table
 from chrom2expr.windows import Geometry
 
+FORMAT = Format("chrom2expr attention", 1)
 MAP, DISTAL = "attention map", "distal bins"
 
 
@@ -93,33 +94,21 @@ def attend_genes(
     """
     query = tss_bin(geometry)
     progress = Progress(len(gene_id), "genes")
-    with whole_file(output) as partial, h5py.File(partial, "w") as file:
-        shape = len(gene_id), 2 * query + 1
-        attention = file.create_dataset("attention", shape, np.float32, track_times=False)
-        file.create_dataset("gene_id", data=gene_id, dtype=h5py.string_dtype(), track_times=False)
-        file.attrs.update(query_bin=query, bin_size=geometry.bin_size)
+    with create_file(output, FORMAT, {"query_bin": query, "bin_size": geometry.bin_size}) as file:
+        file.create("attention", (len(gene_id), 2 * query + 1), np.float32)
+        file.write("gene_id", gene_id)
         for gene in range(len(gene_id)):
             (row,) = attend(sequences.read(np.array([gene])))
             if not np.isfinite(row).all():
                 raise InputError(f"the attention of gene {gene_id[gene]} is not a number; look at the model's weights.")
-            attention[gene] = row[::-1] if strand[gene] == "-" else row
+            file.put("attention", gene, (row[::-1] if strand[gene] == "-" else row)[None])
             progress.advance(1)
 
 
 def read_attention(path: str | Path) -> Attention:
-    """Read what `attend_genes` wrote. Raises InputError if the file is damaged or its parts do not match."""
-    try:
-        with h5py.File(path, "r") as file:
-            found = Attention(file["attention"][:], file["gene_id"].asstr()[:], int(file.attrs["query_bin"]))
-    except (OSError, KeyError, TypeError) as error:
-        raise InputError(f"{path} cannot be read as attention ({error}); delete it and run again.") from None
-    shape = len(found.gene_id), 2 * found.query_bin + 1
-    if found.attention.shape != shape:
-        raise InputError(
-            f"{path}: attention has shape {found.attention.shape}, but its genes and the bins on either side of bin "
-            f"{found.query_bin} make {shape}; delete it and run again."
-        )
-    return found
+    """Read what `attend_genes` wrote. Raises InputError if the file is damaged."""
+    with CheckedFile(path, FORMAT) as file:
+        return Attention(file.read("attention"), file.read("gene_id"), int(file.attributes["query_bin"]))
 
 
 def map_points(figure: str, models: Sequence[Mapping[str, str]], files: Sequence[str | Path]) -> list[Point]:

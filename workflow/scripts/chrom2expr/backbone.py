@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from chrom2expr.errors import InputError
 from chrom2expr.files import whole_file
+from chrom2expr.tensors import save
 from chrom2expr.windows import BASES, N
 
 
@@ -95,8 +96,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 def write_checkpoint(state_dict: Mapping[str, Tensor], path: Path) -> None:
     """Write a state dict with torch.save, whole or not at all, the same bytes for the same tensors."""
     with whole_file(path) as partial, open(partial, "wb") as handle:
-        # Given a path, torch.save would write the temporary file's name into the archive.
-        torch.save({name: value.detach().cpu().contiguous() for name, value in state_dict.items()}, handle)
+        save({name: value.detach().cpu().contiguous() for name, value in state_dict.items()}, handle, path)
 
 
 def load_exactly(module: nn.Module, state_dict: Mapping[str, Tensor], path: Path) -> None:

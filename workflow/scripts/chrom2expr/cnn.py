@@ -12,8 +12,12 @@ from torch import nn
 
 from chrom2expr import training
 from chrom2expr.errors import InputError
-from chrom2expr.heads import Task, check_tissues, described, save_model
+from chrom2expr.files import Format
+from chrom2expr.heads import Task, check_tissues, described
 from chrom2expr.reader import Selection
+from chrom2expr.tensors import read_tensors, write_tensors
+
+FORMAT = Format("chrom2expr multi-tissue CNN model", 1)
 
 
 class ExpressionCNN(training.Model):
@@ -173,12 +177,12 @@ def plan(task: Task, tissues: int) -> tuple[training.Schedule, dict[str, Any]]:
 def save(path: str | Path, model: ExpressionCNN, metadata: Mapping[str, Any]) -> None:
     """Write the weights with what it takes to rebuild and to use them; `metadata["network"]` rebuilds the network."""
     state = {name: value.cpu() for name, value in model.state_dict().items()}
-    save_model(path, {"state": state, "metadata": dict(metadata)})
+    write_tensors(path, FORMAT, {"state": state, "metadata": dict(metadata)})
 
 
 def load(path: str | Path) -> tuple[ExpressionCNN, dict[str, Any]]:
     """The network of a model.pt, on the CPU in eval mode, and its metadata: network, track_id, tissue, inputs."""
-    saved = torch.load(path, map_location="cpu", weights_only=True)
+    saved = read_tensors(path, FORMAT)
     model = ExpressionCNN(**saved["metadata"]["network"])
     model.load_state_dict(saved["state"])
     return model.eval(), saved["metadata"]

@@ -8,7 +8,7 @@ import pandas as pd
 
 from chrom2expr.download import NotThere, fetch
 from chrom2expr.errors import InputError
-from chrom2expr.files import whole_file
+from chrom2expr.tables import write_table
 from chrom2expr.tracks import MANIFEST_COLUMNS
 
 NO_TEMPLATE = "no template in bigwigs for its identifier"
@@ -56,8 +56,7 @@ def collect_bigwigs(
             f"{absent['track_id'].iloc[0]}: {absent['reason'].iloc[0]} ({len(absent)} of {len(table)} bigWigs of this "
             "group are missing); correct bigwigs in the config, or set missing_bigwigs: skip to go on without them"
         )
-    with whole_file(manifest) as partial:
-        table[MANIFEST_COLUMNS].to_csv(partial, sep="\t", index=False, lineterminator="\n")
+    write_table(manifest, MANIFEST_COLUMNS, table[MANIFEST_COLUMNS].astype(str).itertuples(index=False, name=None))
 
 
 def _longest_prefix(identifier: str, templates: Mapping[str, str]) -> str | None:

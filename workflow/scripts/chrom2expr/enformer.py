@@ -27,7 +27,7 @@ from chrom2expr.backbone import (
     write_checkpoint,
 )
 from chrom2expr.errors import InputError
-from chrom2expr.files import whole_file
+from chrom2expr.files import write_json
 from chrom2expr.windows import Geometry, middle
 
 CONFIG, CHECKPOINTS = "config.json", ("pytorch_model.bin", "model.safetensors")
@@ -107,8 +107,7 @@ def save(network: Network, weights: Path) -> None:
     """Write a network to a folder as `read` reads it (enformer-pytorch's save_pretrained fails on the copies)."""
     weights = Path(weights)
     write_checkpoint(WithoutCopies(network).state_dict(), weights / CHECKPOINTS[0])
-    with whole_file(weights / CONFIG) as partial:
-        partial.write_text(json.dumps(network.config.to_diff_dict(), indent=2, sort_keys=True) + "\n")
+    write_json(weights / CONFIG, network.config.to_diff_dict(), indent=2, sort_keys=True)
 
 
 class Enformer(Backbone):
@@ -272,7 +271,7 @@ def _take_pretrained_positions(network: Network, geometry: Geometry, path: Path)
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        config = json.loads(path.read_text())
+        config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: missing; the weights folder needs the {CONFIG} of its network") from None
     except ValueError as error:

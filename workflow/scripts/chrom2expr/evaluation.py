@@ -14,13 +14,16 @@ import numpy as np
 
 from chrom2expr import metrics, statistics
 from chrom2expr.errors import InputError
-from chrom2expr.files import whole_file
+from chrom2expr.files import Format
+from chrom2expr.hdf5 import CheckedFile, create_file
 from chrom2expr.tables import correlation, number, read_table, write_table
 
 CROSS_GENE = "cross-gene"
 CROSS_CELLTYPE = "cross-celltype"
 # The series of the baseline: every gene is predicted the training genes' mean expression in each cell type.
 BASELINE = "Training mean"
+
+FORMAT = Format("chrom2expr bootstrap", 1)
 
 
 class Predictions(NamedTuple):
@@ -166,9 +169,9 @@ def evaluate(run: Predictions, files: ScoreFiles, *, resamples: int, seed: int) 
     write_table(files.cross_gene, ("tissue", "spearman", "genes"), by_tissue)
     by_gene = zip(run.gene_id, across_tissues, present.sum(axis=1), strict=True)
     write_table(files.cross_celltype, ("gene_id", "spearman", "tissues"), by_gene)
-    with whole_file(files.bootstrap) as partial, h5py.File(partial, "w") as file:
+    with create_file(files.bootstrap, FORMAT) as file:
         for name, values in (("drawn", drawn), ("cross_gene", resampled.astype(np.float32))):
-            file.create_dataset(name, data=values, compression="gzip", shuffle=True, track_times=False)
+            file.write(name, values, compression="gzip", shuffle=True)
 
 
 def _exact(values: np.ndarray) -> list[str]:
@@ -201,11 +204,8 @@ def read_scores(files: ScoreFiles) -> Scores:
     """Read the score files of a run. Raises InputError if one is damaged or they do not belong together."""
     tissue, cross_gene = _read_correlations(files.cross_gene, "tissue")
     gene_id, cross_celltype = _read_correlations(files.cross_celltype, "gene_id")
-    try:
-        with h5py.File(files.bootstrap, "r") as file:
-            drawn, resampled = file["drawn"][:], file["cross_gene"][:]
-    except (OSError, KeyError) as error:
-        raise InputError(f"{files.bootstrap} cannot be read ({error}); delete it and evaluate the run again.") from None
+    with CheckedFile(files.bootstrap, FORMAT) as file:
+        drawn, resampled = file.read("drawn"), file.read("cross_gene")
     if drawn.shape[1:] != (len(gene_id),) or resampled.shape != (len(drawn), len(tissue)):
         raise InputError(
             f"{files.bootstrap} has resamples of {drawn.shape[1]} genes and {resampled.shape[1]} tissues, but the "
@@ -229,7 +229,7 @@ def _resampled_means(task: str, values: np.ndarray, drawn: np.ndarray, resampled
 def read_thesis_values(path: str | Path) -> dict[tuple[str, str, str, str], float]:
     """The numbers that the thesis states, by (figure, panel, series, x). Raises InputError."""
     values: dict[tuple[str, str, str, str], float] = {}
-    for line, row in read_table(path, ("figure", "panel", "series", "x", "value")):
+    for line, row in read_table(path, ("figure", "panel", "series", "x", "value"), ours=False):
         key = row["figure"], row["panel"], row["series"], row["x"]
         if key in values:
             raise InputError(f"{path}, row {line}: {', '.join(key)} is listed twice; keep one.")

@@ -1,29 +1,107 @@
 """Files that appear whole or not at all, and their checksums."""
 
 import hashlib
+import json
 import os
+import resource
+import socket
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, NamedTuple
+
+from chrom2expr.errors import InputError, reading
+
+_ENDING = ".partial"
+# In the names of partial files: no dots, since those part a name's pieces.
+_HOST = socket.gethostname().replace(".", "-")
+# A living writer writes more often than this, even a slow one.
+_SILENT_SECONDS = 6 * 3600
+# What a process has open besides: its log, libraries, the network.
+_OTHER_FILES = 64
+
+
+class Format(NamedTuple):
+    """What a kind of binary file is called, in the file and in messages, and the version of how it is laid out."""
+
+    name: str
+    version: int
+    advice: str = "delete it and run again"
 
 
 @contextmanager
-def whole_file(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` when the block ends well, else remove it."""
+def whole_file(path: str | Path, durable: bool = False) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` when the block ends well, else remove it.
+
+    What writers of `path` left when they were killed is removed first. `durable`: survive a loss of power once the
+    block has ended, for files that take hours to make.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    _clear(path.parent, f".{path.name}.*{_ENDING}")
+    partial = path.with_name(partial_name(path.name, os.getpid()))
     try:
         yield partial
+        if durable:
+            _sync(partial)
         os.replace(partial, path)
+        if durable:
+            _sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
 
+def partial_name(name: str, process: int) -> str:
+    """What a file is called while a process of this machine writes it."""
+    return f".{name}.{_HOST}.{process}{_ENDING}"
+
+
 def clear_partials(folder: Path) -> None:
-    """Remove what writers of `whole_file` left in a folder when they were killed; none may be at work there."""
-    for partial in folder.glob(".*.partial"):
-        partial.unlink()
+    """Remove what writers of `whole_file` left in a folder when they were killed; a living writer's file stays."""
+    _clear(folder, f".*{_ENDING}")
+
+
+def _clear(folder: Path, pattern: str) -> None:
+    for partial in folder.glob(pattern):
+        host, _, process = partial.name.removesuffix(_ENDING).rpartition(".")
+        with suppress(FileNotFoundError):  # another job removed it first
+            if host.endswith(f".{_HOST}"):
+                gone = not (process.isdigit() and _alive(int(process)))
+            else:  # of another machine, whose processes cannot be asked: by how long nothing has been written
+                gone = time.time() - partial.lstat().st_mtime > _SILENT_SECONDS
+            if gone and process != str(os.getpid()):
+                partial.unlink()
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read_json(path: str | Path) -> Any:
+    """What a JSON file that a rule wrote holds. Raises InputError if it is cut short or no JSON."""
+    with reading(path, "JSON file"):
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def write_json(path: str | Path, content: Any, **options: Any) -> None:
+    """Write JSON as UTF-8, whole or not at all; `options` as in json.dumps."""
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(content, **options) + "\n", encoding="utf-8")
 
 
 def sha256(path: str | Path) -> str:
@@ -42,3 +120,17 @@ def weights(listed: str | Sequence[str]) -> tuple[Path, str]:
     if isinstance(listed, str):
         return Path(listed), sha256(listed)
     return Path(listed[0]).parent, ", ".join(sha256(file) for file in listed)
+
+
+def allow_open_files(count: int) -> None:
+    """Raise this process's limit of open files, so that `count` more fit. Raises InputError where that is refused."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + _OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise InputError(
+            f"{count:,} files must be open at once, but a process may open {hard:,} here: raise that limit (ulimit -n "
+            f"{wanted:,}), or deal the work out (more groups, fewer shards)"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

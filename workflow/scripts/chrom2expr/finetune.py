@@ -15,8 +15,12 @@ from chrom2expr import enformer, heads, training, tuning
 from chrom2expr.backbone import load_exactly, one_hot
 from chrom2expr.codes import SequenceStore
 from chrom2expr.errors import InputError
+from chrom2expr.files import Format
 from chrom2expr.pool import AttentionPool
+from chrom2expr.tensors import read_tensors
 from chrom2expr.windows import Geometry, middle
+
+FORMAT = Format("chrom2expr fine-tuned model", 1)
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,8 @@ def fit(
         "inputs": {name: str(value) for name, value in data.inputs.items()},
         "weights_sha256": trunk.weights_sha256,
     }
-    return tuning.Fitted(network, network.named_once(), table, metadata, task.batch_size, task.device), checkpoints
+    fitted = tuning.Fitted(network, network.named_once(), FORMAT, table, metadata, task.batch_size, task.device)
+    return fitted, checkpoints
 
 
 def load(path: str | Path) -> tuple[FineTuned, dict[str, Any]]:
@@ -164,7 +169,7 @@ def load(path: str | Path) -> tuple[FineTuned, dict[str, Any]]:
     The metadata: config (of the trunk), geometry (sequence_length, bins, bin_size), settings (of enformer.read), bins,
     tissue, inputs, weights_sha256. Raises InputError if the file is damaged or its tensors do not fit one another.
     """
-    path, saved = Path(path), tuning.read(path, {"state", "metadata"})
+    path, saved = Path(path), read_tensors(path, FORMAT)
     metadata = saved["metadata"]
     geometry = Geometry.centred(**metadata["geometry"])
     trunk = enformer.build_for(geometry, metadata["config"], path, **metadata["settings"])

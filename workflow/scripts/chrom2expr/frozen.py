@@ -12,9 +12,13 @@ from typing import Any
 import numpy as np
 
 from chrom2expr import backbone, training, tuning
+from chrom2expr.files import Format
 from chrom2expr.heads import Task, check_tissues
 from chrom2expr.pool import AttentionPool
 from chrom2expr.reader import Selection
+from chrom2expr.tensors import read_tensors
+
+FORMAT = Format("chrom2expr frozen-trunk model", 1)
 
 
 class InMemory:
@@ -54,12 +58,12 @@ def fit(task: Task) -> tuning.Fitted:
         tuning.Checkpoints(),
     )
     metadata = {"network": shape, "tissue": [str(name) for name in data.tissue], "inputs": dict(data.inputs)}
-    return tuning.Fitted(pool, pool, table, metadata, task.batch_size, task.device)
+    return tuning.Fitted(pool, pool, FORMAT, table, metadata, task.batch_size, task.device)
 
 
 def load(path: str | Path) -> tuple[AttentionPool, dict[str, Any]]:
     """The pool of a model.pt, on the CPU in eval mode, and its metadata: network, tissue, inputs."""
-    saved = tuning.read(path, {"state", "metadata"})
+    saved = read_tensors(path, FORMAT)
     pool = AttentionPool(**saved["metadata"]["network"])
     backbone.load_exactly(pool, saved["state"], Path(path))
     return pool.eval(), saved["metadata"]

@@ -5,6 +5,7 @@ them into the 0-based positions that the rest of the library uses.
 """
 
 import gzip
+import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ import numpy as np
 import pandas as pd
 from pyliftover import LiftOver
 
+from chrom2expr import tables
 from chrom2expr.errors import InputError
-from chrom2expr.files import whole_file
 from chrom2expr.rows import numbered_rows
 
 # ExPecto's column -> ours. Its TSS column is not used: CAGE_representative_TSS is the TSS everywhere.
@@ -302,8 +303,7 @@ def _some(names: Mapping[str, int]) -> str:
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
     """Write places.tsv, genes.tsv or dropped.tsv, whole or not at all."""
-    with whole_file(path) as partial:
-        table.to_csv(partial, sep="\t", index=False, lineterminator="\n")
+    tables.write_table(path, list(table), table.itertuples(index=False, name=None))
 
 
 def read_genes(path: str | Path) -> pd.DataFrame:
@@ -315,8 +315,9 @@ def read_genes(path: str | Path) -> pd.DataFrame:
     split.
     """
     try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, skip_blank_lines=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        lines = io.StringIO(tables.read_lines(path))
+        table = pd.read_csv(lines, sep="\t", dtype=str, keep_default_na=False, skip_blank_lines=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{path}: not a gene table ({error})") from None
     missing = [name for name in GENE_COLUMNS if name not in table]
     if missing:

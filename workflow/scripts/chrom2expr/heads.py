@@ -3,7 +3,6 @@
 A head is a room that exports `fit(task: Task) -> Fitted`; the config names it by `heads: NAME: room`.
 """
 
-import csv
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +16,10 @@ import torch
 
 from chrom2expr import metrics, reduced, training
 from chrom2expr.errors import InputError
-from chrom2expr.files import whole_file
+from chrom2expr.files import whole_file, write_json
 from chrom2expr.genes import read_genes
 from chrom2expr.reader import FeatureStore, Selection
+from chrom2expr.tables import write_table
 from chrom2expr.training import Split
 
 SPLITS = ("train", "val", "test")
@@ -75,7 +75,7 @@ class Fitted(Protocol):
         """(gene, tissue) float32, in the units of the targets, in the order of `features`."""
 
     def save(self, path: Path) -> None:
-        """Write all that predicting takes into one file."""
+        """Write all that predicting takes into one file, whole or not at all (see tensors)."""
 
 
 def read_data(
@@ -175,8 +175,7 @@ def write_run(task: Task, fitted: Fitted, model: Path, grid: Path, predictions: 
                 f"the predictions of {len(broken)} genes are not finite numbers, the first is "
                 f"{data.gene_id[split][broken[0]]}, although their features are: check these for huge values"
             )
-    with whole_file(model) as partial:
-        fitted.save(partial)
+    fitted.save(model)
     _write_grid(grid, fitted.table)
     columns = {
         "predicted": np.concatenate(list(predicted.values())),
@@ -191,10 +190,9 @@ def write_run(task: Task, fitted: Fitted, model: Path, grid: Path, predictions: 
 
 def _write_grid(path: Path, table: Sequence[Mapping[str, Any]]) -> None:
     """grid.tsv: a row a point; empty where a point has no value."""
-    with whole_file(path) as partial, open(partial, "w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, fieldnames=list(table[0]), delimiter="\t", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table)
+    # All their digits.
+    rows = ([repr(cell) if type(cell) is float else cell for cell in row.values()] for row in table)
+    write_table(path, list(table[0]), rows)
 
 
 def write_predictions(path: Path, columns: Mapping[str, np.ndarray]) -> None:
@@ -219,15 +217,7 @@ def scores(predicted: np.ndarray, observed: np.ndarray) -> dict[str, dict[str, f
 
 def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
     """summary.json."""
-    with whole_file(path) as partial:
-        partial.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-
-
-def save_model(path: Path, content: Mapping[str, Any]) -> None:
-    """Write tensors and plain values for torch.load; the same content gives the same bytes."""
-    # Through a handle, since torch would write the file's own name into it.
-    with open(path, "wb") as handle:
-        torch.save(content, handle)
+    write_json(path, summary, indent=2)
 
 
 def described(data: Data) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import torch
 
 from chrom2expr.backbone import Backbone, Prediction
 from chrom2expr.codes import SequenceStore
+from chrom2expr.device import precision
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
 from chrom2expr.store import ShardWriter, embedding_names
@@ -35,7 +36,8 @@ def provenance(source: str, weights_sha256: str, software: Sequence[str], device
     return {
         "source": source,
         "weights_sha256": weights_sha256,
-        "device": "cuda bfloat16" if device.type == "cuda" else "cpu float32",
+        "device": device.type,
+        "precision": precision(device),
         "software": ", ".join(f"{name} {version(name)}" for name in software),
     }
 

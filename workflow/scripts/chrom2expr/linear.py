@@ -8,9 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from chrom2expr.heads import Task, save_model
+from chrom2expr.files import Format
+from chrom2expr.heads import Task
 from chrom2expr.reader import refuse_broken
 from chrom2expr.reduced import ReducedSelection
+from chrom2expr.tensors import read_tensors, write_tensors
+
+FORMAT = Format("chrom2expr linear model", 1)
 
 
 @dataclass
@@ -38,7 +42,7 @@ class FittedLinear:
 
     def save(self, path: Path) -> None:
         arrays = {name: torch.from_numpy(getattr(self, name)) for name in self.saved}
-        save_model(path, {**arrays, "metadata": self.metadata})
+        write_tensors(path, FORMAT, {**arrays, "metadata": self.metadata})
 
 
 def load(path: str | Path) -> dict[str, Any]:
@@ -46,7 +50,7 @@ def load(path: str | Path) -> dict[str, Any]:
 
     Feature k * tracks + t is feature k of track t (see spatial); metadata has track_id, tissue, inputs.
     """
-    return torch.load(path, map_location="cpu", weights_only=True)
+    return read_tensors(path, FORMAT)
 
 
 def read_features(task: Task, split: str, rows: np.ndarray) -> np.ndarray:

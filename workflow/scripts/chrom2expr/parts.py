@@ -4,7 +4,6 @@ For a room whose tissues learn nothing from one another: it offers `join(models,
 several, their tissues one after another.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,21 +11,20 @@ import h5py
 import numpy as np
 
 from chrom2expr import heads
-from chrom2expr.errors import InputError
-from chrom2expr.files import whole_file
-from chrom2expr.reader import damage
+from chrom2expr.errors import InputError, reading
+from chrom2expr.files import read_json
+from chrom2expr.tables import read_lines, write_lines
 
 
 def join_grids(parts: Sequence[Path], output: Path) -> None:
     """Write one grid.tsv with the rows of several."""
-    header, *rows = Path(parts[0]).read_text(encoding="utf-8").splitlines(keepends=True)
+    header, *rows = read_lines(parts[0]).splitlines(keepends=True)
     for path in parts[1:]:
-        other, *more = Path(path).read_text(encoding="utf-8").splitlines(keepends=True)
+        other, *more = read_lines(path).splitlines(keepends=True)
         if other != header:
             raise InputError(f"{path}: other columns than {parts[0]}; delete both and run again")
         rows += more
-    with whole_file(output) as partial:
-        partial.write_text(header + "".join(rows), encoding="utf-8")
+    write_lines(output, header + "".join(rows))
 
 
 def join_predictions(parts: Sequence[Path], output: Path) -> None:
@@ -34,7 +32,7 @@ def join_predictions(parts: Sequence[Path], output: Path) -> None:
     columns: dict[str, list[np.ndarray]] = {"predicted": [], "observed": [], "tissue": []}
     genes: dict[str, np.ndarray] = {}
     for path in map(Path, parts):
-        with damage(path), h5py.File(path) as file:
+        with reading(path, "prediction file"), h5py.File(path) as file:
             own = {name: file[name][:] for name in ("gene_id", "split")}
             if genes and any(not np.array_equal(own[name], genes[name]) for name in genes):
                 raise InputError(f"{path}: other genes than {parts[0]}; delete both and run again")
@@ -48,7 +46,7 @@ def join_predictions(parts: Sequence[Path], output: Path) -> None:
 
 def join_summaries(parts: Sequence[Path], predictions: Path, output: Path) -> None:
     """Write one summary.json of several; the validation scores are those of the joined `predictions`."""
-    summaries = [json.loads(Path(path).read_text(encoding="utf-8")) for path in parts]
+    summaries = [read_json(path) for path in parts]
     with h5py.File(predictions) as file:
         validation = file["split"].asstr()[:] == "val"
         predicted, observed = file["predicted"][:][validation], file["observed"][:][validation]

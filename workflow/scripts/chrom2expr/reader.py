@@ -1,7 +1,9 @@
 """Read feature stores: merge shards in one, and hand heads the genes, bins and tracks they ask for (see `store`)."""
 
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from os.path import relpath
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
@@ -11,8 +13,9 @@ import numpy as np
 
 from chrom2expr.batching import batches
 from chrom2expr.errors import InputError
-from chrom2expr.files import whole_file
-from chrom2expr.store import read_labels, write_labels
+from chrom2expr.files import allow_open_files
+from chrom2expr.hdf5 import CheckedFile, Rows, Writer, create_file
+from chrom2expr.store import FORMAT
 from chrom2expr.windows import central
 
 Orientation = Literal["gene", "genomic"]
@@ -20,16 +23,22 @@ Kind = Literal["chromatin", "cage", "all", "embedding"]
 Means = Literal["central_tracks", "central_embedding"]
 # Shards of one store may come from different machines; everything else that describes them must agree.
 MAY_DIFFER = ("software", "device")
+# What a thread reads at once: it stays in a core's cache until it is checked and copied.
+_READ_BYTES = 1 << 20
+# Threads that read: one a core, but a disk gains nothing from more than a few.
+_THREADS = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 def merge(shards: Sequence[str | Path], output: str | Path) -> None:
     """Join shards in one file that refers to them by relative paths: move the folder as a whole, and keep the shards.
 
-    Shards of different genes are joined along genes, those of different tracks along tracks, in the order given.
-    Raises InputError on a damaged or incomplete shard and on shards that do not belong together.
+    Shards of different genes are joined along genes, those of different tracks along tracks, in the order given. The
+    file knows the shards' digests, and no others are read through it. Raises InputError on a damaged shard and on
+    shards that do not belong together.
     """
     output = Path(output)
     with ExitStack() as stack:
+        allow_open_files(len(shards))
         stores = [stack.enter_context(FeatureStore(shard)) for shard in shards]
         first = stores[0]
         along_tracks = len(stores) > 1 and all(np.array_equal(s.gene_id, first.gene_id) for s in stores)
@@ -42,57 +51,56 @@ def merge(shards: Sequence[str | Path], output: str | Path) -> None:
         _check_unique(output, stores, labels[f"{joined}_id"], joined)
         if not labels["track_id"].size:
             raise InputError(f"{output}: none of the shards holds a track; give at least one bigWig (config: bigwigs)")
-        partial = stack.enter_context(whole_file(output))
-        with h5py.File(partial, "w", libver=("v110", "v110")) as file:
+        attributes = {key: "; ".join(dict.fromkeys(s.provenance[key] for s in stores)) for key in first.provenance}
+        attributes |= {"bin_order": "genomic", "bin_size": first.bin_size}
+        attributes["clipped"] = sum(int(s.file.attributes["clipped"]) for s in stores)
+        with create_file(output, FORMAT, attributes) as file:
             for name, values in labels.items():
-                write_labels(file, name, values)
+                file.write(name, values)
+            file.write("shard", np.array([_relative(store, output) for store in stores]))
+            file.write("shard_digest", np.array([store.file.digest for store in stores]))
             for name in _datasets(first):
                 # An embedding has no track axis, and every shard of tracks would repeat it.
                 if name == "central_embedding" and along_tracks:
                     continue
-                _write_virtual(file, name, stores, output, min(axis, len(first.file[name].shape) - 1))
-            for key in first.provenance:
-                file.attrs[key] = "; ".join(dict.fromkeys(s.provenance[key] for s in stores))
-            file.attrs.update(bin_order="genomic", bin_size=first.bin_size, complete=True)
-            file.attrs["clipped"] = sum(int(s.file.attrs["clipped"]) for s in stores)
+                _link(file, name, stores, output, min(axis, len(first.file.shapes[name]) - 1))
 
 
 class FeatureStore:
     """A shard or a merged store, open for reading. Close it, or use it in a `with` block.
 
     gene_id, strand: (gene,); track_id, track_type: (track,); bins; bin_size in bp; provenance: strings by name.
-    Raises InputError if the file or one of its shards is missing, damaged or incomplete.
+    Raises InputError if the file or one of its shards is missing, damaged, or not the one that was merged.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         with ExitStack() as stack:
-            self.file = stack.enter_context(_open(self.path))
-            with damage(self.path):
-                self.gene_id, self.strand, self.track_id, self.track_type = (
-                    read_labels(self.file[name]) for name in ("gene_id", "strand", "track_id", "track_type")
-                )
-                self.bins, self.bin_size = self.file["tracks"].shape[1], int(self.file.attrs["bin_size"])
-                attributes = {name: value for name, value in self.file.attrs.items() if isinstance(value, str)}
-                self.provenance = {name: value for name, value in attributes.items() if name != "bin_order"}
+            self.file = stack.enter_context(CheckedFile(self.path, FORMAT))
+            self.gene_id, self.strand, self.track_id, self.track_type = (
+                self.file.read(name) for name in ("gene_id", "strand", "track_id", "track_type")
+            )
+            self.bins, self.bin_size = self.file.shapes["tracks"][1], int(self.file.attributes["bin_size"])
+            attributes = {name: value for name, value in self.file.attributes.items() if isinstance(value, str)}
+            self.provenance = {name: value for name, value in attributes.items() if name != "bin_order"}
             self._pieces = self._open_pieces(stack)
+            self._threads = stack.enter_context(ThreadPoolExecutor(_THREADS, "reader"))
             self._stack = stack.pop_all()
 
     def _open_pieces(self, stack: ExitStack) -> list["_Piece"]:
         """The files the tracks lie in. They are read directly: HDF5 would take a missing shard for zeros."""
-        tracks = self.file["tracks"]
-        genes, _, count = tracks.shape
-        if not tracks.is_virtual:
-            return [_Piece(self.path, tracks, range(genes), range(count))]
+        if "tracks" not in self.file.virtual:
+            return [_Piece(self.file, range(len(self.gene_id)), range(len(self.track_id)))]
+        digests = dict(zip(self.file.read("shard").tolist(), self.file.read("shard_digest").tolist(), strict=True))
+        allow_open_files(len(digests))
         pieces = []
-        for source in tracks.virtual_sources():
-            shard = self.path.parent / source.file_name
-            file = stack.enter_context(_open(shard))
-            low, high = source.vspace.get_select_bounds()
-            piece = _Piece(shard, file["tracks"], range(low[0], high[0] + 1), range(low[2], high[2] + 1))
-            if piece.tracks.shape != (len(piece.genes), self.bins, len(piece.columns)):
-                raise InputError(f"{shard}: not the shard that {self.path} was merged from; delete that file and rerun")
-            pieces.append(piece)
+        for name, _, low, high in self.file.virtual["tracks"]:
+            shard = stack.enter_context(CheckedFile(self.path.parent / name, FORMAT))
+            if shard.digest != digests[name]:
+                raise InputError(
+                    f"{shard.path}: not the shard that {self.path} was merged from; delete that file and run again"
+                )
+            pieces.append(_Piece(shard, range(low[0], high[0] + 1), range(low[2], high[2] + 1)))
         return pieces
 
     def __enter__(self) -> "FeatureStore":
@@ -114,18 +122,14 @@ class FeatureStore:
     def means(self, name: Means, genes: range) -> np.ndarray:
         """Means over the central bins, (len(genes), width) float32, of some of the store's genes, one after another.
 
-        Raises InputError, naming the shard, if it is damaged there. Not every store has them: see `name in file`.
+        Raises InputError, naming the shard, if it is damaged there. Not every store has them: see `name in store.file`.
         """
-        means = np.empty((len(genes), self.file[name].shape[1]), dtype=np.float32)
+        means = np.empty((len(genes), self.file.shapes[name][1]), dtype=np.float32)
         for piece in self._pieces:
-            here = range(max(genes.start, piece.genes.start), min(genes.stop, piece.genes.stop))
-            columns = slice(piece.columns.start, piece.columns.stop) if name == "central_tracks" else slice(None)
-            if here:
-                with damage(piece.path):
-                    source = piece.tracks.parent[name]
-                    means[here.start - genes.start : here.stop - genes.start, columns] = source[
-                        here.start - piece.genes.start : here.stop - piece.genes.start
-                    ]
+            columns = piece.columns if name == "central_tracks" else range(means.shape[1])
+            for gene in range(max(genes.start, piece.genes.start), min(genes.stop, piece.genes.stop)):
+                target = means[gene - genes.start, columns.start : columns.stop]
+                piece.file.read_row(name, gene - piece.genes.start, target)
         return means
 
     def select(
@@ -152,7 +156,10 @@ class FeatureStore:
 
 
 class Selection:
-    """Genes x bins x tracks of a store, read batch by batch. `bytes_read` counts the bytes of tracks handed out."""
+    """Genes x bins x tracks of a store, read batch by batch by several threads.
+
+    `bytes_read` counts the bytes of tracks handed out.
+    """
 
     def __init__(
         self, store: FeatureStore, genes: np.ndarray, columns: np.ndarray, orientation: Orientation, bins: slice
@@ -161,44 +168,62 @@ class Selection:
         self.bytes_read = 0
         self._bins = bins
         self._gene_id, self._genes, self._track_id = store.gene_id, genes, store.track_id[columns]
+        self._threads = store._threads
         self._flip = (store.strand[genes] == "-") & (orientation == "gene")
-        self._parts = [part for piece in store._pieces if (part := _part(piece, columns)) is not None]
+        parts = (_part(piece, columns, bins) for piece in store._pieces)
+        self._parts = [part for part in parts if part is not None]
 
-    def read(self, rows: np.ndarray) -> np.ndarray:
+    def read(self, rows: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Features (len(rows), bin, track) float16 of the selected genes with these indices, in any order.
 
-        Raises InputError, naming shard and gene, if the file is damaged there.
+        They are written to `out`, if that is given. Raises InputError, naming shard and gene, if the file is damaged
+        there.
         """
         rows = np.asarray(rows, dtype=np.intp)
-        genes, flip = self._genes[rows], self._flip[rows]
-        features = np.empty((len(rows), *self.shape[1:]), dtype=np.float16)
-        for piece, source, pick, target in self._parts:
-            here = np.flatnonzero((genes >= piece.genes.start) & (genes < piece.genes.stop))
-            whole = pick is None and target == slice(0, self.shape[2])
-            scratch = np.empty((1, self.shape[1], source.stop - source.start), dtype=np.float16)
-            # In the order of the file.
-            for row in here[np.argsort(genes[here], kind="stable")]:
-                straight = whole and not flip[row]
-                selected = np.s_[genes[row] - piece.genes.start, self._bins, source]
-                try:
-                    piece.tracks.read_direct(features[row] if straight else scratch[0], selected)
-                except OSError as error:
-                    raise InputError(
-                        f"{piece.path}: damaged at gene {self._gene_id[genes[row]]} ({error}); delete it and rerun"
-                    ) from error
-                if not straight:
-                    turned = scratch[0, ::-1] if flip[row] else scratch[0]
-                    features[row, :, target] = turned if pick is None else turned[:, pick]
+        features = np.empty((len(rows), *self.shape[1:]), dtype=np.float16) if out is None else out
+        genes = self._genes[rows].tolist()
+        # In the order of the files; each thread takes the next one.
+        order = np.argsort(genes, kind="stable").tolist()
+        work = iter(
+            [
+                (part, genes[index], runs, self._flip[rows[index]], features[index])
+                for part in self._parts
+                for index in order
+                if genes[index] in part.piece.genes
+                for runs in part.spans
+            ]
+        )
+        for done in [self._threads.submit(self._read_runs, work) for _ in range(_THREADS)]:
+            done.result()
         self.bytes_read += features.nbytes
         return features
+
+    def _read_runs(self, work: Iterator[tuple["_Part", int, range, bool, np.ndarray]]) -> None:
+        """Read runs of bins of single genes, each into its place in the gene's features (bin, track)."""
+        first, last, scratch = self._bins.start, self._bins.stop, np.empty(0, np.uint8)
+        for part, gene, runs, flip, features in work:
+            rows, file = part.rows, part.piece.file
+            low, size = runs.start * rows.step, len(runs) * rows.step * rows.place_bytes
+            if scratch.size < size:
+                scratch = np.empty(size, np.uint8)
+            values = file.read_runs(
+                rows, gene - part.piece.genes.start, runs, scratch, f"gene {self._gene_id[gene]}"
+            )
+            values = values[max(first - low, 0) : last - low, part.source]
+            if part.pick is not None:
+                values = values[:, part.pick]
+            start = max(low - first, 0)
+            if flip:
+                start, values = last - first - start - len(values), values[::-1]
+            features[start : start + len(values), part.target] = values
 
     def where(self, row: int, bin_index: int, column: int) -> str:
         """File, gene and track of the value at [bin_index, column] of a selected gene."""
         gene = self._genes[row]
         [path] = {
-            piece.path
-            for piece, _, _, target in self._parts
-            if gene in piece.genes and target.start <= column < target.stop
+            part.piece.file.path
+            for part in self._parts
+            if gene in part.piece.genes and part.target.start <= column < part.target.stop
         }
         return f"{path}: gene {self._gene_id[gene]}, track {self._track_id[column]}"
 
@@ -207,35 +232,39 @@ class Selection:
 
         A thread reads the next batch meanwhile (see batching).
         """
-        return batches(self.read, order, batch_size)
+        return batches(self.read, order, batch_size, self.shape[1:], np.float16)
 
 
 class _Piece(NamedTuple):
     """The part of a store that lies in one file: which genes and which columns of the store it holds."""
 
-    path: Path
-    tracks: h5py.Dataset
+    file: CheckedFile
     genes: range
     columns: range
 
 
 class _Part(NamedTuple):
-    """What a selection takes from a piece: a run of its columns, perhaps picked from, and where they go."""
+    """What a selection takes from a piece: runs of bins, as many as are read at once; columns, and where these go."""
 
     piece: _Piece
+    rows: Rows
+    spans: list[range]
     source: slice
     pick: np.ndarray | None
     target: slice
 
 
-def _part(piece: _Piece, columns: np.ndarray) -> _Part | None:
+def _part(piece: _Piece, columns: np.ndarray, bins: slice) -> _Part | None:
     low, high = np.searchsorted(columns, [piece.columns.start, piece.columns.stop])
     if low == high:
         return None
     wanted = columns[low:high] - piece.columns.start
     source = slice(int(wanted[0]), int(wanted[-1]) + 1)
     contiguous = source.stop - source.start == len(wanted)
-    return _Part(piece, source, None if contiguous else wanted - wanted[0], slice(int(low), int(high)))
+    rows = piece.file.rows("tracks")
+    runs, at_once = rows.runs(bins.start, bins.stop), max(1, _READ_BYTES // (rows.step * rows.place_bytes))
+    spans = [runs[start : start + at_once] for start in range(0, len(runs), at_once)]
+    return _Part(piece, rows, spans, source, None if contiguous else wanted - wanted[0], slice(int(low), int(high)))
 
 
 def refuse_broken(selection: "Selection", rows: np.ndarray, features: np.ndarray) -> None:
@@ -253,20 +282,26 @@ def _datasets(store: FeatureStore) -> list[str]:
     return [name for name in ("tracks", "covered", *get_args(Means)) if name in store.file]
 
 
-def _write_virtual(file: h5py.File, name: str, stores: Sequence[FeatureStore], output: Path, axis: int) -> None:
-    shapes = [store.file[name].shape for store in stores]
+def _relative(store: FeatureStore, output: Path) -> str:
+    """Where a shard lies, from the folder of the file that refers to it."""
+    return relpath(store.path.resolve(), output.parent.resolve())
+
+
+def _link(file: Writer, name: str, stores: Sequence[FeatureStore], output: Path, axis: int) -> None:
+    """A virtual dataset that joins the shards' along an axis."""
+    shapes = [store.file.shapes[name] for store in stores]
     shape = list(shapes[0])
     shape[axis] = sum(shape[axis] for shape in shapes)
-    layout = h5py.VirtualLayout(tuple(shape), stores[0].file[name].dtype)
+    kind = stores[0].file.dtypes[name]
+    layout = h5py.VirtualLayout(tuple(shape), kind)
     start = 0
     for store, part in zip(stores, shapes):
         place = [slice(None)] * len(shape)
         place[axis] = slice(start, start + part[axis])
         if part[axis]:
-            shard = relpath(store.path.resolve(), output.parent.resolve())
-            layout[tuple(place)] = h5py.VirtualSource(shard, name, part, store.file[name].dtype)
+            layout[tuple(place)] = h5py.VirtualSource(_relative(store, output), name, part, kind)
         start += part[axis]
-    file.create_virtual_dataset(name, layout)
+    file.link(name, layout)
 
 
 def _check_match(first: FeatureStore, other: FeatureStore, along_tracks: bool) -> None:
@@ -297,25 +332,3 @@ def _check_unique(output: Path, stores: Sequence[FeatureStore], ids: np.ndarray,
         twice = values[counts > 1][0]
         holders = [str(store.path) for store in stores if twice in getattr(store, f"{kind}_id")]
         raise InputError(f"{output}: {kind} {twice} is twice in its shards {', '.join(holders)}; delete them and rerun")
-
-
-def _open(path: Path) -> h5py.File:
-    if not path.is_file():
-        raise InputError(f"{path}: the feature file is missing; run the workflow again to make it")
-    with damage(path):
-        # Every chunk is read once and whole, so a cache would only copy it.
-        file = h5py.File(path, "r", rdcc_nbytes=0)
-    with damage(path):
-        if not file.attrs.get("complete", False) or "tracks" not in file:
-            file.close()
-            raise InputError(f"{path}: not a complete feature file; delete it and rerun")
-    return file
-
-
-@contextmanager
-def damage(path: Path) -> Iterator[None]:
-    """Say what to do about a file that HDF5 cannot read."""
-    try:
-        yield
-    except (OSError, KeyError, RuntimeError) as error:
-        raise InputError(f"{path}: damaged or not a feature file ({error}); delete it and rerun") from error

@@ -1,6 +1,6 @@
 """Reduced features, a row of numbers a gene: read the file that a reduction of a feature store leaves (see `spatial`).
 
-HDF5: `features` (gene, feature) float32; `gene_id`; `track_id` and `track_type` of its tracks; as attributes
+HDF5 (see `hdf5`): `features` (gene, feature) float32; `gene_id`; `track_id` and `track_type` of its tracks; as attributes
 `reduction` ("spatial_basis": ten features a track, in gene orientation, all tracks of the first basis function, then
 all of the second, ...; "central_means": one a track), `bins` (how many went into a feature), `tracks` ("chromatin",
 "cage", "all", or "embedding", whose tracks are its coordinates) and the provenance of the store that it was made from.
@@ -13,10 +13,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from chrom2expr.errors import InputError
-from chrom2expr.reader import damage
-from chrom2expr.store import read_labels
+from chrom2expr.errors import InputError, reading
+from chrom2expr.files import Format
+from chrom2expr.hdf5 import CheckedFile
 
+FORMAT = Format("chrom2expr reduced feature", 1)
 # Features a track.
 REDUCTIONS = {"spatial_basis": 10, "central_means": 1}
 
@@ -25,8 +26,8 @@ def is_reduced(path: str | Path) -> bool:
     """Whether a file holds reduced features; what is wrong with a file that holds neither, its reader will say."""
     if not h5py.is_hdf5(path):
         return False
-    with damage(Path(path)), h5py.File(path, "r") as file:
-        return "features" in file
+    with reading(path, f"{FORMAT.name} file"), h5py.File(path, "r", locking=False) as file:
+        return file.attrs.get("format") == FORMAT.name
 
 
 class ReducedStore:
@@ -39,17 +40,14 @@ class ReducedStore:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        with ExitStack() as stack, damage(self.path):
-            self.file = stack.enter_context(h5py.File(self.path, "r", rdcc_nbytes=0))
+        with ExitStack() as stack:
+            self.file = stack.enter_context(CheckedFile(self.path, FORMAT))
             self.gene_id, self.track_id, self.track_type = (
-                read_labels(self.file[name]) for name in ("gene_id", "track_id", "track_type")
+                self.file.read(name) for name in ("gene_id", "track_id", "track_type")
             )
-            attributes = dict(self.file.attrs)
+            attributes = self.file.attributes
             self.bins, self.tracks = int(attributes["bins"]), attributes["tracks"]
             self.reduction = attributes["reduction"]
-            shape = len(self.gene_id), REDUCTIONS[self.reduction] * len(self.track_id)
-            if not attributes.get("complete", False) or self.file["features"].shape != shape:
-                raise InputError(f"{self.path}: not a complete file of reduced features; delete it and rerun")
             self.provenance = {name: value for name, value in attributes.items() if isinstance(value, str)}
             self._stack = stack.pop_all()
 
@@ -96,7 +94,7 @@ class ReducedSelection:
     """Genes x reduced features, read by rows. `bytes_read` counts the bytes handed out."""
 
     def __init__(self, store: ReducedStore, genes: np.ndarray) -> None:
-        self.shape = (len(genes), store.file["features"].shape[1])
+        self.shape = (len(genes), store.file.shapes["features"][1])
         self.bytes_read = 0
         self._store, self._genes = store, genes
 
@@ -106,8 +104,7 @@ class ReducedSelection:
         features = np.empty((len(wanted), self.shape[1]), dtype=np.float32)
         # In the order of the file.
         for row in np.argsort(wanted, kind="stable"):
-            with damage(self._store.path):
-                self._store.file["features"].read_direct(features[row], wanted[row])
+            self._store.file.read_row("features", int(wanted[row]), features[row])
         self.bytes_read += features.nbytes
         return features
 

@@ -3,11 +3,9 @@
 All coordinates are 0-based half-open, on the forward strand.
 """
 
-import json
 import os
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 import pyfaidx
@@ -15,21 +13,24 @@ from kipoiseq import Interval
 from kipoiseq.extractors import FastaStringExtractor
 
 from chrom2expr import windows
+from chrom2expr.codes import FORMAT
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
-from chrom2expr.files import sha256, whole_file
+from chrom2expr.files import sha256, whole_file, write_json
 from chrom2expr.genes import locate
+from chrom2expr.hdf5 import create_file
 
 
 def index_genome(fasta: str | Path, out_fasta: str | Path, out_json: str | Path) -> None:
-    """Link `fasta` as `out_fasta`, index it beside the link (.fai), and write {"sha256", "contigs": {name: length}}.
+    """Link `fasta` as `out_fasta`, index it beside the link (.fai), and write {"sha256", "fai_sha256",
+    "contigs": {name: length}}.
 
     Nothing is written beside `fasta`, which may lie in a read-only folder. Raises InputError if it is empty,
     compressed, not FASTA, or cannot be indexed (lines of uneven length, repeated names).
     """
     fasta, out_fasta = Path(fasta), Path(out_fasta)
     _check_fasta(fasta)
-    with whole_file(out_fasta) as link, whole_file(f"{out_fasta}.fai") as fai, whole_file(out_json) as info:
+    with whole_file(out_fasta) as link, whole_file(f"{out_fasta}.fai") as fai:
         # A file within the project is linked relatively, so that the project can move; other files where they lie.
         link.symlink_to(fasta if fasta.is_absolute() else os.path.relpath(fasta.resolve(), link.parent.resolve()))
         try:
@@ -39,7 +40,7 @@ def index_genome(fasta: str | Path, out_fasta: str | Path, out_json: str | Path)
         contigs = _read_fai(fai)
         if not sum(contigs.values()):
             raise InputError(f"{fasta}: holds no sequence")
-        info.write_text(json.dumps({"sha256": sha256(fasta), "contigs": contigs}, indent=1) + "\n")
+        write_json(out_json, {"sha256": sha256(fasta), "fai_sha256": sha256(fai), "contigs": contigs}, indent=1)
 
 
 def _check_fasta(fasta: Path) -> None:
@@ -61,10 +62,15 @@ def _read_fai(fai: str | Path) -> dict[str, int]:
 
 
 class Genome:
-    """An indexed FASTA: `contigs` {name: length in bp}, and codes of any interval, N past a contig's ends."""
+    """An indexed FASTA: `contigs` {name: length in bp}, and codes of any interval, N past a contig's ends.
 
-    def __init__(self, fasta: str | Path) -> None:
+    Raises InputError if the index is not the one whose SHA-256 is given, so that a cut one shows.
+    """
+
+    def __init__(self, fasta: str | Path, fai_sha256: str | None = None) -> None:
         self.fasta = Path(fasta)
+        if fai_sha256 and sha256(f"{fasta}.fai") != fai_sha256:
+            raise InputError(f"{fasta}.fai: not the index that was made with it; delete it and run again")
         self.contigs: dict[str, int] = _read_fai(f"{fasta}.fai")
         self._extractor = FastaStringExtractor(str(fasta))
 
@@ -108,15 +114,13 @@ def write_codes(
     `assembly`; attributes assembly, genome_sha256.
     """
     places = locate(genes, assembly)
-    strings = h5py.string_dtype()
-    with whole_file(path) as partial, h5py.File(partial, "w") as store:
-        store.attrs.update(assembly=assembly, genome_sha256=genome_sha256)
-        store.create_dataset("gene_id", data=genes["gene_id"].to_numpy(dtype=object), dtype=strings)
-        store.create_dataset("strand", data=places["strand"].to_numpy(dtype=object), dtype=strings)
-        length = geometry.sequence_length
-        codes = store.create_dataset("codes", (len(genes), length), dtype=np.uint8, chunks=(1, length))
+    length = geometry.sequence_length
+    with create_file(path, FORMAT, {"assembly": assembly, "genome_sha256": genome_sha256}) as store:
+        store.write("gene_id", genes["gene_id"].to_numpy(dtype=str))
+        store.write("strand", places["strand"].to_numpy(dtype=str))
+        store.create("codes", (len(genes), length), np.uint8)
         progress = Progress(len(genes), "sequences")
         for row, place in enumerate(places.itertuples()):
             start = geometry.sequence_start(place.tss, place.strand)
-            codes[row] = genome.codes(place.chrom, start, start + length)
+            store.put("codes", row, genome.codes(place.chrom, start, start + length)[None])
             progress.advance(1)

@@ -61,7 +61,7 @@ def checked(config: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
 @cache
 def _read_rules(schema: Path) -> dict[str, Any]:
     # The loader in C, where PyYAML has it, takes a tenth of the time of every dry run.
-    return yaml.load(schema.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return yaml.load(schema.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def _refuse(problems: Iterable[str]) -> None:
@@ -503,7 +503,7 @@ def modules(scripts: str | Path, script: str, rooms: Sequence[str] = ()) -> list
 def _imports(path: Path) -> frozenset[str]:
     """The names of the library's modules that a file imports, at its top or inside functions."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module == "chrom2expr":
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("chrom2expr."):

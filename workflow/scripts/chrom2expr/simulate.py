@@ -17,6 +17,7 @@ half-open throughout and 1-based only in the gene table, as in ExPecto's file.
 
 import csv
 import gzip
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from chrom2expr import windows
 from chrom2expr.files import whole_file
+from chrom2expr.tables import read_lines, write_lines
 
 # Sites stand in slots of this many bp, so that they never overlap.
 _SLOT = 16
@@ -442,10 +444,9 @@ def write_bigwigs(folder: str | Path, simulation: Simulation, tracks: list[Track
 
 def write_motifs(path: str | Path, motifs: pd.DataFrame) -> None:
     """motifs.tsv: motif, role, consensus, baseline. The truth about the grammar, which small backbones start from."""
-    with whole_file(path) as partial:
-        motifs.to_csv(partial, sep="\t", index=False, lineterminator="\n")
+    write_lines(path, motifs.to_csv(sep="\t", index=False, lineterminator="\n"))
 
 
 def read_motifs(path: str | Path) -> list[np.ndarray]:
     """Codes (length,) of the motifs in a motifs.tsv."""
-    return [windows.encode(consensus) for consensus in pd.read_csv(path, sep="\t").consensus]
+    return [windows.encode(consensus) for consensus in pd.read_csv(io.StringIO(read_lines(path)), sep="\t").consensus]

@@ -8,12 +8,10 @@ that a motif's signal reaches the top. Nothing else is known to the networks: wh
 strongly, they learn from the training genes of the backbone's split. The held-out genes only score them.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -21,6 +19,7 @@ from torch.nn import functional
 
 from chrom2expr import beluga, enformer, windows
 from chrom2expr.backbone import one_hot, other_strand
+from chrom2expr.codes import SequenceStore
 from chrom2expr.door import Progress
 from chrom2expr.reader import FeatureStore
 
@@ -33,17 +32,12 @@ class Examples:
 
     def __init__(self, codes: Sequence[str | Path], features: str | Path, gene_ids: Sequence[str]) -> None:
         """`codes` are the sequence shards, `features` a measured feature store; genes in the order of `gene_ids`."""
-        by_gene: dict[str, np.ndarray] = {}
-        wanted = set(gene_ids)
-        for path in codes:
-            with h5py.File(path) as shard:
-                for row, gene in enumerate(shard["gene_id"].asstr()[:]):
-                    if gene in wanted:
-                        by_gene[gene] = shard["codes"][row]
-        self.codes = torch.from_numpy(np.stack([by_gene[gene] for gene in gene_ids]))
+        everything = np.arange(len(gene_ids))
+        with SequenceStore(codes) as sequences:
+            self.codes = torch.from_numpy(sequences.select(gene_ids).read(everything))
         with FeatureStore(features) as store:
             selection = store.select(gene_ids, tracks="all", orientation="genomic")
-            self.tracks = torch.from_numpy(selection.read(np.arange(len(gene_ids)))).float()
+            self.tracks = torch.from_numpy(selection.read(everything)).float()
 
     def __len__(self) -> int:
         return len(self.codes)

@@ -20,9 +20,13 @@ from chrom2expr import metrics, training
 from chrom2expr.cnn import Dropout, ExpressionCNN, ResidualConvBlock, convolution, plan
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
-from chrom2expr.heads import Task, check_tissues, described, save_model
+from chrom2expr.files import Format
+from chrom2expr.heads import Task, check_tissues, described
 from chrom2expr.reader import Selection
+from chrom2expr.tensors import read_tensors, write_tensors
 from chrom2expr.training import Course, Schedule, Split
+
+FORMAT = Format("chrom2expr single-tissue CNN model", 1)
 
 State = dict[str, torch.Tensor]
 
@@ -160,7 +164,7 @@ class FittedSingleCNNs:
         return np.hstack(training.predict(parts, features, self.batch_size, self.device))
 
     def save(self, path: Path) -> None:
-        save_model(path, {"state": dict(self.model.state_dict()), "metadata": self.metadata})
+        write_tensors(path, FORMAT, {"state": dict(self.model.state_dict()), "metadata": self.metadata})
 
 
 def load(path: str | Path) -> tuple[Bundle, dict[str, Any]]:
@@ -169,7 +173,7 @@ def load(path: str | Path) -> tuple[Bundle, dict[str, Any]]:
     model(model.prepare(features)) is (gene, tissue). Metadata: network (shape), dropout (a tissue), track_id, tissue,
     inputs.
     """
-    saved = torch.load(path, map_location="cpu", weights_only=True)
+    saved = read_tensors(path, FORMAT)
     metadata = saved["metadata"]
     dropouts = [Dropout(probability, seed=0) for probability in metadata["dropout"]]
     return Bundle(metadata["network"], [saved["state"]], dropouts).eval(), metadata
@@ -177,11 +181,11 @@ def load(path: str | Path) -> tuple[Bundle, dict[str, Any]]:
 
 def join(models: Sequence[Path], output: Path) -> None:
     """Write one model.pt of several that were fitted to different tissues, in their order (see parts)."""
-    saved = [torch.load(path, map_location="cpu", weights_only=True) for path in models]
+    saved = [read_tensors(path, FORMAT) for path in models]
     metadata = [part["metadata"] for part in saved]
     per_tissue = {name: [value for part in metadata for value in part[name]] for name in ("dropout", "tissue")}
     state = _join([part["state"] for part in saved])
-    save_model(output, {"state": state, "metadata": {**metadata[0], **per_tissue}})
+    write_tensors(output, FORMAT, {"state": state, "metadata": {**metadata[0], **per_tissue}})
 
 
 def fit(task: Task) -> FittedSingleCNNs:

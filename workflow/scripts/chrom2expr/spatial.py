@@ -8,15 +8,14 @@ gene orientation, and s = 0 is on both sides. The means are what the thesis's li
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
-from chrom2expr.files import whole_file
+from chrom2expr.hdf5 import create_file
 from chrom2expr.reader import FeatureStore, Kind, Means, Selection, refuse_broken
-from chrom2expr.reduced import REDUCTIONS
-from chrom2expr.store import embedding_names, write_labels
+from chrom2expr.reduced import FORMAT, REDUCTIONS
+from chrom2expr.store import embedding_names
 from chrom2expr.windows import Geometry, central
 
 DECAYS = (0.01, 0.02, 0.05, 0.1, 0.2)
@@ -108,7 +107,7 @@ def _each(
 
 def _kept_means(store: FeatureStore, name: Means, tracks: Kind) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """All genes of a store, in order: (rows, means) of the tracks of a kind, from what it keeps of the central bins."""
-    genes, width = store.file[name].shape
+    genes, width = store.file.shapes[name]
     columns = slice(None) if tracks == "embedding" else store.kind(tracks)
     step = max(1, BATCH_BYTES // (4 * width))
     for start in range(0, genes, step):
@@ -130,20 +129,19 @@ def _write(
 ) -> None:
     """Write the file that `reduced` reads: parts are (rows, features of those genes), in order."""
     if tracks == "embedding" and "central_embedding" in store.file:
-        names = embedding_names(store.file["central_embedding"].shape[1])
+        names = embedding_names(store.file.shapes["central_embedding"][1])
         kinds = np.full(len(names), "embedding")
     else:
         columns = store.kind(tracks)
         names, kinds = store.track_id[columns], store.track_type[columns]
     genes, width = len(store.gene_id), REDUCTIONS[reduction] * len(names)
-    with whole_file(output) as partial, h5py.File(partial, "w", libver=("v110", "v110")) as file:
-        write_labels(file, "gene_id", store.gene_id)
-        write_labels(file, "track_id", names)
-        write_labels(file, "track_type", kinds)
-        features = file.create_dataset("features", (genes, width), np.float32, chunks=(1, width), fletcher32=True)
+    described = {"reduction": reduction, "bins": bins, "bin_size": store.bin_size, "tracks": tracks}
+    with create_file(output, FORMAT, {**store.provenance, **described}) as file:
+        file.write("gene_id", store.gene_id)
+        file.write("track_id", names)
+        file.write("track_type", kinds)
+        file.create("features", (genes, width), np.float32)
         progress = Progress(genes, "genes")
         for rows, part in parts:
-            features[rows[0] : rows[-1] + 1] = part
+            file.put("features", rows[0], part)
             progress.advance(len(rows))
-        file.attrs.update(store.provenance)
-        file.attrs.update(reduction=reduction, bins=bins, bin_size=store.bin_size, tracks=tracks, complete=True)

@@ -1,26 +1,29 @@
 """The feature store: what a backbone predicts, or an experiment measured, at every bin around every gene.
 
-An HDF5 file with `tracks` (gene, bin, track) float16, bins in ascending genomic order for every gene; `gene_id`,
+An HDF5 file (see `hdf5`) with `tracks` (gene, bin, track) float16, bins in ascending genomic order for every gene; `gene_id`,
 `strand`, `track_id`, `track_type` ("chromatin", "cage" or "embedding"); the attributes `bin_size` in bp, `bin_order`
 and the provenance, each a string. Where they apply: `covered` (gene, bin, track) bool, False where nothing was measured
 (the value there is 0), and means over the central bins, `central_tracks` (gene, track) and `central_embedding` (gene,
 width), float32. Independent jobs write shards, of some genes or of some tracks; `reader.merge` joins them in a virtual
-dataset that copies nothing. Everything in a shard carries a checksum, so that damage is seen when it is read.
+dataset that copies nothing.
+
+`tracks` lie in one piece, gene after gene, so that a gene, or its central bins, are one run of the file. A checksum is
+over one gene, all tracks of the file, and as many bins as fit in RUN_BYTES.
 """
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from chrom2expr.errors import InputError
-from chrom2expr.files import whole_file
+from chrom2expr.files import Format
+from chrom2expr.hdf5 import create_file
 
-# A chunk is one gene, all tracks of the file, and as many bins as fit in this: a gene is then one run of the file, its
-# central bins are a part of that run, and a damaged chunk costs little.
-CHUNK_BYTES = 1 << 20
+FORMAT = Format("chrom2expr feature", 1)
+# Small, so that little more is read than the bins that are asked for; a checksum of so much takes two microseconds.
+RUN_BYTES = 1 << 15
 LARGEST = np.finfo(np.float16).max
 _INFINITY = np.uint16(0x7C00)
 
@@ -61,19 +64,20 @@ class ShardWriter:
         self._written = np.zeros(len(self.gene_id), dtype=bool)
 
     def __enter__(self) -> "ShardWriter":
+        genes, bins, tracks = self._shape
+        step = max(1, RUN_BYTES // max(1, tracks * np.dtype(np.float16).itemsize))
         with ExitStack() as stack:
-            partial = stack.enter_context(whole_file(self.path))
-            # This format of HDF5 keeps checksums of its own structures too.
-            self._file = stack.enter_context(h5py.File(partial, "w", libver=("v110", "v110")))
+            self._file = stack.enter_context(create_file(self.path, FORMAT, self._attributes))
             for name, labels in self._labels.items():
-                write_labels(self._file, name, labels)
-            _create(self._file, "tracks", self._shape, np.float16)
+                self._file.write(name, labels)
+            self._file.create("tracks", self._shape, np.float16, min(step, bins))
+            self._widths = {"tracks": (bins, tracks)}
             if self._covered:
-                _create(self._file, "covered", self._shape, bool, compression="gzip", compression_opts=1)
+                self._file.create("covered", self._shape, bool, min(step, bins), compression="gzip", compression_opts=1)
+                self._widths["covered"] = (bins, tracks)
             for name, width in self._means.items():
-                _create(self._file, name, (len(self.gene_id), width), np.float32)
-            self._file.attrs.update(self._attributes)
-            self._data = {name: self._file[name] for name in ("tracks", "covered", *self._means) if name in self._file}
+                self._file.create(name, (genes, width), np.float32)
+                self._widths[name] = (width,)
             self._stack = stack.pop_all()
         return self
 
@@ -89,13 +93,12 @@ class ShardWriter:
         if self._covered:
             arrays["covered"] = covered
         for name, array in arrays.items():
-            expected = (rows.stop - rows.start, *self._data[name].shape[1:])
+            expected = (rows.stop - rows.start, *self._widths[name])
             if np.shape(array) != expected or rows.stop > len(self.gene_id):
                 raise ValueError(f"{name}: shape {np.shape(array)} at row {start}, expected {expected}")
             if name in means and np.isnan(array).any():
                 self._refuse_nan(start, array, [name] * expected[1])
-            if array.size:
-                self._data[name][rows] = array
+            self._file.put(name, start, array)
         if missing := self._means.keys() - means.keys():
             raise ValueError(f"no {', '.join(missing)} given for rows {start} to {rows.stop}")
         self._written[rows] = True
@@ -129,35 +132,9 @@ class ShardWriter:
                 raise RuntimeError(f"{self.path}: {len(missing)} genes were not written, the first in row {missing[0]}")
             if self.clipped:
                 print(f"{self.path}: {self.clipped:,} values beyond float16's range were clipped to +-{LARGEST:.0f}")
-            self._file.attrs["clipped"] = self.clipped
-            self._file.attrs["complete"] = True
-
-
-def _create(file: h5py.File, name: str, shape: tuple[int, ...], dtype: type, **options: object) -> None:
-    """A dataset with checksums, in chunks of one gene and up to CHUNK_BYTES; without tracks it has no chunks."""
-    if not np.prod(shape):
-        file.create_dataset(name, shape, dtype)
-        return
-    chunk = [1, *shape[1:]]
-    if len(shape) == 3:
-        parts = -(-shape[1] * shape[2] * np.dtype(dtype).itemsize // CHUNK_BYTES)
-        chunk[1] = -(-shape[1] // parts)
-    file.create_dataset(name, shape, dtype, chunks=tuple(chunk), fletcher32=True, **options)
-
-
-def write_labels(file: h5py.File, name: str, labels: np.ndarray) -> None:
-    """A dataset of strings with a checksum: of fixed length, since HDF5 keeps none of strings of variable length."""
-    encoded = [label.encode() for label in labels.tolist()]
-    values = np.array(encoded, dtype=h5py.string_dtype("utf-8", max([1, *map(len, encoded)])))
-    options = {"chunks": values.shape, "fletcher32": True} if values.size else {}
-    file.create_dataset(name, data=values, **options)
+            self._file.attributes["clipped"] = self.clipped
 
 
 def embedding_names(width: int) -> np.ndarray:
     """What the features of an embedding are called, (width,) str."""
     return np.array([f"embedding_{feature:04}" for feature in range(width)])
-
-
-def read_labels(dataset: h5py.Dataset) -> np.ndarray:
-    """The strings of a dataset, (length,) str."""
-    return np.array(dataset.asstr()[:], dtype=str)

@@ -1,37 +1,72 @@
-"""Tab-separated tables: written whole, read with the row named where something is wrong."""
+"""Tab-separated tables: written whole, read with the row named where something is wrong.
+
+A table that is written here ends in an empty line, which programs that read tables skip: a table that was cut short,
+be it between two rows, has none. A changed character cannot be seen.
+"""
 
 import csv
+import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from chrom2expr.errors import InputError
+from chrom2expr.errors import InputError, reading
 from chrom2expr.files import whole_file
 
 _T = TypeVar("_T")
 
 
 def write_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write `rows` below `header`: numbers with a fraction to six decimals, NaN as an empty cell."""
-    with whole_file(path) as partial, open(partial, "w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle, delimiter="\t", lineterminator="\n")
-        writer.writerow(header)
-        for row in rows:
-            writer.writerow([_cell(value) if isinstance(value, float) else value for value in row])
+    """Write `rows` below `header`: numbers with a fraction to six decimals, NaN and None as an empty cell."""
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
+    writer.writerow(header)
+    for row in rows:
+        writer.writerow([_cell(value) if isinstance(value, float) else value for value in row])
+    write_lines(path, text.getvalue())
 
 
-def read_table(path: str | Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number (1-based, the header is 1) and cells of each row. Raises InputError where `columns` are missing."""
-    with open(path, newline="", encoding="utf-8") as handle:
-        reader = csv.DictReader(handle, delimiter="\t")
+def write_lines(path: str | Path, lines: str) -> None:
+    """Write the lines of a table, each with its end, and the empty one that says that this is all."""
+    with whole_file(path) as partial:
+        partial.write_text(lines + "\n", encoding="utf-8", newline="")
+
+
+def read_lines(path: str | Path) -> str:
+    """The lines of a table that was written here. Raises InputError if it is cut short, or not UTF-8."""
+    with reading(path, "table", "delete it and run again"):
+        text = Path(path).read_text(encoding="utf-8")
+    if not text.endswith("\n\n"):
+        raise InputError(
+            f"{path}: cut short, the empty line at its end is missing; delete it and run again (an editor may have "
+            "taken that line away: then add it)"
+        )
+    return text[:-1]
+
+
+def read_table(path: str | Path, columns: Sequence[str], ours: bool = True) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number (1-based, the header is 1) and cells of each row of a table.
+
+    `ours`: it was written here, and so must be whole. Raises InputError where `columns` are missing, a row has fewer
+    cells, or the file cannot be read.
+    """
+    if ours:
+        text = read_lines(path)
+    else:
+        with reading(path, "table", "it must be UTF-8 text with tabs between the cells; check it and its path in the config"):
+            text = Path(path).read_text(encoding="utf-8-sig")
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t")
+    try:
         if missing := [name for name in columns if name not in (reader.fieldnames or ())]:
             raise InputError(f"{path}, row 1: no column {', '.join(missing)}.")
         for row in reader:
             if any(row[name] is None for name in columns):
                 raise InputError(f"{path}, row {reader.line_num}: fewer cells than columns.")
             yield reader.line_num, row
+    except csv.Error as error:
+        raise InputError(f"{path}, row {reader.line_num}: not a table ({error}).") from None
 
 
 def number(kind: Callable[[str], _T], cell: str, path: str | Path, line: int) -> _T | float:

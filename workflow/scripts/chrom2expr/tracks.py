@@ -1,12 +1,14 @@
 """The track tables: which tracks a backbone predicts, how each is measured, and where its bigWig lies."""
 
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from chrom2expr.errors import InputError
+from chrom2expr.errors import InputError, reading
+from chrom2expr.tables import read_lines
 
 BASENJI_COLUMNS = ("identifier", "clip", "scale", "sum_stat", "description")
 # The columns before the first and after the last of these have no name.
@@ -98,6 +100,10 @@ def _refuse(path: str | Path, bad: pd.Series, what: str, values: pd.Series) -> N
 
 
 def read_manifest(path: str | Path) -> pd.DataFrame:
-    """A manifest that `collect.collect_bigwigs` wrote (MANIFEST_COLUMNS); empty path or reason: none."""
+    """A manifest that `collect.collect_bigwigs` wrote (MANIFEST_COLUMNS); empty path or reason: none.
+
+    Raises InputError if it is cut short or damaged.
+    """
     kinds = dict.fromkeys(MANIFEST_COLUMNS, str) | {"clip": float, "scale": float}
-    return pd.read_csv(path, sep="\t", dtype=kinds, keep_default_na=False)
+    with reading(path, "manifest"):
+        return pd.read_csv(io.StringIO(read_lines(path)), sep="\t", dtype=kinds, keep_default_na=False)

@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from shutil import rmtree
 from typing import Any
 
@@ -21,11 +20,15 @@ from torch import Tensor, nn
 from chrom2expr import metrics, training
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
-from chrom2expr.files import clear_partials, whole_file
-from chrom2expr.heads import Task, save_model
+from chrom2expr.files import Format, clear_partials
+from chrom2expr.heads import Task
 from chrom2expr.losses import hybrid_loss
 from chrom2expr.reader import Selection
+from chrom2expr.tensors import read_tensors, write_tensors
 from chrom2expr.training import Course, Split
+
+# What a run that is killed goes on from.
+CHECKPOINT = Format("chrom2expr checkpoint", 1)
 
 
 class NotFinite(InputError):
@@ -73,6 +76,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path | None = None, identity: Mapping[str, Any] | None = None) -> None:
         self.folder, self.identity = folder, dict(identity or {})
+        self.kind = CHECKPOINT._replace(advice=f"to begin this run anew, delete the folder {folder}")
         self._best: dict[str, Tensor] = {}
         if folder is not None:
             clear_partials(folder)
@@ -91,9 +95,9 @@ class Checkpoints:
             "optimiser": optimiser.state_dict(),
         }
         # In this order: killed in between, `resume` finds the best network in last.pt.
-        _write(self.folder / "last.pt", last)
+        write_tensors(self.folder / "last.pt", self.kind, last)
         if _last_is_best(courses):
-            _write(self.folder / "best.pt", state)
+            write_tensors(self.folder / "best.pt", self.kind, state)
 
     def resume(self) -> dict[str, Any] | None:
         """What `save` kept last: courses, network and optimiser; None if there is nothing.
@@ -103,7 +107,7 @@ class Checkpoints:
         """
         if self.folder is None or not (self.folder / "last.pt").is_file():
             return None
-        last = self._read("last.pt", {"identity", "courses", "network", "optimiser"})
+        last = self._read("last.pt")
         there, here = _flat(last["identity"]), _flat(self.identity)
         differing = [
             f"{name} ({there.get(name, 'none')} there, {here.get(name, 'none')} here)"
@@ -117,20 +121,17 @@ class Checkpoints:
             )
         last["courses"] = [Course(**course) for course in last["courses"]]
         if _last_is_best(last["courses"]):
-            _write(self.folder / "best.pt", last["network"])
+            write_tensors(self.folder / "best.pt", self.kind, last["network"])
         elif _best(last["courses"]).best:
-            self._read("best.pt", set(last["network"]))  # now, rather than after all other epochs
+            self._read("best.pt")  # now, rather than after all other epochs
         return last
 
     def best(self) -> dict[str, Tensor]:
         """The state of the network at the best epoch."""
-        return self._best if self.folder is None else self._read("best.pt", set())
+        return self._best if self.folder is None else self._read("best.pt")
 
-    def _read(self, name: str, keys: set[str]) -> dict[str, Any]:
-        try:
-            return read(self.folder / name, keys)
-        except InputError as error:
-            raise InputError(f"{error}; to begin this run anew, delete the folder {self.folder}") from None
+    def _read(self, name: str) -> dict[str, Any]:
+        return read_tensors(self.folder / name, self.kind)
 
     def remove(self) -> None:
         """Remove the folder, once the run's files are written."""
@@ -298,6 +299,7 @@ class Fitted:
 
     network: training.Model
     saved: nn.Module
+    kind: Format
     table: list[dict[str, Any]]
     metadata: dict[str, Any]
     batch_size: int
@@ -308,24 +310,7 @@ class Fitted:
 
     def save(self, path: Path) -> None:
         state = {name: value.cpu() for name, value in self.saved.state_dict().items()}
-        save_model(path, {"state": state, "metadata": self.metadata})
-
-
-def read(path: str | Path, keys: set[str]) -> dict[str, Any]:
-    """What a file of this module's holds, on the CPU; InputError if it cannot be read or lacks one of `keys`."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, UnpicklingError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path}: not readable ({reason})") from None
-    if not isinstance(content, dict) or not keys <= set(content):
-        raise InputError(f"{path}: not a file of this workflow's, or of another version of it")
-    return content
-
-
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    with whole_file(path) as partial:
-        save_model(partial, content)
+        write_tensors(path, self.kind, {"state": state, "metadata": self.metadata})
 
 
 def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
