@@ -268,6 +268,7 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
     with h5py.File(tmp_path / "expression.h5", "w") as file:
         file["log_rpkm"] = np.where(missing, np.nan, observed).astype(np.float32)
         file["gene_id"], file["tissue"] = gene_id, [f"tissue{index}" for index in range(TISSUES)]
+        file.attrs["pseudocount"] = 1e-4
     made = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5", "summary": "summary.json"}
     snakemake = SimpleNamespace(
         input=SimpleNamespace(
