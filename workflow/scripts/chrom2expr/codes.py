@@ -60,11 +60,15 @@ class SequenceStore:
 
 
 class Sequences:
-    """Codes of some genes of a store, read by rows. `bytes_read` counts the bytes handed out."""
+    """Codes of some genes of a store, read by rows. `bytes_read` counts the bytes handed out.
+
+    gene_id, strand: (gene,); the strand is that in the assembly of the sequences.
+    """
 
     def __init__(self, store: SequenceStore, genes: np.ndarray) -> None:
         self.shape = (len(genes), store.length)
         self.bytes_read = 0
+        self.gene_id, self.strand = store.gene_id[genes], store.strand[genes]
         self._store, self._genes = store, genes
         self._ends = np.cumsum([len(file["codes"]) for _, file in store.shards])
 

@@ -13,7 +13,7 @@ from chrom2expr.batching import batches
 from chrom2expr.errors import InputError
 from chrom2expr.files import whole_file
 from chrom2expr.store import read_labels, write_labels
-from chrom2expr.windows import central
+from chrom2expr.windows import central, turned
 
 Orientation = Literal["gene", "genomic"]
 Kind = Literal["chromatin", "cage", "all", "embedding"]
@@ -161,7 +161,7 @@ class Selection:
         self.bytes_read = 0
         self._bins = bins
         self._gene_id, self._genes, self._track_id = store.gene_id, genes, store.track_id[columns]
-        self._flip = (store.strand[genes] == "-") & (orientation == "gene")
+        self._flip = turned(store.strand[genes], orientation)
         self._parts = [part for piece in store._pieces if (part := _part(piece, columns)) is not None]
 
     def read(self, rows: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 from chrom2expr.errors import InputError
 from chrom2expr.reader import damage
 from chrom2expr.store import read_labels
+from chrom2expr.windows import turned
 
 # Features a track.
 REDUCTIONS = {"spatial_basis": 10, "central_means": 1}
@@ -74,6 +75,7 @@ class ReducedStore:
         """
         self._check("tracks", tracks, self.tracks)
         self._check("bins", bins or self.bins, self.bins)
+        turned(np.array([]), orientation)  # refuses an unknown one, though means are the same in either
         if self.reduction == "spatial_basis":
             self._check("orientation", orientation, "gene")
         rows = {gene: row for row, gene in enumerate(self.gene_id.tolist())}

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -21,6 +20,7 @@ from torch.nn import functional
 
 from chrom2expr import beluga, enformer, windows
 from chrom2expr.backbone import one_hot, other_strand
+from chrom2expr.codes import SequenceStore
 from chrom2expr.door import Progress
 from chrom2expr.reader import FeatureStore
 
@@ -31,19 +31,19 @@ Batch = tuple[Tensor, Tensor]
 class Examples:
     """Sequences and measured tracks of some genes, in memory: a demo's worth, some hundred genes."""
 
-    def __init__(self, codes: Sequence[str | Path], features: str | Path, gene_ids: Sequence[str]) -> None:
-        """`codes` are the sequence shards, `features` a measured feature store; genes in the order of `gene_ids`."""
-        by_gene: dict[str, np.ndarray] = {}
-        wanted = set(gene_ids)
-        for path in codes:
-            with h5py.File(path) as shard:
-                for row, gene in enumerate(shard["gene_id"].asstr()[:]):
-                    if gene in wanted:
-                        by_gene[gene] = shard["codes"][row]
-        self.codes = torch.from_numpy(np.stack([by_gene[gene] for gene in gene_ids]))
+    def __init__(
+        self, codes: Sequence[str | Path], length: int, features: str | Path, gene_ids: Sequence[str]
+    ) -> None:
+        """`codes` are the sequence shards, cropped to `length` bp, `features` a measured feature store.
+
+        Genes are in the order of `gene_ids`. Raises InputError as the two stores do.
+        """
+        everything = np.arange(len(gene_ids))
+        with SequenceStore(codes, length) as sequences:
+            self.codes = torch.from_numpy(sequences.select(gene_ids).read(everything))
         with FeatureStore(features) as store:
             selection = store.select(gene_ids, tracks="all", orientation="genomic")
-            self.tracks = torch.from_numpy(selection.read(np.arange(len(gene_ids)))).float()
+            self.tracks = torch.from_numpy(selection.read(everything)).float()
 
     def __len__(self) -> int:
         return len(self.codes)
