@@ -2,9 +2,12 @@
 
 import hashlib
 import os
+import resource
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from chrom2expr.errors import InputError
 
 
 @contextmanager
@@ -42,3 +45,22 @@ def weights(listed: str | Sequence[str]) -> tuple[Path, str]:
     if isinstance(listed, str):
         return Path(listed), sha256(listed)
     return Path(listed[0]).parent, ", ".join(sha256(file) for file in listed)
+
+
+def allow_open_files(count: int, otherwise: str) -> None:
+    """Raise this process's limit of open files, where the system lets it, so that `count` more can be open at once.
+
+    Raises InputError, which names the limit and how to raise it, or `otherwise`: what else can be done.
+    """
+    # What is open by now, and some for the output and what libraries open by the way.
+    needed = count + len(os.listdir("/dev/fd")) + 16
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    except (ValueError, OSError):
+        raise InputError(
+            f"{count:,} files must be open at once, but a process may have only {hard:,} open here: raise the limit "
+            f"(ulimit -n {needed}, as the system's administrator if need be) and run again, or {otherwise}"
+        ) from None
