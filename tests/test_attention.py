@@ -170,7 +170,7 @@ class TestAttendGenes:
         assert not list((tmp_path / "out").iterdir())
 
     def test_unknown_orientation(self, tmp_path):
-        with pytest.raises(InputError, match="orientation is 'genomc': it must be gene or genomic"):
+        with pytest.raises(InputError, match="orientation is 'genomc', but must be gene or genomic"):
             self.write(tmp_path / "a.h5", lambda batch: np.ones((1, 15)), "genomc")
         assert not list(tmp_path.iterdir())
 

@@ -21,7 +21,7 @@ def embed(files, folder, **changes):
     shards = []
     for codes in files.shards:
         shards.append(folder / "window" / codes.name)
-        params = {"room": "enformer", "bins": BINS, "settings": "{}", "source": "window"}
+        params = {"room": "enformer", "bins": BINS, "settings": "{}", "source": "window", "reverse_complement": False}
         geometry = {key: getattr(GEOMETRY, key) for key in ("sequence_length", "bins", "bin_size")}
         weights = [str(files.folder / "weights" / name) for name in ("config.json", "pytorch_model.bin")]
         snakemake = SimpleNamespace(

@@ -1,7 +1,8 @@
 """How much the TSS of a gene attends to the bins around it: rows of attention, and the tables of figures 3.6 and 3.7.
 
-Rows of attention are (gene, bin) float32, in gene orientation, upstream first on both strands, unless the config asks for
-genomic order. The number of bins is odd and the TSS lies in the middle one, so that turning a gene round leaves it there.
+Rows of attention are (gene, bin) float32, in gene orientation, upstream first on both strands, unless the config asks
+for genomic order. The number of bins is odd and the TSS lies in the middle one, so that turning a gene round leaves it
+there.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -116,7 +116,7 @@ def turned(strand: np.ndarray, orientation: str) -> np.ndarray:
     Raises InputError for any other.
     """
     if orientation not in ("gene", "genomic"):
-        raise InputError(f"the orientation is {orientation!r}: it must be gene or genomic (config: inputs: orientation)")
+        raise InputError(f"inputs: orientation is {orientation!r}, but must be gene or genomic")
     return (np.asarray(strand) == "-") & (orientation == "gene")
 
 
