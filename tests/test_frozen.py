@@ -105,6 +105,19 @@ def test_embeddings_are_read_once_whatever_the_epochs_and_the_grid(files, embedd
     assert [asked.data.splits[name].features.bytes_read for name in ("train", "val", "test")] == [11 * a_gene, 4 * a_gene, 0]
 
 
+def test_both_strands_are_embedded_if_the_backbone_reads_both(files, embedded, tmp_path):
+    def read(path):
+        with FeatureStore(path) as store:
+            return store.select(store.gene_id, "embedding", "genomic").read(np.arange(len(store.gene_id)))
+
+    backbone = enformer.load_embedder(files.folder / "weights", GEOMETRY, {}, torch.device("cpu"))
+    margin = (files.codes.shape[1] - GEOMETRY.sequence_length) // 2
+    codes = torch.from_numpy(files.codes[:, margin : margin + GEOMETRY.sequence_length])
+    found = read(embed(files, tmp_path, reverse_complement=True))
+    np.testing.assert_allclose(found, backbone.embed(codes, BINS, True), atol=1e-2)
+    assert abs(found - read(embedded)).max() > 0.1
+
+
 def test_the_seed_decides_everything_and_files_are_the_same_bytes(files, embedded, tmp_path):
     written = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):

@@ -251,7 +251,7 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
     gene_id = [f"gene{row}" for row in range(300)]
     with ShardWriter(
         tmp_path / "s.h5", gene_id=gene_id, strand=random.choice(["+", "-"], 300), track_id=["a"],
-        track_type=["chromatin"], bins=20, bin_size=128, provenance={"source": "planted"},
+        track_type=["chromatin"], bins=20, bin_size=128, provenance={"source": "planted", "central_bins": "10"},
         means={"central_tracks": 1, "central_embedding": 8},
     ) as writer:
         writer.write(0, np.ones((300, 20, 1)), central_tracks=np.ones((300, 1)), central_embedding=embedding)
