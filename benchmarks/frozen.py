@@ -108,6 +108,7 @@ def main() -> None:
             file["codes"] = random.integers(0, 4, (genes, GEOMETRY.sequence_length), dtype=np.uint8)
             file["gene_id"], file["strand"] = [f"gene{row}" for row in range(genes)], ["+"] * genes
         embed = {"geometry": GEOMETRY, "bins": BINS, "batch_size": BATCH, "provenance": {}, "device": CPU}
+        embed["reverse_complement"] = False
 
         def from_store() -> list[dict[str, Any]]:
             backbone = enformer.load_embedder(folder, GEOMETRY, {}, CPU)

@@ -97,6 +97,7 @@ class Files:
         with h5py.File(self.folder / "expression.h5", "w") as file:
             file["log_rpkm"], file["gene_id"] = self.observed, self.gene_id
             file["tissue"] = [f"tissue{index}" for index in range(TISSUES)]
+            file.attrs["pseudocount"] = 1e-4
 
     def data(self) -> heads.Data:
         genes, expression = self.folder / "genes.tsv", self.folder / "expression.h5"

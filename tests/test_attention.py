@@ -17,6 +17,7 @@ from chrom2expr import attention, enformer, enformer_attention, finetune, tuning
 from chrom2expr.errors import InputError
 from chrom2expr.pool import AttentionPool
 from chrom2expr.windows import Geometry
+from made_files import write_genes
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "workflow/scripts"
 GEOMETRY = Geometry.centred(sequence_length=15 * 128, bins=11, bin_size=128)
@@ -119,21 +120,20 @@ class TestAttend:
 class Stored:
     """Sequences in memory, which remember how many were asked for at once."""
 
-    def __init__(self, sequences):
+    def __init__(self, sequences, strand):
         self.sequences, self.asked = sequences, []
+        self.gene_id, self.strand = np.array([f"g{row}" for row in range(1, 1 + len(sequences))]), np.array(list(strand))
 
     def read(self, rows):
         self.asked.append(len(rows))
         return self.sequences[rows]
 
 
-GENES, STRANDS = np.array(["g1", "g2", "g3"], dtype=object), np.array(["+", "-", "+"], dtype=object)
-
 
 class TestAttendGenes:
-    def write(self, output, attend, strand=STRANDS):
-        sequences = Stored(codes().numpy())
-        attention.attend_genes(attend, sequences, GENES, strand, GEOMETRY, output)
+    def write(self, output, attend, orientation="gene"):
+        sequences = Stored(codes().numpy(), "+-+")
+        attention.attend_genes(attend, sequences, GEOMETRY, orientation, output)
         return sequences
 
     def test_file(self, tmp_path):
@@ -157,9 +157,9 @@ class TestAttendGenes:
     def test_strands_of_one_sequence(self, tmp_path):
         """A model that reads both strands alike gives a gene and its mirror image the same row."""
         weights = {0: np.arange(15.0), 1: np.arange(15.0)[::-1]}
-        sequences = Stored(np.array([[0] * 8, [1] * 8], dtype=np.uint8))
+        sequences = Stored(np.array([[0] * 8, [1] * 8], dtype=np.uint8), "+-")
         attend = lambda batch: weights[int(batch[0, 0])][None]  # noqa: E731
-        attention.attend_genes(attend, sequences, GENES[:2], STRANDS[:2], GEOMETRY, tmp_path / "a.h5")
+        attention.attend_genes(attend, sequences, GEOMETRY, "gene", tmp_path / "a.h5")
         first, second = attention.read_attention(tmp_path / "a.h5").attention
         assert first.tolist() == second.tolist() == list(range(15))
 
@@ -168,6 +168,11 @@ class TestAttendGenes:
         with pytest.raises(InputError, match="gene g2 is not a number"):
             self.write(tmp_path / "out" / "a.h5", lambda batch: next(rows))
         assert not list((tmp_path / "out").iterdir())
+
+    def test_unknown_orientation(self, tmp_path):
+        with pytest.raises(InputError, match="orientation is 'genomc', but must be gene or genomic"):
+            self.write(tmp_path / "a.h5", lambda batch: np.ones((1, 15)), "genomc")
+        assert not list(tmp_path.iterdir())
 
     def test_failure_in_the_middle(self, tmp_path):
         rows = iter([np.ones((1, 15))])
@@ -324,21 +329,6 @@ class TestTables:
             attention.read_attention(files[0])
 
 
-def write_genes(path, split=("train", "test", "val", "test")):
-    rows = [f"g{i}\t{strand}\t{own}" for i, (strand, own) in enumerate(zip("+-+-", split, strict=True))]
-    path.write_text("\n".join(["gene_id\tstrand\tsplit_enformer", *rows]) + "\n")
-    return path
-
-
-def test_test_genes(tmp_path):
-    gene_id, strand = attention.read_test_genes(write_genes(tmp_path / "genes.tsv"), "enformer")
-    assert gene_id.tolist() == ["g1", "g3"] and strand.tolist() == ["-", "-"]
-    with pytest.raises(InputError, match="genes.tsv: split_enformer puts no gene into test"):
-        attention.read_test_genes(write_genes(tmp_path / "genes.tsv", ["train"] * 4), "enformer")
-    with pytest.raises(InputError, match="no column split_beluga"):
-        attention.read_test_genes(tmp_path / "genes.tsv", "beluga")
-
-
 def run_script(name, **parts):
     runpy.run_path(str(SCRIPTS / name), init_globals={"snakemake": SimpleNamespace(threads=1, **parts)})
 
@@ -348,15 +338,20 @@ class TestScripts:
 
     @pytest.fixture
     def attend(self, tmp_path):
-        """Runs the door on two test genes, both on the minus strand; gives what it wrote and what it should have."""
-        sequences = np.random.default_rng(1).integers(0, 4, (4, 21 * 128), dtype=np.uint8)
+        """Runs the door on three test genes, of which g3 and g4 lie on other strands in the two assemblies."""
+        sequences = np.random.default_rng(1).integers(0, 4, (5, 21 * 128), dtype=np.uint8)
+        genes, strand, other = [f"g{i}" for i in range(5)], list("+-+-+"), list("+-++-")
         with h5py.File(tmp_path / "000.h5", "w") as file:
-            file["codes"], file["gene_id"], file["strand"] = sequences, [f"g{i}" for i in range(4)], list("+-+-")
-        given = {"codes": [tmp_path / "000.h5"], "genes": write_genes(tmp_path / "genes.tsv")}
+            file["codes"], file["gene_id"], file["strand"] = sequences, genes, other
+        split = ["train", "test", "val", "test", "test"]
+        given = {
+            "codes": [tmp_path / "000.h5"],
+            "genes": write_genes(tmp_path / "genes.tsv", genes, split, strand, other),
+        }
         geometry = {"sequence_length": 15 * 128, "bins": 11, "bin_size": 128}
-        known = {"room": "enformer", "backbone": "enformer", "geometry": json.dumps(geometry)}
+        known = {"room": "enformer", "backbone": "enformer", "geometry": json.dumps(geometry), "orientation": "gene"}
 
-        def run(net, model, **params):
+        def run(net, model, turn=(True, False, True), **params):
             run_script(
                 "attend_genes.py",
                 input=SimpleNamespace(**given, **model),
@@ -365,9 +360,10 @@ class TestScripts:
                 log=[str(tmp_path / "log")],
             )
             found = attention.read_attention(tmp_path / "attention.h5")
-            assert found.gene_id.tolist() == ["g1", "g3"] and found.query_bin == QUERY
-            middle = torch.from_numpy(sequences[[1, 3], 3 * 128 : 18 * 128])
-            np.testing.assert_allclose(found.attention, hooked(net, middle, QUERY).flip(1), rtol=1e-4, atol=1e-6)
+            assert found.gene_id.tolist() == ["g1", "g3", "g4"] and found.query_bin == QUERY
+            expected = hooked(net, torch.from_numpy(sequences[[1, 3, 4], 3 * 128 : 18 * 128]), QUERY)
+            expected = torch.where(torch.tensor(turn)[:, None], expected.flip(1), expected)
+            np.testing.assert_allclose(found.attention, expected, rtol=1e-4, atol=1e-6)
 
         return run
 
@@ -375,6 +371,18 @@ class TestScripts:
         enformer.save(network(), tmp_path / "weights")
         files = [tmp_path / "weights" / name for name in ("config.json", "pytorch_model.bin")]
         attend(network(), {"weights": files}, settings=json.dumps({"use_tf_gamma": False}))
+
+    def test_rows_in_genomic_order(self, tmp_path, attend):
+        enformer.save(network(), tmp_path / "weights")
+        given = {"weights": [tmp_path / "weights" / name for name in ("config.json", "pytorch_model.bin")]}
+        attend(network(), given, (False, False, False), settings="{}", orientation="genomic")
+
+    def test_a_damaged_split(self, tmp_path, attend, capfd):
+        path = tmp_path / "genes.tsv"
+        path.write_text(path.read_text().replace("test\ng4", "tset\ng4"))
+        with pytest.raises(SystemExit):
+            attend(network(), {"weights": []}, settings="{}")
+        assert "genes.tsv, line 5: split_enformer is 'tset'" in capfd.readouterr().err
 
     def test_fine_tuned_model(self, tmp_path, attend):
         trunk = network()

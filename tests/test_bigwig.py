@@ -1,4 +1,12 @@
+import errno
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
 import tracemalloc
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -12,6 +20,7 @@ from chrom2expr.errors import InputError
 from chrom2expr.reader import FeatureStore
 from chrom2expr.windows import Geometry
 
+SCRIPTS = Path(__file__).resolve().parents[1] / "workflow/scripts"
 CONTIGS = {"chr1": 50_000, "chr2": 9_000, "chr3": 7_000}
 ABSENT = "chr3"  # of the assembly, but in no bigWig
 BINS, SIZE = 12, 16
@@ -169,7 +178,7 @@ def test_files_that_are_no_bigwigs_are_refused(tmp_path, capfd):
     content = (tmp_path / "good.bw").read_bytes()
     for bad in (b"", b"chr1 1 2 3\n" * 50, content[: len(content) // 3], content[:100]):
         (tmp_path / "x.bw").write_bytes(bad)
-        refused(tmp_path, r"x\.bw: missing, cut short, or not a bigWig")
+        refused(tmp_path, r"x\.bw: cut short, or not a bigWig")
     refused(tmp_path, r"nowhere\.bw: missing", path="nowhere.bw")
 
 
@@ -180,6 +189,110 @@ def test_a_file_damaged_in_the_middle_is_named_and_leaves_nothing(tmp_path, capf
     content[2_000:12_000] = bytes(10_000)
     (tmp_path / "x.bw").write_bytes(content)
     refused(tmp_path, r"x\.bw: cannot be read at chr\d:.*damaged")
+
+
+def write_values(path, *values):
+    """A bigWig that covers chr1 with 1, but for these (place, length, value)."""
+    with pyBigWig.open(str(path), "w") as file:
+        file.addHeader(list(CONTIGS.items()))
+        whole = np.ones(CONTIGS["chr1"], dtype=np.float32)
+        for place, length, value in values:
+            whole[place : place + length] = value
+        file.addEntries("chr1", 0, values=whole, span=1, step=1)
+    return path
+
+
+def one_gene(tss=1001):
+    columns = {"gene_id": ["g"], "strand": "+", "strand_grch38": "+", "chrom_grch38": "chr1", "tss_grch38": [tss]}
+    return pd.DataFrame(columns)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+@pytest.mark.parametrize("statistic", ["sum", "mean"])
+@pytest.mark.parametrize("clip", [32, np.inf])
+def test_an_infinite_value_is_named_by_its_place(tmp_path, value, statistic, clip):
+    # The gene's bins are [904, 1096) of chr1.
+    write_values(tmp_path / "x.bw", (990, 20, value), (1050, 1, -value), (1090, 1, np.nan))
+    table = manifest([tmp_path / "x.bw"], statistic, clip)
+    with pytest.raises(InputError, match=rf"x\.bw: the value at chr1:991 \(1-based\) is {value}"):
+        run(table, one_gene(), tmp_path / "x.h5")
+    assert not list(tmp_path.glob("*.h5*"))
+    write_values(tmp_path / "x.bw", (903, 1, value), (1096, 1, value))
+    tracks, _ = run(table, one_gene(), tmp_path / "x.h5")
+    assert np.isfinite(tracks).all(), "no bin of a gene holds it"
+
+
+def test_values_whose_sum_is_infinite_are_refused_and_large_ones_are_named(tmp_path, capsys):
+    write_values(tmp_path / "x.bw", (990, 20, 3e38))
+    refused(tmp_path, r"x\.bw: the values in chr1:905-1,096 \(1-based\) are so large", genes=one_gene())
+    write_values(tmp_path / "x.bw", (990, 20, 1e6))
+    run(manifest([tmp_path / "x.bw"]), one_gene(), tmp_path / "x.h5")
+    assert "2 values beyond float16's range were clipped to +-65504, the first of gene g, t0" in capsys.readouterr().out
+
+
+def many_files(folder, count, *limits):
+    """The end of a process that bins `count` bigWigs with these soft and hard limits of open files."""
+    write_bigwig(folder / "0.bw")
+    for number in range(1, count):
+        shutil.copy(folder / "0.bw", folder / f"{number}.bw")
+    script = f"import test_bigwig as t; t.bin_copies({count}, {str(folder)!r})"
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limits),
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(SCRIPTS), str(Path(__file__).parent)])},
+        capture_output=True,
+        text=True,
+    )
+
+
+def bin_copies(count, folder):
+    run(manifest([f"{folder}/{number}.bw" for number in range(count)]), gene_table(), f"{folder}/x.h5")
+
+
+def test_a_limit_of_open_files_is_raised_where_the_system_lets_it(tmp_path):
+    ended = many_files(tmp_path, 80, 64, 256)
+    assert ended.returncode == 0, ended.stderr
+    with FeatureStore(tmp_path / "x.h5") as store:
+        assert len(store.track_id) == 80
+
+
+def test_a_limit_of_open_files_that_cannot_be_raised_is_named_with_its_cures(tmp_path):
+    ended = many_files(tmp_path, 80, 64, 64)
+    assert re.search(r"InputError: 80 files must be open .* only 64 open .*ulimit -n \d+.*groups", ended.stderr)
+    assert "fetch it again" not in ended.stderr and not (tmp_path / "x.h5").exists()
+
+
+def test_an_error_of_the_system_is_not_called_damage(tmp_path, monkeypatch):
+    write_bigwig(tmp_path / "x.bw")
+    (tmp_path / "folder.bw").mkdir()
+    with pytest.raises(IsADirectoryError):
+        BigWig(tmp_path / "folder.bw", CONTIGS)
+    for number in (errno.EMFILE, errno.EIO, errno.ESTALE, errno.EACCES):
+
+        def fail(*_):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(bigwig, "open", fail, raising=False)
+        with pytest.raises(OSError, match=re.escape(os.strerror(number))):
+            BigWig(tmp_path / "x.bw", CONTIGS)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
+def test_a_permission_that_is_missing_is_not_called_damage(tmp_path):
+    write_bigwig(tmp_path / "x.bw")
+    (tmp_path / "x.bw").chmod(0)
+    child = os.fork()
+    if not child:
+        os.chdir(tmp_path)  # pytest's folders are root's own
+        os.setuid(65534)
+        try:
+            BigWig("x.bw", CONTIGS)
+        except PermissionError:
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+        os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_a_bigwig_of_another_assembly_is_refused(tmp_path):

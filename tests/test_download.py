@@ -4,16 +4,19 @@ import gzip
 import hashlib
 import http.client
 import io
+import json
+import runpy
 import ssl
 import tarfile
 import threading
 import urllib.error
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 
-from chrom2expr import download
+from chrom2expr import download, settings
 from chrom2expr.errors import InputError
 
 CONTENT = b">chr1\nACGT\n" * 1000
@@ -101,12 +104,33 @@ def target(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name, member", [("plain.fa", None), ("genome.fa.gz", None), ("archive.tar.gz", "weights.pth")]
+    "name, member, unpack",
+    [
+        ("plain.fa", None, False),
+        ("genome.fa.gz", None, True),
+        ("genome.fa.gz?download=1", None, True),
+        ("archive.tar.gz?download=1", "weights.pth", False),
+    ],
 )
-def test_unpacks_and_verifies(server, target, name, member):
-    download.resource(f"{server}/{name}", target, member, hashlib.sha256(CONTENT).hexdigest())
+def test_unpacks_and_verifies(server, target, name, member, unpack):
+    download.resource(f"{server}/{name}", target, member, hashlib.sha256(CONTENT).hexdigest(), unpack)
     assert target.read_bytes() == CONTENT
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_what_is_not_to_be_unpacked_stays_packed(server, target):
+    download.resource(f"{server}/genome.fa.gz", target)
+    assert gzip.decompress(target.read_bytes()) == CONTENT
+
+
+def test_the_door_unpacks_what_the_config_says(server, target, tmp_path):
+    for url in (f"{server}/genome.fa.gz?download=1", f"{server}/plain.fa?name=x.gz"):
+        source = settings.download_source({"url": url}, "genome.fa")
+        snakemake = SimpleNamespace(
+            params=SimpleNamespace(source=json.dumps(source)), output=[str(target)], log=[str(tmp_path / "log")]
+        )
+        runpy.run_path(download.__file__.replace("chrom2expr/download.py", "download.py"), {"snakemake": snakemake})
+        assert target.read_bytes() == CONTENT
 
 
 def test_prints_the_checksum_where_none_is_known(server, target, capsys):
@@ -147,7 +171,7 @@ def test_a_bad_download_says_so_and_leaves_nothing(server, target, name, member,
 def test_a_damaged_file_is_named_and_leaves_nothing(server, target, name, member):
     kind = "tar archive" if member else r"\.gz file"
     with pytest.raises(InputError, match=f"^{server}/{name}: what arrived is not a whole {kind}.*run again"):
-        download.resource(f"{server}/{name}", target, member)
+        download.resource(f"{server}/{name}", target, member, unpack=not member)
     assert not list(target.parent.iterdir())
 
 

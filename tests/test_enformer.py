@@ -138,6 +138,11 @@ def test_embedding_of_the_central_bins(weights, length, bins, start):
     found = embedder.embed(sequences, bins)
     assert found.shape == (2, bins, 96) and not list(embedder.network.heads)
     torch.testing.assert_close(found, embedding[:, start : start + bins], atol=1e-5, rtol=1e-5)
+    other = torch.from_numpy(windows.reverse_complement(sequences.numpy()).copy())
+    both = (embedding + plain(net, other)[1].flip(1)) / 2
+    assert (both - embedding).abs().max() > 1e-2
+    found = embedder.embed(sequences, bins, reverse_complement=True)
+    torch.testing.assert_close(found, both[:, start : start + bins], atol=1e-5, rtol=1e-5)
     with torch.no_grad():
         hot = enformer.one_hot(sequences)
         torch.testing.assert_close(enformer.embed(net, hot), embedding, atol=1e-5, rtol=1e-5)

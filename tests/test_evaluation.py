@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from chrom2expr import evaluation
+from chrom2expr import baseline, evaluation
 from chrom2expr.errors import InputError
+from made_files import write_expression, write_genes
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -305,22 +306,21 @@ def targets(tmp_path):
     split = np.array(["train", "val", "test"])[np.arange(30) % 3]
     values[split == "train", 6] = np.nan
     genes = [f"G{i}" for i in range(30)]
-    lines = [f"{gene}\t{own}" for gene, own in zip(genes, split, strict=True)]
-    (tmp_path / "genes.tsv").write_text("gene_id\tsplit_enformer\n" + "\n".join(lines) + "\n")
-    with h5py.File(tmp_path / "expression.h5", "w") as file:
-        file["log_rpkm"], file["gene_id"], file["tissue"] = values, genes, [f"t{i}" for i in range(7)]
     return SimpleNamespace(
-        genes=tmp_path / "genes.tsv", expression=tmp_path / "expression.h5", values=values, split=split, folder=tmp_path
+        genes=write_genes(tmp_path / "genes.tsv", genes, split),
+        expression=write_expression(tmp_path / "expression.h5", values, genes),
+        values=values,
+        split=split,
     )
 
 
 def test_the_baseline_predicts_the_training_genes_means(targets, tmp_path):
-    baseline = evaluation.baseline_predictions(targets.genes, targets.expression, "enformer")
-    assert list(baseline.gene_id) == [f"G{i}" for i in range(2, 30, 3)]
+    predictions = baseline.training_means(targets.genes, targets.expression, "enformer")
+    assert list(predictions.gene_id) == [f"G{i}" for i in range(2, 30, 3)]
     means = [np.nanmean(column) for column in targets.values[targets.split == "train"].T[:6]]
-    np.testing.assert_allclose(baseline.predicted[:, :6], np.tile(means, (10, 1)), rtol=1e-6)
+    np.testing.assert_allclose(predictions.predicted[:, :6], np.tile(means, (10, 1)), rtol=1e-6)
     made = files(tmp_path)
-    evaluation.evaluate(baseline, made, resamples=50, seed=1)
+    evaluation.evaluate(predictions, made, resamples=50, seed=1)
     scores = evaluation.read_scores(made)
     assert np.isnan(scores.cross_gene).all() and np.isnan(scores.resampled).all()
     observed = targets.values[targets.split == "test"][:, :6]
@@ -330,17 +330,20 @@ def test_the_baseline_predicts_the_training_genes_means(targets, tmp_path):
 
 def test_a_baseline_without_its_files_is_refused(targets):
     with pytest.raises(InputError, match="no column split_beluga"):
-        evaluation.baseline_predictions(targets.genes, targets.expression, "beluga")
+        baseline.training_means(targets.genes, targets.expression, "beluga")
     before = targets.genes.read_text()
     targets.genes.write_text(before.replace("train", "val"))
     with pytest.raises(InputError, match="puts no gene into train"):
-        evaluation.baseline_predictions(targets.genes, targets.expression, "enformer")
+        baseline.training_means(targets.genes, targets.expression, "enformer")
+    targets.genes.write_text(before.replace("\tval", "\turain"))
+    with pytest.raises(InputError, match="genes.tsv, line 3: split_enformer is 'urain', not one of train, val, test"):
+        baseline.training_means(targets.genes, targets.expression, "enformer")
     targets.genes.write_text(before.replace("G7", "H7"))
     with pytest.raises(InputError, match="are not the rows of"):
-        evaluation.baseline_predictions(targets.genes, targets.expression, "enformer")
+        baseline.training_means(targets.genes, targets.expression, "enformer")
     targets.expression.write_bytes(b"broken")
     with pytest.raises(InputError, match="expression.h5 cannot be read"):
-        evaluation.baseline_predictions(targets.genes, targets.expression, "enformer")
+        baseline.training_means(targets.genes, targets.expression, "enformer")
 
 
 @pytest.mark.parametrize(
@@ -380,15 +383,15 @@ def test_the_doors_lead_from_predictions_to_a_figures_table(run, targets, tmp_pa
     settings = {"resamples": 20, "seed": 1}
     scores = SimpleNamespace(**files(tmp_path)._asdict())
     door("evaluate_run.py", input=SimpleNamespace(predictions=run.path), output=scores, params=SimpleNamespace(**settings))
-    baseline = SimpleNamespace(**files(tmp_path, "baseline")._asdict())
+    means = SimpleNamespace(**files(tmp_path, "baseline")._asdict())
     door(
         "evaluate_baseline.py",
         input=targets,
-        output=baseline,
+        output=means,
         params=SimpleNamespace(backbone="enformer", **settings),
     )
     thesis = REPOSITORY / "config" / "thesis_values.tsv"
-    lists = {name: [getattr(scores, name), getattr(baseline, name)] for name in evaluation.ScoreFiles._fields}
+    lists = {name: [getattr(scores, name), getattr(means, name)] for name in evaluation.ScoreFiles._fields}
     door(
         "tabulate_figure.py",
         input=SimpleNamespace(**lists, thesis=thesis),
@@ -411,8 +414,6 @@ def test_the_doors_lead_from_predictions_to_a_figures_table(run, targets, tmp_pa
     stated = [bar.thesis for bar in bars if bar.series == "MSE"]
     np.testing.assert_array_equal(stated, [0.831, 0.427] if compare else [np.nan, np.nan])
     assert not rows(tmp_path / "pairs.tsv"), "other genes: no pair"
-    with h5py.File(targets.expression, "a") as file:
-        file.attrs["pseudocount"] = 1e-4
     door(
         "tabulate_variation.py",
         input=SimpleNamespace(expression=targets.expression, thesis=thesis),

@@ -7,6 +7,7 @@ import pytest
 
 from chrom2expr import expression
 from chrom2expr.errors import InputError
+from made_files import write_expression
 
 TISSUES = ["Lung", "Liver, left", "Skin"]
 VALUES = np.array([[0, 1.5, 2], [3, np.nan, 5e-3], [0.25, 7, 8], [9, 10, 11]])
@@ -23,8 +24,8 @@ def save(path, rows, index, name=""):
     return path
 
 
-def read(path, annotation):
-    return expression.read_matrix(path, annotation, "genes.csv")
+def read(path, annotation, ids="auto"):
+    return expression.read_matrix(path, annotation, "genes.csv", ids)
 
 
 def test_a_running_index_follows_the_gene_table(tmp_path, annotation):
@@ -53,6 +54,54 @@ def test_versions_count_where_they_tell_genes_apart(tmp_path, annotation):
     np.testing.assert_array_equal(read(path, annotation.assign(gene_id=ids)).rpkm, VALUES)
 
 
+def numbered(ids):
+    """A gene table whose ids are numbers (Entrez)."""
+    return pd.DataFrame({"gene_id": [str(gene) for gene in ids], "line": range(2, 2 + len(ids))})
+
+
+def test_numbers_that_are_gene_ids_are_matched_by_id(tmp_path):
+    ids = [7157, 672, 1956, 4609]
+    path = save(tmp_path / "exp.csv", VALUES[::-1], ids[::-1], "gene")
+    np.testing.assert_array_equal(read(path, numbered(ids)).rpkm, VALUES)
+
+
+def test_a_running_index_is_one_whatever_numbers_the_gene_ids_are(tmp_path):
+    path = save(tmp_path / "exp.csv", VALUES, range(1, 5))
+    np.testing.assert_array_equal(read(path, numbered([4, 3, 2, 9])).rpkm, VALUES)
+    # Both readings, in the same order.
+    np.testing.assert_array_equal(read(path, numbered([1, 2, 3, 4])).rpkm, VALUES)
+
+
+def test_numbers_that_can_be_both_ask_for_a_declaration(tmp_path):
+    path = save(tmp_path / "exp.csv", VALUES, range(1, 5))
+    genes = numbered([1, 3, 2, 4])
+    with pytest.raises(InputError, match=r"genes.csv, line 3, gene 3, would be line 3 .* or line 4.*expression: ids"):
+        read(path, genes)
+    np.testing.assert_array_equal(read(path, genes, "index").rpkm, VALUES)
+    np.testing.assert_array_equal(read(path, genes, "gene_id").rpkm, VALUES[[0, 2, 1, 3]])
+
+
+@pytest.mark.parametrize(
+    "names, ids, declared, words",
+    [
+        ([1, 2, 3, 4], None, "gene_id", "line 2: gene id 1 is not in genes.csv .* expression: ids: gene_id"),
+        (None, [7, 5, 6, 8], "index", "line 2: the running index is '7' .* expression: ids: index"),
+        ("abcd", "abcd", "index", "line 2: the running index is 'a' .* expression: ids: index"),
+        # Neither reading: the likelier one's problem.
+        ([7, 5, 6, 9], [7, 5, 6, 8], "auto", "line 5: gene id 9 is not in genes.csv"),
+        ([7, 5, 6, 5], [7, 5, 6, 8], "auto", "line 5: gene id 5 stands already on line 3"),
+        ([91, 92, 93, 94], [7, 5, 6, 8], "auto", "line 2: gene id 91 is not in genes.csv"),
+        ([1, 2, 4, 3], [7, 5, 6, 8], "auto", "line 4: the running index is '4' where 3"),
+        ([1, 2, "", 4], None, "auto", "line 4: the running index is '' where 3"),
+        ([91, 92, 93, 94], None, "auto", "line 2: the running index is '91' where 1"),
+    ],
+)
+def test_numbers_that_fit_neither_or_not_what_is_declared(tmp_path, annotation, names, ids, declared, words):
+    path = save(tmp_path / "exp.csv", VALUES, list(names or ids))
+    with pytest.raises(InputError, match=rf"exp\.csv, {words}"):
+        read(path, annotation if ids is None else numbered(ids), declared)
+
+
 @pytest.mark.parametrize("word", ["", "NA", "nan", "NaN"])
 def test_missing_values_are_kept(tmp_path, annotation, word):
     path = tmp_path / "exp.csv"
@@ -69,7 +118,7 @@ def test_missing_values_are_kept(tmp_path, annotation, word):
         ("id,A,B\n1,1,1\n2,2,2\n3,3\n4,4,4\n", ["line 4", "2 fields", "3"]),
         ("id,A,B\n1,1,1\n2,2,2\n3,3,3\n", ["3 rows", "genes.csv", "4 genes"]),
         ("id,A,B\n1,1,1\n2,2,2\n3,3,3\n4,4,4\n5,5,5\n", ["5 rows", "genes.csv", "4 genes"]),
-        ("id,A,B\n1,1,1\n3,2,2\n2,3,3\n4,4,4\n", ["line 3", "index is 3", "genes.csv"]),
+        ("id,A,B\n1,1,1\n3,2,2\n2,3,3\n4,4,4\n", ["line 3", "index is '3'", "genes.csv"]),
         ("id,A,B,A\n1,1,1,1\n", ["line 1", "'A'", "columns 2, 4"]),
         ("id,A,,B\n1,1,1,1\n", ["line 1", "column 3"]),
         ("id\n1\n", ["line 1", "no tissues"]),
@@ -165,3 +214,38 @@ def test_missing_values_can_be_made_an_error(tmp_path, annotation):
         write(tmp_path, annotation, annotation, missing="error")
     # A missing value of a gene that is not kept does no harm.
     write(tmp_path, annotation, annotation.iloc[[0, 2]], missing="error")
+
+
+def test_a_gene_that_the_table_lacks_is_refused(tmp_path, annotation):
+    genes = annotation.assign(gene_id=[*annotation["gene_id"][:3], "ENSG00000000009"])
+    with pytest.raises(InputError, match=r"exp\.csv: gene ENSG00000000009 \(1 such genes\) is not in the gene table"):
+        write(tmp_path, annotation, genes)
+    assert not (tmp_path / "expression.h5").exists()
+
+
+def test_targets_come_back_as_they_were_written(tmp_path, annotation):
+    write(tmp_path, annotation, annotation, pseudocount={"Skin": 0.5, "default": 0.01})
+    found = expression.read_targets(tmp_path / "expression.h5")
+    np.testing.assert_array_equal(found.log_rpkm, np.log(VALUES + [0.01, 0.01, 0.5]).astype(np.float32))
+    assert found.gene_id.tolist() == annotation["gene_id"].tolist() and found.tissue.tolist() == TISSUES
+    assert found.pseudocount.tolist() == [0.01, 0.01, 0.5]
+    write(tmp_path, annotation, annotation)
+    assert expression.read_targets(tmp_path / "expression.h5").pseudocount == 1e-4
+
+
+@pytest.mark.parametrize(
+    "spoiled, message",
+    [
+        ({"gene_id": ["a"] * 3}, r"log_rpkm has shape \(4, 3\) .* there are 3 genes and 3 tissues"),
+        ({"tissue": ["a"] * 2}, "there are 4 genes and 2 tissues"),
+        ({"pseudocount": [1, 2]}, r"pseudocount \(2,\)"),
+        ({"pseudocount": None}, "cannot be read as expression"),
+        ({"gene_id": None}, "cannot be read as expression"),
+        ({"gene_id": [1.0] * 4}, "cannot be read as expression"),
+    ],
+)
+def test_targets_that_do_not_match_are_refused(tmp_path, spoiled, message):
+    parts = {"log_rpkm": VALUES, "gene_id": list("abcd"), "tissue": TISSUES, "pseudocount": 1} | spoiled
+    path = write_expression(tmp_path / "expression.h5", **parts)
+    with pytest.raises(InputError, match=f"expression.h5.*{message}.*delete it and run again"):
+        expression.read_targets(path)

@@ -21,7 +21,7 @@ def embed(files, folder, **changes):
     shards = []
     for codes in files.shards:
         shards.append(folder / "window" / codes.name)
-        params = {"room": "enformer", "bins": BINS, "settings": "{}", "source": "window"}
+        params = {"room": "enformer", "bins": BINS, "settings": "{}", "source": "window", "reverse_complement": False}
         geometry = {key: getattr(GEOMETRY, key) for key in ("sequence_length", "bins", "bin_size")}
         weights = [str(files.folder / "weights" / name) for name in ("config.json", "pytorch_model.bin")]
         snakemake = SimpleNamespace(
@@ -103,6 +103,19 @@ def test_embeddings_are_read_once_whatever_the_epochs_and_the_grid(files, embedd
     frozen.fit(asked)
     a_gene = BINS * 48 * 2
     assert [asked.data.splits[name].features.bytes_read for name in ("train", "val", "test")] == [11 * a_gene, 4 * a_gene, 0]
+
+
+def test_both_strands_are_embedded_if_the_backbone_reads_both(files, embedded, tmp_path):
+    def read(path):
+        with FeatureStore(path) as store:
+            return store.select(store.gene_id, "embedding", "genomic").read(np.arange(len(store.gene_id)))
+
+    backbone = enformer.load_embedder(files.folder / "weights", GEOMETRY, {}, torch.device("cpu"))
+    margin = (files.codes.shape[1] - GEOMETRY.sequence_length) // 2
+    codes = torch.from_numpy(files.codes[:, margin : margin + GEOMETRY.sequence_length])
+    found = read(embed(files, tmp_path, reverse_complement=True))
+    np.testing.assert_allclose(found, backbone.embed(codes, BINS, True), atol=1e-2)
+    assert abs(found - read(embedded)).max() > 0.1
 
 
 def test_the_seed_decides_everything_and_files_are_the_same_bytes(files, embedded, tmp_path):

@@ -119,12 +119,12 @@ def test_no_means(codes_path, tmp_path):
 
 
 class Embedder(Toy):
-    def embed(self, codes, bins):
-        return self(codes).embedding[:, (GEOMETRY.bins - bins) // 2 :][:, :bins]
+    def embed(self, codes, bins, reverse_complement=False):
+        return self.predict(codes, reverse_complement).embedding[:, (GEOMETRY.bins - bins) // 2 :][:, :bins]
 
 
 def embed(codes_path, output, backbone=None, **changes):
-    settings = {"bins": 3, "batch_size": 3, "geometry": GEOMETRY} | changes
+    settings = {"bins": 3, "batch_size": 3, "geometry": GEOMETRY, "reverse_complement": False} | changes
     provenance = {"source": "toy", "weights_sha256": "def"}
     inference.embed_shard(
         backbone or Embedder(), codes_path, output, provenance=provenance, device=CPU, **settings
@@ -150,13 +150,21 @@ def test_embedding(codes_path, tmp_path):
     assert again == (tmp_path / "shard.h5").read_bytes()
 
 
+def test_embedding_of_both_strands(codes_path, tmp_path):
+    with h5py.File(codes_path) as file:
+        codes = file["codes"][:]
+    with h5py.File(embed(codes_path, tmp_path / "shard.h5", reverse_complement=True)) as shard:
+        both = 50 * (share(codes, 0) + share(codes, 3))
+        np.testing.assert_allclose(shard["tracks"][..., 0], both[:, 1:4], rtol=1e-3)
+
+
 def test_embedding_of_a_window_of_the_sequences(codes_path, tmp_path):
     with h5py.File(codes_path) as file:
         codes = file["codes"][:]
     seen = []
 
     class Window(Embedder):
-        def embed(self, codes, bins):
+        def embed(self, codes, bins, reverse_complement):
             seen.append(codes.clone())
             return torch.zeros(len(codes), bins, 4)
 
@@ -169,8 +177,8 @@ def test_embeddings_that_cannot_be_made(codes_path, tmp_path):
         embed(codes_path, tmp_path / "shard.h5", bins=7)
 
     class Broken(Embedder):
-        def embed(self, codes, bins):
-            embedding = super().embed(codes, bins)
+        def embed(self, codes, bins, reverse_complement):
+            embedding = super().embed(codes, bins, reverse_complement)
             return embedding.where(embedding != embedding.max(), float("nan"))
 
     with pytest.raises(InputError, match="gene.*, embedding_000"):
@@ -191,6 +199,35 @@ def test_not_a_number(codes_path, tmp_path):
     with pytest.raises(InputError, match="gene4"):
         predict(codes_path, tmp_path / "out" / "shard.h5", Broken())
     assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize("value, clipped", [(1e6, 65504), (float("inf"), None), (float("-inf"), None)])
+def test_a_large_prediction_is_clipped_and_an_infinite_one_refused(codes_path, tmp_path, capsys, value, clipped):
+    class Large(Toy):
+        def forward(self, codes):
+            tracks, embedding = super().forward(codes)
+            unlucky = (codes == torch.from_numpy(h5py.File(codes_path)["codes"][4])).all(1)
+            tracks[unlucky, 0, 1] = value
+            return Prediction(tracks, embedding)
+
+    if clipped is None:
+        with pytest.raises(InputError, match=f"gene gene4, b, is not a finite number .{value}"):
+            predict(codes_path, tmp_path / "shard.h5", Large())
+        return
+    with h5py.File(predict(codes_path, tmp_path / "shard.h5", Large())) as shard:
+        assert shard["tracks"][4, 0, 1] == clipped
+    assert "1 values beyond float16's range were clipped to +-65504, the first of gene gene4, b" in capsys.readouterr().out
+
+
+def test_central_bins(codes_path, tmp_path):
+    for count in (3, 8):
+        with pytest.raises(InputError, match=f"bins is {count}: the middle of 6 bins"):
+            predict(codes_path, tmp_path / "shard.h5", central_bins=count)
+    assert not (tmp_path / "shard.h5").exists()
+    with FeatureStore(predict(codes_path, tmp_path / "shard.h5", central_bins=4)) as store:
+        assert store.provenance["central_bins"] == "4"
+    with FeatureStore(predict(codes_path, tmp_path / "shard.h5", central_bins=0)) as store:
+        assert "central_bins" not in store.provenance
 
 
 def test_failure_in_the_middle(codes_path, tmp_path, monkeypatch):

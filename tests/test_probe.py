@@ -250,7 +250,7 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
     gene_id = [f"gene{row}" for row in range(300)]
     with ShardWriter(
         tmp_path / "s.h5", gene_id=gene_id, strand=random.choice(["+", "-"], 300), track_id=["a"],
-        track_type=["chromatin"], bins=20, bin_size=128, provenance={"source": "planted"},
+        track_type=["chromatin"], bins=20, bin_size=128, provenance={"source": "planted", "central_bins": "10"},
         means={"central_tracks": 1, "central_embedding": 8},
     ) as writer:
         writer.write(0, np.ones((300, 20, 1)), central_tracks=np.ones((300, 1)), central_embedding=embedding)
@@ -265,6 +265,7 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
     with h5py.File(tmp_path / "expression.h5", "w") as file:
         file["log_rpkm"] = np.where(missing, np.nan, observed).astype(np.float32)
         file["gene_id"], file["tissue"] = gene_id, [f"tissue{index}" for index in range(TISSUES)]
+        file.attrs["pseudocount"] = 1e-4
     made = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5", "summary": "summary.json"}
     snakemake = SimpleNamespace(
         input=SimpleNamespace(

@@ -336,6 +336,7 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
     with h5py.File(tmp_path / "expression.h5", "w") as file:
         file["log_rpkm"], file["gene_id"] = observed.astype(np.float32), gene_id
         file["tissue"] = [f"tissue{index}" for index in range(TISSUES)]
+        file.attrs["pseudocount"] = 1e-4
     made = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5", "summary": "summary.json"}
     snakemake = SimpleNamespace(
         input=SimpleNamespace(

@@ -227,7 +227,7 @@ def stage(tmp_path):
             log,
             input=dict(annotation=tmp_path / "genes.csv", expression=tmp_path / "exp.csv", places=places),
             output=dict(expression=tmp_path / "expression.h5"),
-            params=dict(pseudocount="0.0001", missing="keep"),
+            params=dict(ids="auto", pseudocount="0.0001", missing="keep"),
         )
         for assembly in ("grch37", "grch38"):
             fa = tmp_path / f"{assembly}.fa"

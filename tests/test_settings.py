@@ -71,6 +71,16 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["backbones", "enformer", "geometry", "bins"], 2000, "backbones.enformer.geometry"),
         (["backbones", "enformer", "geometry", "window"], 2000, "backbones.enformer.geometry"),
         (["backbones", "enformer", "central_bins"], 1000, "backbones.enformer.central_bins"),
+        (["backbones", "enformer", "central_bins"], 11, "backbones.enformer.central_bins: bins is 11: the middle of 896"),
+        (["backbones", "beluga", "central_bins"], 7, "backbones.beluga.central_bins: bins is 7: the middle of 200"),
+        (["backbones", "enformer", "reverse_complement"], True, "backbones.enformer.reverse_complement: finetuned of enformer_50kb reads the forward strand only"),
+        (["inputs", "orientation"], "genomic", "inputs.orientation: finetuned reads the forward strand"),
+        (["expression", "ids"], "entrez", "expression.ids: 'entrez' is not one of"),
+        (["resources", "genome_grch38"], {"url": "https://x.org/genomes/"}, "resources.genome_grch38.url: https://x.org/genomes/ names no file"),
+        (["resources", "genome_grch38"], {"url": "https://x.org/?download=1"}, "resources.genome_grch38.url"),
+        (["resources", "genome_grch38"], {"url": "https://x.org?file=a.fa.gz"}, "resources.genome_grch38.url"),
+        (["resources", "genome_grch38"], {"url": "https://x.org/a/.gz"}, "resources.genome_grch38.url"),
+        (["resources", "genome_grch38"], {"url": "https://x.org/a/.."}, "resources.genome_grch38.url"),
         (["sources", "beluga_predicted", "backbone"], "borzoi", "sources.beluga_predicted.backbone"),
         (["sources", "beluga_predicted", "groups"], 4, "sources.beluga_predicted.groups"),
         (["sources", "beluga_experimental", "bigwigs"], {}, "sources.beluga_experimental.bigwigs"),
@@ -351,11 +361,49 @@ def test_thesis_values_stand_on_bars_of_the_thesis_config(config):
 def test_resource_paths():
     assert settings.resource_path({"url": "https://x.org/a/hg19.fa.gz"}, "genome") == "<resources>/genome/hg19.fa"
     assert settings.resource_path({"url": "https://x.org/a.tar.gz", "member": "b.pth"}, "w") == "<resources>/w/b.pth"
-    assert settings.resource_path({"url": "https://x.org/a.gz", "path": "mine/c"}, "w") == "mine/c"
+    assert settings.resource_path({"url": "https://x.org/a.gz", "path": "mine/c.gz"}, "w") == "mine/c.gz"
     both = {"url": "https://x.org/m", "files": ["c.json", "d.bin"], "sha256": {"c.json": "0" * 64}}
     assert settings.resource_path(both, "w") == ["<resources>/w/c.json", "<resources>/w/d.bin"]
     assert settings.resource_path(both | {"path": "here"}, "w") == ["here/c.json", "here/d.bin"]
-    assert settings.download_source(both, "c.json") == {"url": "https://x.org/m/c.json", "member": None, "sha256": "0" * 64}
+    assert settings.download_source(both, "c.json") == {
+        "url": "https://x.org/m/c.json", "member": None, "unpack": False, "sha256": "0" * 64
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "address, name, unpack",
+    [
+        ("a/x.csv.gz", "x.csv", True),
+        ("a/x.csv.gz?download=1", "x.csv", True),
+        ("a/x.csv.gz#top", "x.csv", True),
+        ("a/x.csv.GZ?a=b#c", "x.csv", True),
+        ("a/x.csv?name=x.csv.gz", "x.csv", False),
+        ("a/x.csv#x.gz", "x.csv", False),
+        ("x.gz/x.csv", "x.csv", False),
+        ("a/xgz", "xgz", False),
+    ],
+)
+def test_what_is_unpacked_has_a_name_that_says_so(address, name, unpack):
+    resource = {"url": f"https://x.org/{address}"}
+    assert settings.resource_path(resource, "r") == f"<resources>/r/{name}"
+    source = {"url": resource["url"], "member": None, "unpack": unpack, "sha256": None}
+    assert settings.download_source(resource, name) == source
+
+
+def test_members_and_listed_files_stay_as_they_are():
+    archive = {"url": "https://x.org/a.tar.gz?download=1", "member": "b.gz"}
+    assert settings.resource_path(archive, "w") == "<resources>/w/b.gz"
+    assert settings.download_source(archive, "b.gz") == {**archive, "unpack": False, "sha256": None}
+    listed = {"url": "https://x.org/m/?download=1", "files": ["c.gz"]}
+    assert settings.resource_path(listed, "w") == ["<resources>/w/c.gz"]
+    found = settings.download_source(listed, "c.gz")
+    assert (found["url"], found["unpack"]) == ("https://x.org/m/c.gz?download=1", False)
+
+
+def test_an_address_without_a_name_is_legal_where_the_name_stands_elsewhere(config):
+    for resource in ({"files": ["a"]}, {"member": "a"}, {"path": "a.gz"}):
+        config["resources"]["genome_grch38"] = {"url": "https://x.org/api/?download=1"} | resource
+        settings.checked(config, SCHEMA)
 
 
 def test_loss_labels():

@@ -4,6 +4,7 @@ import gzip
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pyBigWig
@@ -13,6 +14,8 @@ from pyliftover import LiftOver
 from scipy.stats import spearmanr
 
 from chrom2expr import beluga, enformer, simulate, simulated_backbones, windows
+from chrom2expr.errors import InputError
+from chrom2expr.store import ShardWriter
 
 SETTINGS = simulate.Settings(
     genes={"chr1": 50, "chr8": 30, "chrX": 4}, gene_spacing=9000, edit_spacing=2000, longest_edit=50, unliftable=3,
@@ -204,6 +207,25 @@ NETWORKS = {
     "enformer": {"dim": 48, "depth": 1, "heads": 4, "attn_dim_key": 12, "dim_divisible_by": 12, "num_downsamples": 7},
     "beluga": {"channels": [8, 8, 8], "hidden": 16},
 }
+
+
+def test_examples_are_the_genes_asked_for_in_the_middle_of_their_sequences(tmp_path):
+    rng = np.random.default_rng(0)
+    codes, tracks = rng.integers(0, 5, (4, 20), dtype=np.uint8), rng.random((4, 2, 1)).astype(np.float16)
+    gene_id, strand = [f"g{row}" for row in range(4)], list("+-+-")
+    for shard, rows in (("0.h5", slice(0, 2)), ("1.h5", slice(2, 4))):
+        with h5py.File(tmp_path / shard, "w") as file:
+            file["codes"], file["gene_id"], file["strand"] = codes[rows], gene_id[rows], strand[rows]
+    with ShardWriter(
+        tmp_path / "features.h5", gene_id=gene_id, strand=strand, track_id=["t"], track_type=["chromatin"], bins=2,
+        bin_size=4, provenance={},
+    ) as writer:
+        writer.write(0, tracks)
+    shards = [tmp_path / "0.h5", tmp_path / "1.h5"]
+    made = simulated_backbones.Examples(shards, 16, tmp_path / "features.h5", ["g3", "g0"])
+    assert np.array_equal(made.codes, codes[[3, 0], 2:18]) and np.array_equal(made.tracks, tracks[[3, 0]])
+    with pytest.raises(InputError, match="gene g9 has no sequence"):
+        simulated_backbones.Examples(shards, 16, tmp_path / "features.h5", ["g9"])
 
 
 def examples(room: str, count: int, seed: int) -> simulated_backbones.Examples:

@@ -35,7 +35,7 @@ def write_store(path, geometry, tracks, kinds=KINDS, **means):
             track_type=kinds,
             bins=geometry.bins,
             bin_size=geometry.bin_size,
-            provenance={"source": "made up", "assembly": "grch38"},
+            provenance={"source": "made up", "assembly": "grch38", **({"central_bins": "10"} if means else {})},
             means={name: values.shape[1] for name, values in means.items()},
         ) as writer:
             writer.write(0, tracks[genes], **{name: values[genes] for name, values in means.items()})
@@ -162,6 +162,7 @@ def test_the_reader_gives_rows_in_any_order_and_knows_what_it_holds(tmp_path):
             ({"tracks": "all"}, "tracks chromatin, but all"),
             ({"bins": 200}, "bins 100, but 200"),
             ({"orientation": "genomic"}, "orientation gene, but genomic"),
+            ({"orientation": "genomc"}, "orientation is 'genomc', but must be gene or genomic"),
         ):
             with pytest.raises(InputError, match=message):
                 store.select(["gene0"], **asked)
@@ -232,7 +233,7 @@ def test_the_means_of_tracks_in_several_shards(tmp_path):
         with ShardWriter(
             shards[-1], gene_id=[f"gene{gene}" for gene in range(5)], strand=STRAND,
             track_id=[f"track{column}" for column in columns], track_type=[KINDS[column] for column in columns],
-            bins=200, bin_size=200, provenance={"source": "made up"}, means={"central_tracks": len(columns)},
+            bins=200, bin_size=200, provenance={"source": "made up", "central_bins": "10"}, means={"central_tracks": len(columns)},
         ) as writer:
             writer.write(0, values[:, :, columns], central_tracks=means[:, columns])
     merge(shards, tmp_path / "s.h5")
@@ -243,6 +244,33 @@ def test_the_means_of_tracks_in_several_shards(tmp_path):
     shards[1].write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
     with FeatureStore(tmp_path / "s.h5") as store, pytest.raises(InputError, match=r"2\.h5: damaged.*delete it"):
         store.means("central_tracks", range(2, 4))
+
+
+@pytest.mark.parametrize("tracks", ["chromatin", "embedding"])
+def test_means_over_other_bins_than_those_asked_for_are_refused(tmp_path, tracks):
+    means = np.ones((5, 3), dtype=np.float32)
+    store = write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA), central_tracks=means, central_embedding=means)
+    with pytest.raises(InputError, match="s.h5: its central_.* are means over 10 bins, but 8 are asked for .*rerun"):
+        spatial.average(store, tmp_path / "r.h5", BELUGA, 8, tracks)
+    for shard in sorted((tmp_path / "s").iterdir()):
+        alter(shard, FORMAT, lambda _, attributes: attributes.pop("central_bins"))
+    merge(sorted((tmp_path / "s").iterdir()), store)
+    with pytest.raises(InputError, match="means over an unknown number of bins, but 10 are asked for"):
+        spatial.average(store, tmp_path / "r.h5", BELUGA, 10, tracks)
+    assert not list(tmp_path.glob("*r.h5*"))
+
+
+def test_shards_of_means_over_other_bins_are_not_merged(tmp_path):
+    shards = []
+    for number, bins in enumerate(["10", "8"]):
+        shards.append(tmp_path / f"{number}.h5")
+        with ShardWriter(
+            shards[-1], gene_id=[f"gene{number}"], strand=["+"], track_id=["a"], track_type=["cage"], bins=12,
+            bin_size=1, provenance={"source": "made up", "central_bins": bins}, means={"central_tracks": 1},
+        ) as writer:
+            writer.write(0, np.zeros((1, 12, 1)), central_tracks=np.zeros((1, 1)))
+    with pytest.raises(InputError, match=r"1.h5: differs from .*0.h5 in central_bins \(10 and 8\)"):
+        merge(shards, tmp_path / "s.h5")
 
 
 def test_a_file_whose_reduction_was_changed_is_refused(tmp_path):

@@ -119,6 +119,7 @@ def test_variation_is_that_of_the_rpkm_behind_the_targets(tmp_path, by_tissue):
     log = np.log(rpkm + pseudocount).astype(np.float32)
     with h5py.File(tmp_path / "expression.h5", "w") as file:
         file["log_rpkm"] = log
+        file["gene_id"], file["tissue"] = [f"g{row}" for row in range(50)], list("abcdef")
         file.attrs["pseudocount"] = pseudocount
     stated = {("variation", "cell types", "RPKM", "coefficient of variation"): 3.33}
     variation.tabulate(tmp_path / "expression.h5", tmp_path / "v.tsv", stated)

@@ -185,22 +185,41 @@ def test_a_checksum_is_of_one_gene_and_at_most_32_kib(tmp_path):
         assert file["checksums/tracks"].shape == (1, 299) and file["tracks"].chunks is None
 
 
-def test_values_beyond_float16_are_clipped_and_counted(tmp_path, capsys):
-    array = np.array([[[1e6, -np.inf, 65504, 65510, 1]]], dtype=np.float32)
+def test_finite_values_beyond_float16_are_clipped_and_the_first_is_named(tmp_path, capsys):
+    array = np.array([[[1, -1, 65504, 65510, 1]], [[1e6, -3e38, 65504, 65510, 1]]], dtype=np.float32)
     write_shard(tmp_path / "x.h5", array)
-    assert "2 values" in capsys.readouterr().out
+    assert "2 values beyond float16's range were clipped to +-65504, the first of gene g1é, t0é" in capsys.readouterr().out
     with FeatureStore(tmp_path / "x.h5") as features, h5py.File(tmp_path / "x.h5") as file:
         assert file.attrs["clipped"] == 2
-        assert features.select(["g0é"], "all").read([0]).tolist() == [[[65504, -65504, 65504, 65504, 1]]]
+        assert features.select(["g1é"], "all").read([0]).tolist() == [[[65504, -65504, 65504, 65504, 1]]]
 
 
-def test_nan_is_refused_by_name_and_nothing_is_left(tmp_path):
-    for dtype in (np.float16, np.float32):
-        array = values().astype(dtype)
-        array[4, 2, 5] = np.nan
-        with pytest.raises(InputError, match="g4é, t5é"):
-            write_shard(tmp_path / "x.h5", array)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_what_is_not_finite_is_refused_by_name_and_nothing_is_left(tmp_path, value, dtype):
+    array = values().astype(dtype)
+    array[4, 2, 5] = value
+    with pytest.raises(InputError, match=rf"g4é, t5é, is not a finite number \({value}\)"):
+        write_shard(tmp_path / "x.h5", array)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_means_that_are_not_finite_are_refused_by_name(tmp_path, value):
+    with pytest.raises(InputError, match=rf"gene g1é, central_tracks, is not a finite number \({value}\)"):
+        with ShardWriter(
+            tmp_path / "x.h5", gene_id=names("g", range(2)), strand=STRAND[:2], track_id=["a"], track_type=["cage"],
+            bins=2, bin_size=1, provenance={}, means={"central_tracks": 1},
+        ) as writer:
+            writer.write(0, np.zeros((2, 2, 1)), central_tracks=np.array([[0], [value]]))
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_orientation_is_refused(merged):
+    with FeatureStore(merged[0]) as features:
+        for orientation in ("genomc", "Gene", None):
+            with pytest.raises(InputError, match=f"orientation is {orientation!r}, but must be gene or genomic"):
+                features.select(features.gene_id, "all", orientation)
 
 
 def test_a_shard_with_genes_not_written_is_an_error_and_leaves_nothing(tmp_path):

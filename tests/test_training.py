@@ -233,6 +233,7 @@ def job(planted, tmp_path):
             file["log_rpkm"] = observed
             file["gene_id"] = planted.gene_id
             file["tissue"] = [f"tissue{i}" for i in range(TISSUES)]
+            file.attrs["pseudocount"] = 1e-4
         out = tmp_path / folder
         out.mkdir()
         made = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5", "summary": "summary.json"}

@@ -28,6 +28,7 @@ rule attend_base:
         room=backbone_param("room", str),
         backbone=lambda wildcards: SOURCES[wildcards.source]["backbone"],
         geometry=source_geometry,
+        orientation=config["inputs"]["orientation"],
         settings=source_param("settings"),
     script:
         "../scripts/attend_genes.py"
@@ -64,6 +65,7 @@ rule attend_run:
         head_room=head_param("room", str),
         backbone=lambda wildcards: SOURCES[wildcards.source]["backbone"],
         geometry=source_geometry,
+        orientation=config["inputs"]["orientation"],
     script:
         "../scripts/attend_genes.py"
 

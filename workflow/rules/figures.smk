@@ -101,7 +101,7 @@ rule tabulate_variation:
     benchmark:
         "<benchmarks>/tabulate_variation.tsv"
     conda:
-        "../envs/figures.yaml"
+        "../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=2000,

@@ -32,6 +32,7 @@ rule embed_sequences:
         room=backbone_param("room", str),
         geometry=source_geometry,
         bins=source_param("bins", int),
+        reverse_complement=backbone_param("reverse_complement", bool),
         settings=source_param("settings"),
         source="{source}",
     script:

@@ -75,6 +75,7 @@ rule compute_targets:
         mem_mb=2000,
         runtime=30,
     params:
+        ids=config["expression"]["ids"],
         pseudocount=as_json(config["expression"]["pseudocount"]),
         missing=config["expression"]["missing"],
     script:

@@ -135,7 +135,7 @@ rule evaluate_baseline:
     benchmark:
         "<benchmarks>/evaluate_baseline/{backbone}.tsv"
     conda:
-        "../envs/figures.yaml"
+        "../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=1000,

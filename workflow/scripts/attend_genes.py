@@ -12,13 +12,14 @@ with job(snakemake.log[0]):  # noqa: F821
     from chrom2expr import attention
     from chrom2expr.codes import SequenceStore
     from chrom2expr.device import choose_device
+    from chrom2expr.genes import read_split
     from chrom2expr.windows import Geometry
 
     given, params = snakemake.input, snakemake.params  # noqa: F821
     torch.set_num_threads(snakemake.threads)  # noqa: F821
     geometry = Geometry.from_config(json.loads(params.geometry))
     query = attention.tss_bin(geometry)
-    gene_id, strand = attention.read_test_genes(given.genes, params.backbone)
+    gene_id, split = read_split(given.genes, params.backbone)
     device = choose_device(snakemake.resources.allow_cpu)  # noqa: F821
     room = importlib.import_module(f"chrom2expr.{params.room}")
     rows = importlib.import_module(f"chrom2expr.{params.room}_attention")
@@ -33,9 +34,8 @@ with job(snakemake.log[0]):  # noqa: F821
     with SequenceStore(given.codes, geometry.sequence_length) as store:
         attention.attend_genes(
             lambda codes: rows.attend(trunk, torch.from_numpy(codes).to(device), query).cpu().numpy(),
-            store.select(gene_id),
-            gene_id,
-            strand,
+            store.select(gene_id[split == "test"]),
             geometry,
+            params.orientation,
             snakemake.output[0],  # noqa: F821
         )

@@ -11,7 +11,7 @@ with job(snakemake.log[0]):
     annotation = genes.read_annotation(source.annotation)
     expression.write_targets(
         snakemake.output[0],
-        expression.read_matrix(source.expression, annotation, source.annotation),
+        expression.read_matrix(source.expression, annotation, source.annotation, params.ids),
         annotation,
         genes.read_genes(source.places),
         source.expression,

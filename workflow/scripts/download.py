@@ -7,4 +7,6 @@ from chrom2expr.door import job
 
 with job(snakemake.log[0]):
     source = json.loads(snakemake.params.source)
-    download.resource(source["url"], snakemake.output[0], source["member"], source["sha256"])
+    download.resource(
+        source["url"], snakemake.output[0], source["member"], source["sha256"], unpack=source["unpack"]
+    )

@@ -26,6 +26,7 @@ with job(snakemake.log[0]):  # noqa: F821
         geometry=geometry,
         bins=params.bins,
         batch_size=snakemake.resources.batch_size,  # noqa: F821
+        reverse_complement=params.reverse_complement,
         provenance=inference.provenance(params.source, weights_sha256, backbone.software, device),
         device=device,
     )

@@ -3,11 +3,11 @@
 from chrom2expr.door import job
 
 with job(snakemake.log[0]):  # noqa: F821
-    from chrom2expr import evaluation
+    from chrom2expr import baseline, evaluation
 
     given, made, params = snakemake.input, snakemake.output, snakemake.params  # noqa: F821
     evaluation.evaluate(
-        evaluation.baseline_predictions(given.genes, given.expression, params.backbone),
+        baseline.training_means(given.genes, given.expression, params.backbone),
         evaluation.ScoreFiles(made.cross_gene, made.cross_celltype, made.bootstrap),
         resamples=params.resamples,
         seed=params.seed,

@@ -6,9 +6,8 @@ with job(snakemake.log[0]):  # noqa: F821
     import json
     from pathlib import Path
 
-    import h5py
-
     from chrom2expr import diagrams
+    from chrom2expr.expression import read_targets
     from chrom2expr.reader import FeatureStore
     from chrom2expr.tracks import read_tracks
     from chrom2expr.windows import Geometry
@@ -30,7 +29,6 @@ with job(snakemake.log[0]):  # noqa: F821
             with FeatureStore(stores[source]) as store:
                 counts.append(count(kinds, store.track_type))
         backbone["measured"] = counts
-    with h5py.File(given.expression) as file:
-        tissues = len(file["tissue"])
+    tissues = len(read_targets(given.expression).tissue)
     parts = diagrams.overview(params.figure, backbones, json.loads(params.heads), tissues)
     diagrams.write_parts(snakemake.output[0], parts)  # noqa: F821

@@ -13,10 +13,10 @@ with job(snakemake.log[0]):
 
     source, settings = snakemake.input, snakemake.params
     torch.set_num_threads(snakemake.threads)
-    table = genes.read_genes(source.genes)
-    split = table[f"split_{settings.backbone}"]
+    geometry = windows.Geometry.from_config(json.loads(settings.geometry))
+    gene_id, split = genes.read_split(source.genes, settings.backbone)
     train, held_out = (
-        simulated_backbones.Examples(source.codes, source.features, table.gene_id[rows].tolist())
+        simulated_backbones.Examples(source.codes, geometry.sequence_length, source.features, gene_id[rows].tolist())
         for rows in (split == "train", split != "train")
     )
     network = simulated_backbones.train(
@@ -24,7 +24,7 @@ with job(snakemake.log[0]):
         train,
         held_out,
         simulate.read_motifs(source.motifs),
-        windows.Geometry.from_config(json.loads(settings.geometry)),
+        geometry,
         json.loads(settings.settings),
         settings.seed,
     )

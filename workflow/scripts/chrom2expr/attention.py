@@ -1,7 +1,8 @@
 """How much the TSS of a gene attends to the bins around it: rows of attention, and the tables of figures 3.6 and 3.7.
 
-Rows of attention are (gene, bin) float32, in gene orientation: upstream comes first on both strands. The number of bins
-is odd and the TSS lies in the middle one, so that turning a gene round leaves it there.
+Rows of attention are (gene, bin) float32, in gene orientation, upstream first on both strands, unless the config asks
+for genomic order. The number of bins is odd and the TSS lies in the middle one, so that turning a gene round leaves it
+there.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,21 +17,24 @@ from chrom2expr.errors import InputError
 from chrom2expr.files import Format
 from chrom2expr.hdf5 import CheckedFile, create_file
 from chrom2expr.tables import number, read_table, write_table
-from chrom2expr.windows import Geometry
+from chrom2expr.windows import Geometry, turned
 
 FORMAT = Format("chrom2expr attention", 1)
 MAP, DISTAL = "attention map", "distal bins"
 
 
 class Sequences(Protocol):
-    """Sequence codes of genes."""
+    """Sequence codes of genes (see codes.Sequences)."""
+
+    gene_id: np.ndarray
+    strand: np.ndarray  # in the assembly of the sequences
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Codes (len(rows), base) uint8, on the forward strand."""
 
 
 class Attention(NamedTuple):
-    """Rows of attention (gene, bin) float32 in gene orientation, whose genes they are, and the bin that attends."""
+    """Rows of attention (gene, bin) float32, whose genes they are, and the bin that attends."""
 
     attention: np.ndarray
     gene_id: np.ndarray
@@ -69,39 +73,30 @@ def tss_bin(geometry: Geometry) -> int:
     return bins // 2
 
 
-def read_test_genes(genes: str | Path, backbone: str) -> tuple[np.ndarray, np.ndarray]:
-    """gene_id and strand of the test genes of a backbone's split, in the order of genes.tsv. Raises InputError."""
-    column = f"split_{backbone}"
-    rows = [row for _, row in read_table(genes, ("gene_id", "strand", column)) if row[column] == "test"]
-    if not rows:
-        raise InputError(f"{genes}: {column} puts no gene into test; see backbones: {backbone}: held_out.")
-    gene_id, strand = (np.array([row[name] for row in rows], dtype=object) for name in ("gene_id", "strand"))
-    return gene_id, strand
-
-
 def attend_genes(
     attend: Callable[[np.ndarray], np.ndarray],
     sequences: Sequences,
-    gene_id: np.ndarray,
-    strand: np.ndarray,
     geometry: Geometry,
+    orientation: str,
     output: str | Path,
 ) -> None:
     """Write the rows of attention of `sequences`, one gene at a time: `attention`, `gene_id`, `query_bin`, `bin_size`.
 
-    `attend` gives the rows (batch, bin) of codes (batch, base), bins in genomic order; `gene_id` and `strand` are those
-    of the rows of `sequences`. Raises InputError if a row is not made of numbers, naming the gene; nothing is written.
+    `attend` gives the rows (batch, bin) of codes (batch, base), bins in genomic order. Raises InputError for an unknown
+    orientation (see windows.turned), and if a row is not made of numbers, naming the gene; nothing is written.
     """
-    query = tss_bin(geometry)
-    progress = Progress(len(gene_id), "genes")
-    with create_file(output, FORMAT, {"query_bin": query, "bin_size": geometry.bin_size}) as file:
-        file.create("attention", (len(gene_id), 2 * query + 1), np.float32)
-        file.write("gene_id", gene_id)
-        for gene in range(len(gene_id)):
+    query, turn = tss_bin(geometry), turned(sequences.strand, orientation)
+    genes = len(sequences.gene_id)
+    progress = Progress(genes, "genes")
+    attributes = {"query_bin": query, "bin_size": geometry.bin_size, "orientation": orientation}
+    with create_file(output, FORMAT, attributes) as file:
+        file.create("attention", (genes, 2 * query + 1), np.float32)
+        file.write("gene_id", sequences.gene_id)
+        for gene, name in enumerate(sequences.gene_id):
             (row,) = attend(sequences.read(np.array([gene])))
             if not np.isfinite(row).all():
-                raise InputError(f"the attention of gene {gene_id[gene]} is not a number; look at the model's weights.")
-            file.put("attention", gene, (row[::-1] if strand[gene] == "-" else row)[None])
+                raise InputError(f"the attention of gene {name} is not a number; look at the model's weights.")
+            file.put("attention", gene, (row[::-1] if turn[gene] else row)[None])
             progress.advance(1)
 
 

@@ -8,7 +8,7 @@ Unlike Basenji we do not round bases to float16 before they are pooled.
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ import pyBigWig
 
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
+from chrom2expr.files import allow_open_files
 from chrom2expr.genes import locate
 from chrom2expr.store import ShardWriter
 from chrom2expr.windows import Geometry
@@ -51,15 +52,24 @@ def merge_windows(chrom: np.ndarray, start: np.ndarray, width: int) -> list[Span
 class BigWig:
     """A bigWig file of an assembly whose contigs have these lengths. Close it, or use it in a `with` block.
 
-    Raises InputError if it is not a readable bigWig or contradicts the contigs.
+    Raises InputError if it is missing, is not a whole bigWig or contradicts the contigs, and OSError where the system
+    does not let it be read.
     """
 
     def __init__(self, path: str | Path, contigs: Mapping[str, int]) -> None:
         self.path = Path(path)
         try:
+            # pyBigWig does not say why it cannot open a file; this does, if the reason is not in the file itself.
+            with open(path, "rb") as handle:
+                handle.read(1)
             self._file = pyBigWig.open(str(path))
+        except FileNotFoundError:
+            raise InputError(
+                f"{path}: missing, although it was there when its group was collected; put it back, or run again with "
+                "--forcerun collect_bigwigs"
+            ) from None
         except RuntimeError:
-            raise InputError(f"{path}: missing, cut short, or not a bigWig file; fetch it again") from None
+            raise InputError(f"{path}: cut short, or not a bigWig file; fetch it again") from None
         if not self._file.isBigWig():
             raise InputError(f"{path}: a bigBed file, not a bigWig")
         self.lengths: dict[str, int] = self._file.chroms() or {}
@@ -76,11 +86,13 @@ class BigWig:
     def __exit__(self, *error: object) -> None:
         self._file.close()
 
+    @np.errstate(over="ignore", invalid="ignore")  # what is infinite is refused below, by its place
     def sums(self, spans: list[Span], start: np.ndarray, bins: int, bin_size: int) -> tuple[np.ndarray, np.ndarray]:
         """Sums (window, bin) float32 over the covered bases of each bin, and whether a bin has any (window, bin) bool.
 
         `spans` are those of windows that start at `start` (window,) and are bins * bin_size bp wide; bins beyond the
-        contig's ends, and on contigs that the file does not have, are uncovered. Raises InputError if the file breaks.
+        contig's ends, and on contigs that the file does not have, are uncovered. Raises InputError if the file breaks,
+        and for an infinite value, which is named by its place.
         """
         sums = np.zeros((len(start), bins), dtype=np.float32)
         covered = np.zeros((len(start), bins), dtype=bool)
@@ -96,7 +108,22 @@ class BigWig:
                 part = slice(first, first + bins * bin_size)
                 values[part].reshape(bins, bin_size).sum(axis=1, out=sums[window])
                 covered[window] = ~bare[part].reshape(bins, bin_size).all(axis=1) if any_bare else True
+            if not np.isfinite(sums[span.windows]).all():
+                self._refuse(span, values)
         return sums, covered
+
+    def _refuse(self, span: Span, values: np.ndarray) -> NoReturn:
+        """Say where the values (base,) of a span, whose sums are not finite, are infinite."""
+        infinite = np.flatnonzero(np.isinf(values))
+        if not infinite.size:
+            raise InputError(
+                f"{self.path}: the values in {span.chrom}:{span.low + 1:,}-{span.high:,} (1-based) are so large that "
+                "their sum over a bin is infinite; correct the file, or leave the track out"
+            )
+        raise InputError(
+            f"{self.path}: the value at {span.chrom}:{span.low + infinite[0] + 1:,} (1-based) is "
+            f"{values[infinite[0]]}, as -log10 of a p value of 0 is; write a number there, or leave the track out"
+        )
 
     def _values(self, span: Span) -> np.ndarray:
         """One float32 a base of the span, NaN where nothing covers it or where the contig does not reach."""
@@ -133,8 +160,9 @@ def bin_group(
     """Bin a group of bigWigs around all genes into one shard of the feature store.
 
     manifest: of `collect_bigwigs`, rows without a path are left out; genes: of `genes.read_genes`; contigs: length by
-    name. Memory does not grow with the genes. Raises InputError, before anything is computed, if a file is not
-    readable, contradicts the assembly or has none of the genes' contigs, and later if one breaks while it is read.
+    name. All files are open at once. Memory does not grow with the genes. Raises InputError, before anything is
+    computed, if so many cannot be open, or a file is not readable, contradicts the assembly or has none of the genes'
+    contigs, and later if one breaks while it is read.
     """
     tracks = manifest[manifest["path"] != ""]
     places = locate(genes, assembly)
@@ -142,6 +170,7 @@ def bin_group(
     start = np.array([geometry.bins_start(tss, strand) for tss, strand in zip(places["tss"], places["strand"])])
     in_order = np.lexsort((start, chrom))
     block = max(1, BLOCK // (geometry.bins * max(1, len(tracks))))
+    allow_open_files(len(tracks), "deal the tracks out to more jobs (sources: NAME: groups)")
     with ExitStack() as stack:
         files = [stack.enter_context(BigWig(path, contigs)) for path in tracks["path"]]
         for file in files:

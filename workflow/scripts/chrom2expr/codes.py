@@ -18,19 +18,19 @@ class SequenceStore:
     """One or several sequence shards, open for reading. Close it, or use it in a `with` block.
 
     gene_id, strand: (gene,), the shards' genes one after another; provenance: what all shards say of their genome.
-    Sequences are cropped to the `length` bp in their middle (left out, nothing is), so that the TSS stays where
-    windows.Geometry.centred puts it. Raises InputError on a shard that is damaged, too short, or of another genome than the first, and on a gene that
+    Sequences are cropped to the `length` bp in their middle, so that the TSS stays where windows.Geometry.centred puts
+    it. Raises InputError on a shard that is damaged, too short, or of another genome than the first, and on a gene that
     stands twice.
     """
 
-    def __init__(self, paths: Sequence[str | Path], length: int | None = None) -> None:
-        allow_open_files(len(paths))
+    def __init__(self, paths: Sequence[str | Path], length: int) -> None:
+        self.length = length
+        allow_open_files(len(paths), "deal the genes out to fewer shards (backbones: NAME: shards)")
         with ExitStack() as stack:
             self.shards = [stack.enter_context(CheckedFile(path, FORMAT)) for path in paths]
             self.provenance = self.shards[0].attributes
-            self.length = length or self.shards[0].shapes["codes"][1]
             for shard in self.shards:
-                _check_length(shard, self.length)
+                _check_length(shard, length)
                 if shard.attributes != self.provenance:
                     first = self.shards[0].path
                     raise InputError(f"{shard.path}: not of the same genome as {first}; delete both and run again")
@@ -62,11 +62,15 @@ class SequenceStore:
 
 
 class Sequences:
-    """Codes of some genes of a store, read by rows. `bytes_read` counts the bytes handed out."""
+    """Codes of some genes of a store, read by rows. `bytes_read` counts the bytes handed out.
+
+    gene_id, strand: (gene,); the strand is that in the assembly of the sequences.
+    """
 
     def __init__(self, store: SequenceStore, genes: np.ndarray) -> None:
         self.shape = (len(genes), store.length)
         self.bytes_read = 0
+        self.gene_id, self.strand = store.gene_id[genes], store.strand[genes]
         self._store, self._genes = store, genes
         self._ends = np.cumsum([shard.shapes["codes"][0] for shard in store.shards])
 

@@ -67,10 +67,12 @@ def _may_pass(error: Exception) -> bool:
     return not isinstance(reason, _LASTING)
 
 
-def resource(url: str, path: str | Path, member: str | None = None, checksum: str | None = None) -> None:
-    """Download a resource to `path`: a .gz unpacked, or one `member` (by file name) of a tar archive.
+def resource(
+    url: str, path: str | Path, member: str | None = None, checksum: str | None = None, unpack: bool = False
+) -> None:
+    """Download a resource to `path`: as it is, gunzipped (`unpack`), or one `member` (by file name) of a tar archive.
 
-    `checksum` is the SHA-256 of the unpacked file; without one, the file's own is printed, to be put into the config.
+    `checksum` is the SHA-256 of the file at `path`; without one, the file's own is printed, to be put into the config.
     Raises InputError if what arrives is damaged or no such file, the member is absent, or the checksum differs.
     """
     with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder, whole_file(path) as partial:
@@ -79,7 +81,7 @@ def resource(url: str, path: str | Path, member: str | None = None, checksum: st
         try:
             if member:
                 _extract(packed, member, partial, url)
-            elif url.endswith(".gz"):
+            elif unpack:
                 with gzip.open(packed) as source, open(partial, "wb") as target:
                     shutil.copyfileobj(source, target, 1 << 22)
             else:

@@ -23,6 +23,7 @@ from chrom2expr.backbone import (
     check_track_count,
     load_exactly,
     one_hot,
+    other_strand,
     read_checkpoint,
     write_checkpoint,
 )
@@ -133,11 +134,20 @@ class Enformer(Backbone):
         return Prediction(self.network.heads[HEAD](embedding), embedding)
 
     @torch.inference_mode()
-    def embed(self, codes: Tensor, bins: int) -> Tensor:
+    def embed(self, codes: Tensor, bins: int, reverse_complement: bool = False) -> Tensor:
         """Embedding (batch, bins, width) float32 of the central bins for codes (batch, length) uint8; see `predict`."""
+        embedding = self._embedding(codes)
+        here = middle(embedding.shape[1], bins)
+        if not reverse_complement:
+            return embedding[:, here].float()
+        # Turned back before it is cropped: an odd number of bins has no even number in its middle.
+        there = self._embedding(other_strand(codes)).flip(1)
+        return (embedding[:, here].float() + there[:, here].float()) / 2
+
+    def _embedding(self, codes: Tensor) -> Tensor:
+        """Embedding (batch, bin, width) of all bins, on the strand that the codes are given."""
         with torch.autocast("cuda", torch.bfloat16, enabled=codes.device.type == "cuda"):
-            embedding = self.network.trunk(one_hot(codes))
-        return embedding[:, middle(embedding.shape[1], bins)].float()
+            return self.network.trunk(one_hot(codes))
 
 
 def embed(network: Network, hot: Tensor, checkpointing: bool = False) -> Tensor:

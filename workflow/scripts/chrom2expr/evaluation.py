@@ -16,6 +16,7 @@ from chrom2expr import metrics, statistics
 from chrom2expr.errors import InputError
 from chrom2expr.files import Format
 from chrom2expr.hdf5 import CheckedFile, create_file
+from chrom2expr.predictions import Predictions, read_predictions
 from chrom2expr.tables import correlation, number, read_table, write_table
 
 CROSS_GENE = "cross-gene"
@@ -24,15 +25,6 @@ CROSS_CELLTYPE = "cross-celltype"
 BASELINE = "Training mean"
 
 FORMAT = Format("chrom2expr bootstrap", 1)
-
-
-class Predictions(NamedTuple):
-    """Predicted and observed ln(RPKM + pseudocount), (gene, tissue) float32 with NaN = missing, and their names."""
-
-    predicted: np.ndarray
-    observed: np.ndarray
-    gene_id: np.ndarray
-    tissue: np.ndarray
 
 
 class ScoreFiles(NamedTuple):
@@ -89,59 +81,11 @@ class Pair(NamedTuple):
 
 
 def read_test_predictions(path: str | Path) -> Predictions:
-    """The test genes of a predictions.h5. Raises InputError if the file is damaged or its parts do not match."""
-    names = ("predicted", "observed", "gene_id", "tissue", "split")
-    try:
-        with h5py.File(path, "r") as file:
-            if missing := [name for name in names if name not in file]:
-                raise InputError(f"{path} has no dataset {', '.join(missing)}; fit this run again.")
-            predicted, observed = file["predicted"][:], file["observed"][:]
-            gene_id, tissue, split = (file[name].asstr()[:] for name in names[2:])
-    except (OSError, TypeError) as error:
-        raise InputError(f"{path} cannot be read as predictions ({error}); delete it and fit this run again.") from None
-    expected = (len(gene_id), len(tissue))
-    for name, shape in (("predicted", predicted.shape), ("observed", observed.shape)):
-        if shape != expected:
-            raise InputError(
-                f"{path}: {name} has shape {shape}, but there are {expected[0]} gene ids and {expected[1]} tissues; "
-                "fit this run again."
-            )
-    if len(split) != len(gene_id):
-        raise InputError(f"{path}: {len(gene_id)} gene ids but {len(split)} entries in split; fit this run again.")
-    for kind, ids in (("gene", gene_id), ("tissue", tissue)):
-        values, count = np.unique(ids, return_counts=True)
-        if (count > 1).any():
-            raise InputError(f"{path}: {kind} {values[count > 1][0]} occurs twice; fit this run again.")
-    test = split == "test"
-    if not test.any():
+    """The test genes of a predictions.h5. Raises InputError as `read_predictions`, and if there are none."""
+    test = read_predictions(path).of("test")
+    if not len(test.gene_id):
         raise InputError(f"{path} has no test genes; choose held-out chromosomes that carry genes.")
-    return Predictions(predicted[test], observed[test], gene_id[test], tissue)
-
-
-def baseline_predictions(genes: str | Path, expression: str | Path, backbone: str) -> Predictions:
-    """For every test gene of a backbone's split: the mean of the training genes' observed values in each tissue.
-
-    A tissue without any training value is left out (its observed values are made missing). Raises InputError where
-    genes.tsv and expression.h5 disagree about the genes, or a split is empty.
-    """
-    column = f"split_{backbone}"
-    rows = [(row["gene_id"], row[column]) for _, row in read_table(genes, ("gene_id", column))]
-    gene_id, split = (np.array(values, dtype=object) for values in zip(*rows, strict=True)) if rows else ([], [])
-    try:
-        with h5py.File(expression, "r") as file:
-            log_rpkm, tissue = file["log_rpkm"][:], file["tissue"].asstr()[:]
-            same = np.array_equal(file["gene_id"].asstr()[:], gene_id)
-    except (OSError, KeyError) as error:
-        raise InputError(f"{expression} cannot be read as expression ({error}); delete it and run again.") from None
-    if not same:
-        raise InputError(f"the genes of {expression} are not the rows of {genes}; make both again from the same table.")
-    for name in ("train", "test"):
-        if not (split == name).any():
-            raise InputError(f"{genes}: {column} puts no gene into {name}; see backbones: {backbone}: held_out.")
-    means = statistics.row_means(log_rpkm[split == "train"].T)
-    observed = np.where(np.isnan(means), np.nan, log_rpkm[split == "test"])
-    predicted = np.broadcast_to(np.nan_to_num(means).astype(np.float32), observed.shape)
-    return Predictions(predicted, observed, gene_id[split == "test"], tissue)
+    return test
 
 
 def evaluate(run: Predictions, files: ScoreFiles, *, resamples: int, seed: int) -> None:

@@ -6,15 +6,20 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, NamedTuple
 
-import h5py
 import numpy as np
 import pandas as pd
 
 from chrom2expr.errors import InputError
-from chrom2expr.files import whole_file
+from chrom2expr.files import Format
+from chrom2expr.genes import read_split
+from chrom2expr.hdf5 import CheckedFile, create_file
 from chrom2expr.rows import numbered_rows
 
+FORMAT = Format("chrom2expr expression", 1)
+# What the first column of a matrix is; auto: what the gene table's ids allow.
+Ids = Literal["auto", "index", "gene_id"]
 # What may stand in the file for a missing value.
 MISSING = frozenset(["", "NA", "NaN", "nan"])
 
@@ -27,16 +32,19 @@ class Matrix:
     tissue: list[str]
 
 
-def read_matrix(path: str | Path, annotation: pd.DataFrame, annotation_path: str | Path) -> Matrix:
+def read_matrix(
+    path: str | Path, annotation: pd.DataFrame, annotation_path: str | Path, ids: Ids = "auto"
+) -> Matrix:
     """Read an expression CSV and bring its rows into the order of `annotation` (see `genes.read_annotation`).
 
     The first column is either a running index 1, 2, …: then the rows follow the gene table's order (ExPecto's own
     matrix); or gene ids: then rows are matched by id, and must be the gene table's genes, each once, in any order.
-    Ensembl versions (ENSG….5) are ignored, unless genes of the table differ in them only. The other columns are
-    tissues.
+    Ensembl versions (ENSG….5) are ignored, unless genes of the table differ in them only. Which of the two it is, the
+    gene table's ids decide, or `ids` says. The other columns are tissues.
 
     Raises InputError, naming file, line and column: repeated or nameless tissues, rows of another width, a value that
-    is negative, infinite or no number, and rows that do not match the gene table.
+    is negative, infinite or no number, rows that do not match the gene table, and numbers that are both an index and
+    the genes' ids, in another order.
     """
     numbered = numbered_rows(path)
     _, header = next(numbered)
@@ -49,11 +57,56 @@ def read_matrix(path: str | Path, annotation: pd.DataFrame, annotation_path: str
         values.append(_numbers(path, line, tissue, row[1:]))
     if not values:
         raise InputError(f"{path}: no rows below the header")
-    if all(re.fullmatch(r"[0-9]+", name) for name in names):
-        order = _by_position(path, names, lines, annotation, annotation_path)
-    else:
-        order = _by_id(path, names, lines, annotation, annotation_path)
+    order = _match(path, names, lines, annotation, annotation_path, ids)
     return Matrix(np.array(values)[order], tissue)
+
+
+def _match(
+    path: str | Path,
+    names: list[str],
+    lines: list[int],
+    annotation: pd.DataFrame,
+    annotation_path: str | Path,
+    ids: Ids,
+) -> np.ndarray:
+    """Row of the matrix for every gene of the annotation (gene,), by the one reading of `names` that is possible."""
+    orders: dict[str, np.ndarray] = {}
+    problems: dict[str, InputError] = {}
+    for reading, find in (("index", _by_position), ("gene_id", _by_id)):
+        try:
+            orders[reading] = find(path, names, lines, annotation, annotation_path)
+        except InputError as error:
+            problems[reading] = error
+    if ids != "auto":
+        if ids in problems:
+            raise InputError(f"{problems[ids]} (the config says expression: ids: {ids})")
+        return orders[ids]
+    if not orders:
+        raise problems[_likelier(names, annotation)]
+    first, *others = orders.values()
+    if any(not np.array_equal(first, other) for other in others):
+        gene = int(np.argmax(first != others[0]))
+        raise InputError(
+            f"{path}: the first column can be a running index or gene ids, and the two disagree: {annotation_path}, "
+            f"line {annotation['line'].iloc[gene]}, gene {annotation['gene_id'].iloc[gene]}, would be line "
+            f"{lines[first[gene]]} of the matrix or line {lines[others[0][gene]]}. Say which it is in the config, "
+            "expression: ids: index or expression: ids: gene_id"
+        )
+    return first
+
+
+def _likelier(names: list[str], annotation: pd.DataFrame) -> str:
+    """The reading of `names` that more rows bear out, where neither is possible: its problem is the one to name."""
+    wanted = {_without_version(gene_id) for gene_id in annotation["gene_id"]}
+    known = sum(_without_version(name) in wanted for name in names)
+    placed = sum(name == str(expected) for expected, name in enumerate(names, start=1))
+    if known != placed:
+        return "gene_id" if known > placed else "index"
+    return "index" if all(map(_is_whole, names)) and not all(map(_is_whole, wanted)) else "gene_id"
+
+
+def _is_whole(name: str) -> bool:
+    return re.fullmatch(r"[0-9]+", name) is not None
 
 
 def _check_tissues(path: str | Path, tissue: list[str]) -> None:
@@ -96,9 +149,9 @@ def _by_position(
     path: str | Path, names: list[str], lines: list[int], annotation: pd.DataFrame, annotation_path: str | Path
 ) -> np.ndarray:
     for expected, (name, line) in enumerate(zip(names, lines), start=1):
-        if int(name) != expected:
+        if not _is_whole(name) or int(name) != expected:
             raise InputError(
-                f"{path}, line {line}: the running index is {name} where {expected} was expected. Rows without gene "
+                f"{path}, line {line}: the running index is {name!r} where {expected} was expected. Rows without gene "
                 f"ids must follow the order of {annotation_path}; give gene ids in the first column if they do not"
             )
     if len(names) != len(annotation):
@@ -183,10 +236,16 @@ def write_targets(
 
     Rows are those of `genes`, found by their ids in `annotation`, whose rows are those of `matrix`. The attribute
     `pseudocount` is one number, or one a tissue (tissue,) where they differ. `missing`: "keep", or "error" to raise
-    InputError at the first missing value of a kept gene.
+    InputError at the first missing value of a kept gene. Raises InputError for a gene that `annotation` lacks, too.
     """
     offsets = pseudocounts(pseudocount, matrix.tissue)
-    rpkm = matrix.rpkm[pd.Index(annotation["gene_id"]).get_indexer(genes["gene_id"])]
+    rows = pd.Index(annotation["gene_id"]).get_indexer(genes["gene_id"])
+    if len(unknown := np.flatnonzero(rows < 0)):
+        raise InputError(
+            f"{matrix_path}: gene {genes['gene_id'].iloc[unknown[0]]} ({len(unknown):,} such genes) is not in the gene "
+            "table that the matrix was matched to; the places were made from another one, delete them and run again"
+        )
+    rpkm = matrix.rpkm[rows]
     absent = np.isnan(rpkm)
     if missing == "error" and absent.any():
         row, column = np.argwhere(absent)[0]
@@ -195,9 +254,42 @@ def write_targets(
             f"({absent.sum():,} missing values). Fill them in, or set expression: missing: keep"
         )
     print(f"{rpkm.shape[0]:,} genes x {rpkm.shape[1]:,} tissues, {absent.sum():,} values missing")
-    strings = h5py.string_dtype()
-    with whole_file(path) as partial, h5py.File(partial, "w") as store:
-        store.create_dataset("log_rpkm", data=np.log(rpkm + offsets).astype(np.float32))
-        store.create_dataset("gene_id", data=genes["gene_id"].to_numpy(dtype=object), dtype=strings)
-        store.create_dataset("tissue", data=np.array(matrix.tissue, dtype=object), dtype=strings)
-        store.attrs["pseudocount"] = offsets if isinstance(pseudocount, Mapping) else float(pseudocount)
+    targets = Targets(
+        np.log(rpkm + offsets).astype(np.float32),
+        genes["gene_id"].to_numpy(dtype=str),
+        np.array(matrix.tissue),
+        offsets if isinstance(pseudocount, Mapping) else float(pseudocount),
+    )
+    with create_file(path, FORMAT, {"pseudocount": targets.pseudocount}) as file:
+        for name in ("log_rpkm", "gene_id", "tissue"):
+            file.write(name, getattr(targets, name))
+
+
+class Targets(NamedTuple):
+    """What expression.h5 holds: ln(RPKM + pseudocount) (gene, tissue) float32, NaN = missing, and its names.
+
+    `pseudocount` is one number, or one a tissue (tissue,), in RPKM.
+    """
+
+    log_rpkm: np.ndarray
+    gene_id: np.ndarray
+    tissue: np.ndarray
+    pseudocount: float | np.ndarray
+
+
+def read_targets(path: str | Path) -> Targets:
+    """Read what `write_targets` wrote. Raises InputError if the file is damaged."""
+    with CheckedFile(path, FORMAT) as file:
+        return Targets(*map(file.read, ("log_rpkm", "gene_id", "tissue")), file.attributes["pseudocount"])
+
+
+def read_split_targets(path: str | Path, genes_path: str | Path, backbone: str) -> tuple[Targets, np.ndarray]:
+    """The targets, and the split of each of their genes (gene,): train, val or test, by a backbone's column.
+
+    Raises InputError if one of the files is damaged, and unless their genes are the same in the same order.
+    """
+    gene_id, split = read_split(genes_path, backbone)
+    targets = read_targets(path)
+    if not np.array_equal(targets.gene_id, gene_id):
+        raise InputError(f"the genes of {path} are not the rows of {genes_path}: make both again from the same table")
+    return targets, split

@@ -18,8 +18,6 @@ _ENDING = ".partial"
 _HOST = socket.gethostname().replace(".", "-")
 # A living writer writes more often than this, even a slow one.
 _SILENT_SECONDS = 6 * 3600
-# What a process has open besides: its log, libraries, the network.
-_OTHER_FILES = 64
 
 
 class Format(NamedTuple):
@@ -122,15 +120,20 @@ def weights(listed: str | Sequence[str]) -> tuple[Path, str]:
     return Path(listed[0]).parent, ", ".join(sha256(file) for file in listed)
 
 
-def allow_open_files(count: int) -> None:
-    """Raise this process's limit of open files, so that `count` more fit. Raises InputError where that is refused."""
+def allow_open_files(count: int, otherwise: str) -> None:
+    """Raise this process's limit of open files, where the system lets it, so that `count` more can be open at once.
+
+    Raises InputError, which names the limit and how to raise it, or `otherwise`: what else can be done.
+    """
+    # What is open by now, and some for the output and what libraries open by the way.
+    needed = count + len(os.listdir("/dev/fd")) + 16
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = count + _OTHER_FILES
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
+    if soft == resource.RLIM_INFINITY or soft >= needed:
         return
-    if hard != resource.RLIM_INFINITY and hard < wanted:
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    except (ValueError, OSError):
         raise InputError(
-            f"{count:,} files must be open at once, but a process may open {hard:,} here: raise that limit (ulimit -n "
-            f"{wanted:,}), or deal the work out (more groups, fewer shards)"
-        )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            f"{count:,} files must be open at once, but a process may have only {hard:,} open here: raise the limit "
+            f"(ulimit -n {needed}, as the system's administrator if need be) and run again, or {otherwise}"
+        ) from None

@@ -335,6 +335,21 @@ def read_genes(path: str | Path) -> pd.DataFrame:
     return table.astype(dict.fromkeys(tss, int))
 
 
+def read_split(path: str | Path, backbone: str) -> tuple[np.ndarray, np.ndarray]:
+    """gene_id (gene,) and the split by a backbone's held-out chromosomes (gene,) of a genes.tsv: train, val or test.
+
+    Raises InputError as `read_genes`, and where the file has no such splits or puts no gene into one of them.
+    """
+    table, column = read_genes(path), f"split_{backbone}"
+    if column not in table:
+        raise InputError(f"{path} has no column {column}: was it written for another config?")
+    splits = table[column].to_numpy(dtype=object)
+    for name in SPLITS:
+        if not (splits == name).any():
+            raise InputError(f"{path}: {column} puts no gene into {name}: see backbones: {backbone}: held_out")
+    return table["gene_id"].to_numpy(dtype=object), splits
+
+
 def locate(genes: pd.DataFrame, assembly: str) -> pd.DataFrame:
     """Where the genes of a genes.tsv lie in `assembly` (grch37 | grch38): chrom, tss (0-based), strand (+ | -)."""
     return pd.DataFrame(

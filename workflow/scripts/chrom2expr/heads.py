@@ -10,19 +10,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import h5py
 import numpy as np
 import torch
 
 from chrom2expr import metrics, reduced, training
 from chrom2expr.errors import InputError
-from chrom2expr.files import whole_file, write_json
-from chrom2expr.genes import read_genes
+from chrom2expr.expression import read_split_targets
+from chrom2expr.files import write_json
+from chrom2expr.genes import SPLITS
+from chrom2expr.predictions import Predictions, write_predictions
 from chrom2expr.reader import FeatureStore, Selection
 from chrom2expr.tables import write_table
 from chrom2expr.training import Split
-
-SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -114,24 +113,10 @@ def split_data(
     inputs: Mapping[str, str | int],
 ) -> Data:
     """The features that `select` gives for the genes of each split, with the targets; see `read_data`."""
-    table = read_genes(genes)
-    column = f"split_{backbone}"
-    if column not in table.columns:
-        raise InputError(f"{genes} has no column {column}: was it written for another config?")
-    with h5py.File(expression) as file:
-        observed = file["log_rpkm"][:].astype(np.float32)
-        gene_id = file["gene_id"].asstr()[:]
-        tissue = file["tissue"].asstr()[:]
-    if not np.array_equal(gene_id, table["gene_id"].to_numpy(dtype=object)):
-        raise InputError(f"the genes of {expression} are not the rows of {genes}: make both again from the same table")
-    splits, ids = {}, {}
-    for split in SPLITS:
-        rows = np.flatnonzero(table[column].to_numpy() == split)
-        if not len(rows):
-            raise InputError(f"{genes}: {column} puts no gene into {split}: see backbones: {backbone}: held_out")
-        ids[split] = gene_id[rows]
-        splits[split] = Split(select(ids[split]), observed[rows])
-    return Data(splits, ids, tissue, track_id, inputs)
+    targets, split = read_split_targets(expression, genes, backbone)
+    ids = {name: targets.gene_id[split == name] for name in SPLITS}
+    splits = {name: Split(select(ids[name]), targets.log_rpkm[split == name]) for name in SPLITS}
+    return Data(splits, ids, targets.tissue, track_id, inputs)
 
 
 def of_tissues(data: Data, part: int, parts: int) -> Data:
@@ -177,14 +162,14 @@ def write_run(task: Task, fitted: Fitted, model: Path, grid: Path, predictions: 
             )
     fitted.save(model)
     _write_grid(grid, fitted.table)
-    columns = {
-        "predicted": np.concatenate(list(predicted.values())),
-        "observed": np.concatenate([data.splits[split].observed for split in predicted]),
-        "gene_id": np.concatenate([data.gene_id[split] for split in predicted]),
-        "tissue": data.tissue,
-        "split": np.concatenate([np.full(len(values), split, dtype=object) for split, values in predicted.items()]),
-    }
-    write_predictions(predictions, columns)
+    made = Predictions(
+        predicted=np.concatenate(list(predicted.values())),
+        observed=np.concatenate([data.splits[split].observed for split in predicted]),
+        gene_id=np.concatenate([data.gene_id[split] for split in predicted]),
+        tissue=data.tissue,
+        split=np.concatenate([np.full(len(values), split, dtype=object) for split, values in predicted.items()]),
+    )
+    write_predictions(predictions, made)
     write_summary(summary, _summary(task, fitted.table, predicted["val"]))
 
 
@@ -193,14 +178,6 @@ def _write_grid(path: Path, table: Sequence[Mapping[str, Any]]) -> None:
     # All their digits.
     rows = ([repr(cell) if type(cell) is float else cell for cell in row.values()] for row in table)
     write_table(path, list(table[0]), rows)
-
-
-def write_predictions(path: Path, columns: Mapping[str, np.ndarray]) -> None:
-    """predictions.h5: `predicted` and `observed` (gene, tissue) float32, `gene_id`, `tissue`, `split`."""
-    with whole_file(path) as partial, h5py.File(partial, "w") as file:
-        for name, values in columns.items():
-            dtype = h5py.string_dtype() if values.dtype == object else np.float32
-            file.create_dataset(name, data=values, dtype=dtype, track_times=False)
 
 
 def scores(predicted: np.ndarray, observed: np.ndarray) -> dict[str, dict[str, float | None]]:

@@ -16,7 +16,7 @@ from chrom2expr.device import precision
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
 from chrom2expr.store import ShardWriter, embedding_names
-from chrom2expr.windows import Geometry, middle
+from chrom2expr.windows import Geometry, central
 
 # What is written of a batch: (gene, bin, track), and the means to keep by name.
 Values = tuple[torch.Tensor, Mapping[str, torch.Tensor]]
@@ -27,8 +27,11 @@ class Embedder(Protocol):
 
     embedding_width: int
 
-    def embed(self, codes: torch.Tensor, bins: int) -> torch.Tensor:
-        """Embedding (batch, bins, width) float32 of the central bins, genomic order, for codes (batch, length)."""
+    def embed(self, codes: torch.Tensor, bins: int, reverse_complement: bool = False) -> torch.Tensor:
+        """Embedding (batch, bins, width) float32 of the central bins, genomic order, for codes (batch, length).
+
+        With `reverse_complement` it is the mean of both strands, the other strand's bins turned back round.
+        """
 
 
 def provenance(source: str, weights_sha256: str, software: Sequence[str], device: torch.device) -> dict[str, str]:
@@ -60,20 +63,22 @@ def predict_shard(
     `tracks` is the track table (track_id, track_type), one row a predicted track. With `central_bins` > 0 the float32
     means over that many central bins are kept too, of the tracks and of the embedding if the backbone has one. A batch
     is written while the next one is computed; two batches are in memory at most. `backbone` lies on `device`.
-    The attributes of the sequence shard (assembly, genome_sha256) join the `provenance`.
+    The attributes of the sequence shard (assembly, genome_sha256) join the `provenance`, and so does `central_bins`.
 
-    Raises InputError if the sequence shard is damaged or shorter than the geometry's, or if a prediction is not a
-    number, naming the gene; nothing is left at `output` then.
+    Raises InputError if the sequence shard is damaged or shorter than the geometry's, if `central_bins` have no middle
+    (see windows.central), or if a prediction is not a finite number, naming the gene; nothing is left at `output` then.
     """
-    means = {}
+    means, kept = {}, {}
+    here = central(geometry.bins, central_bins or None)
     if central_bins:
+        kept["central_bins"] = str(central_bins)
         means["central_tracks"] = len(tracks)
         if backbone.embedding_width:
             means["central_embedding"] = backbone.embedding_width
 
     def compute(codes: torch.Tensor) -> Values:
         prediction = backbone.predict(codes, reverse_complement)
-        return prediction.tracks, _central(prediction, means, central_bins)
+        return prediction.tracks, _central(prediction, means, here)
 
     with SequenceStore([codes_path], geometry.sequence_length) as sequences:
         writer = ShardWriter(
@@ -84,10 +89,10 @@ def predict_shard(
             track_type=tracks["track_type"].to_numpy(),
             bins=geometry.bins,
             bin_size=geometry.bin_size,
-            provenance={**sequences.provenance, **provenance},
+            provenance={**sequences.provenance, **provenance, **kept},
             means=means,
         )
-        print(f"batch size {batch_size}, {'both strands averaged' if reverse_complement else 'forward strand only'}")
+        print(f"batch size {batch_size}, {_strands(reverse_complement)}")
         _fill(writer, sequences, compute, batch_size, device)
 
 
@@ -99,14 +104,15 @@ def embed_shard(
     geometry: Geometry,
     bins: int,
     batch_size: int,
+    reverse_complement: bool,
     provenance: Mapping[str, str],
     device: torch.device,
 ) -> None:
     """Write the embedding of the `bins` central bins of every gene of `codes_path` as the feature shard `output`.
 
     Its tracks are the embedding's features, of type "embedding". The sequences are cropped to the geometry's; the
-    network is in eval mode, reads the forward strand, and computes no tracks. Raises InputError as predict_shard, and
-    when the geometry has fewer bins.
+    network is in eval mode, reads the forward strand or both (`reverse_complement`), and computes no tracks. Raises
+    InputError as predict_shard, and when the geometry has fewer bins.
     """
     if bins > geometry.bins:
         raise InputError(
@@ -125,8 +131,14 @@ def embed_shard(
             bin_size=geometry.bin_size,
             provenance={**sequences.provenance, **provenance},
         )
-        print(f"batch size {batch_size}, {bins} bins of {width} features")
-        _fill(writer, sequences, lambda codes: (backbone.embed(codes, bins), {}), batch_size, device)
+        print(f"batch size {batch_size}, {_strands(reverse_complement)}, {bins} bins of {width} features")
+        _fill(
+            writer, sequences, lambda codes: (backbone.embed(codes, bins, reverse_complement), {}), batch_size, device
+        )
+
+
+def _strands(reverse_complement: bool) -> str:
+    return "both strands averaged" if reverse_complement else "forward strand only"
 
 
 def _fill(
@@ -143,7 +155,9 @@ def _fill(
         written: Future | None = None
         for rows, codes in sequences.select(sequences.gene_id).batches(everything, batch_size):
             tracks, means = compute(torch.from_numpy(codes).to(device))
-            values = tracks.half().cpu().numpy()
+            half = tracks.half()
+            # What float16 cannot hold goes as it is, so that the writer tells large values from infinite ones.
+            values = (tracks if half.isinf().any() else half).cpu().numpy()
             arrays = {name: mean.cpu().numpy() for name, mean in means.items()}
             if written:
                 written.result()  # raises what went wrong in writing the last batch
@@ -153,8 +167,7 @@ def _fill(
             written.result()
 
 
-def _central(prediction: Prediction, names: Mapping[str, int], count: int) -> dict[str, torch.Tensor]:
-    """Means (batch, width) of the `count` central bins."""
-    here = middle(prediction.tracks.shape[1], count)
+def _central(prediction: Prediction, names: Mapping[str, int], here: slice) -> dict[str, torch.Tensor]:
+    """Means (batch, width) of the central bins, those of the slice `here`."""
     parts = {"central_tracks": prediction.tracks, "central_embedding": prediction.embedding}
     return {name: parts[name][:, here].mean(1) for name in names}

@@ -7,12 +7,12 @@ several, their tissues one after another.
 from collections.abc import Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from chrom2expr import heads
-from chrom2expr.errors import InputError, reading
+from chrom2expr.errors import InputError
 from chrom2expr.files import read_json
+from chrom2expr.predictions import read_predictions, write_predictions
 from chrom2expr.tables import read_lines, write_lines
 
 
@@ -29,27 +29,21 @@ def join_grids(parts: Sequence[Path], output: Path) -> None:
 
 def join_predictions(parts: Sequence[Path], output: Path) -> None:
     """Write one predictions.h5 with the tissues of several. Raises InputError unless they are of the same genes."""
-    columns: dict[str, list[np.ndarray]] = {"predicted": [], "observed": [], "tissue": []}
-    genes: dict[str, np.ndarray] = {}
-    for path in map(Path, parts):
-        with reading(path, "prediction file"), h5py.File(path) as file:
-            own = {name: file[name][:] for name in ("gene_id", "split")}
-            if genes and any(not np.array_equal(own[name], genes[name]) for name in genes):
-                raise InputError(f"{path}: other genes than {parts[0]}; delete both and run again")
-            genes = own
-            for name, values in columns.items():
-                values.append(file[name][:])
-    joined = {name: np.concatenate(values, axis=-1) for name, values in columns.items()} | genes
-    names = ("predicted", "observed", "gene_id", "tissue", "split")
-    heads.write_predictions(output, {name: joined[name] for name in names})
+    found = [read_predictions(path) for path in parts]
+    for path, part in zip(parts, found, strict=True):
+        if any(not np.array_equal(getattr(part, name), getattr(found[0], name)) for name in ("gene_id", "split")):
+            raise InputError(f"{path}: other genes than {parts[0]}; delete both and run again")
+    joined = {
+        name: np.concatenate([getattr(part, name) for part in found], axis=-1)
+        for name in ("predicted", "observed", "tissue")
+    }
+    write_predictions(output, found[0]._replace(**joined))
 
 
 def join_summaries(parts: Sequence[Path], predictions: Path, output: Path) -> None:
     """Write one summary.json of several; the validation scores are those of the joined `predictions`."""
     summaries = [read_json(path) for path in parts]
-    with h5py.File(predictions) as file:
-        validation = file["split"].asstr()[:] == "val"
-        predicted, observed = file["predicted"][:][validation], file["observed"][:][validation]
+    validation = read_predictions(predictions).of("val")
     genes = {
         split: {
             **counts,
@@ -63,6 +57,6 @@ def join_summaries(parts: Sequence[Path], predictions: Path, output: Path) -> No
         "genes": genes,
         "chosen": [row for summary in summaries for row in summary["chosen"]],
         "diverged": sum(summary["diverged"] for summary in summaries),
-        "validation": heads.scores(predicted, observed),
+        "validation": heads.scores(validation.predicted, validation.observed),
     }
     heads.write_summary(output, joined)

@@ -16,13 +16,14 @@ from chrom2expr.errors import InputError
 from chrom2expr.files import allow_open_files
 from chrom2expr.hdf5 import CheckedFile, Rows, Writer, create_file
 from chrom2expr.store import FORMAT
-from chrom2expr.windows import central
+from chrom2expr.windows import central, turned
 
 Orientation = Literal["gene", "genomic"]
 Kind = Literal["chromatin", "cage", "all", "embedding"]
 Means = Literal["central_tracks", "central_embedding"]
 # Shards of one store may come from different machines; everything else that describes them must agree.
 MAY_DIFFER = ("software", "device")
+_FEWER = "deal the features out to fewer files (backbones: NAME: shards; sources: NAME: groups)"
 # What a thread reads at once: it stays in a core's cache until it is checked and copied.
 _READ_BYTES = 1 << 20
 # Threads that read: one a core, but a disk gains nothing from more than a few.
@@ -38,7 +39,7 @@ def merge(shards: Sequence[str | Path], output: str | Path) -> None:
     """
     output = Path(output)
     with ExitStack() as stack:
-        allow_open_files(len(shards))
+        allow_open_files(len(shards), _FEWER)
         stores = [stack.enter_context(FeatureStore(shard)) for shard in shards]
         first = stores[0]
         along_tracks = len(stores) > 1 and all(np.array_equal(s.gene_id, first.gene_id) for s in stores)
@@ -92,7 +93,7 @@ class FeatureStore:
         if "tracks" not in self.file.virtual:
             return [_Piece(self.file, range(len(self.gene_id)), range(len(self.track_id)))]
         digests = dict(zip(self.file.read("shard").tolist(), self.file.read("shard_digest").tolist(), strict=True))
-        allow_open_files(len(digests))
+        allow_open_files(len(digests), _FEWER)
         pieces = []
         for name, _, low, high in self.file.virtual["tracks"]:
             shard = stack.enter_context(CheckedFile(self.path.parent / name, FORMAT))
@@ -169,7 +170,7 @@ class Selection:
         self._bins = bins
         self._gene_id, self._genes, self._track_id = store.gene_id, genes, store.track_id[columns]
         self._threads = store._threads
-        self._flip = (store.strand[genes] == "-") & (orientation == "gene")
+        self._flip = turned(store.strand[genes], orientation)
         parts = (_part(piece, columns, bins) for piece in store._pieces)
         self._parts = [part for part in parts if part is not None]
 

@@ -16,6 +16,7 @@ import numpy as np
 from chrom2expr.errors import InputError, reading
 from chrom2expr.files import Format
 from chrom2expr.hdf5 import CheckedFile
+from chrom2expr.windows import turned
 
 FORMAT = Format("chrom2expr reduced feature", 1)
 # Features a track.
@@ -72,6 +73,7 @@ class ReducedStore:
         """
         self._check("tracks", tracks, self.tracks)
         self._check("bins", bins or self.bins, self.bins)
+        turned(np.array([]), orientation)  # refuses an unknown one, though means are the same in either
         if self.reduction == "spatial_basis":
             self._check("orientation", orientation, "gene")
         rows = {gene: row for row, gene in enumerate(self.gene_id.tolist())}

@@ -4,6 +4,7 @@ Imported by the Snakefile, so it needs nothing but NumPy and what Snakemake itse
 """
 
 import ast
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, reduce
 from itertools import product
@@ -26,6 +27,8 @@ _Validator = jsonschema.validators.extend(
     jsonschema.Draft202012Validator, type_checker=jsonschema.Draft4Validator.TYPE_CHECKER
 )
 
+# How the name of a file ends that is unpacked once it is downloaded.
+_PACKED = re.compile(r"\.gz$", re.IGNORECASE)
 # What names a run, in the order of its folder: models/{source}/{inputs}/{head}/{loss}.
 RUN = ("source", "inputs", "head", "loss")
 # What the baseline is called in tables and figures (evaluation.BASELINE).
@@ -182,6 +185,11 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     for name, resource in resources.items():
         if not resource.get("path") and not resource.get("url"):
             yield f"resources.{name}: needs a url or a path"
+        elif not resource.get("path") and not resource.get("files") and _file_name(resource) in ("", ".", ".."):
+            yield (
+                f"resources.{name}.url: {resource['url']} names no file: give the address of the file itself, or "
+                "download it and give its path"
+            )
         if isinstance(resource.get("sha256"), Mapping) != bool(resource.get("files")) and resource.get("sha256"):
             yield f"resources.{name}.sha256: give one checksum, or one for each of files"
     for name, backbone in backbones.items():
@@ -194,8 +202,10 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
             Geometry.from_config(backbone["geometry"])
         except InputError as error:
             yield f"backbones.{name}.geometry: {error}"
-        if backbone["central_bins"] > backbone["geometry"]["bins"]:
-            yield f"backbones.{name}.central_bins: more than geometry.bins ({backbone['geometry']['bins']})"
+        try:
+            central(backbone["geometry"]["bins"], backbone["central_bins"] or None)
+        except InputError as error:
+            yield f"backbones.{name}.central_bins: {error}"
     for name, source in sources.items():
         if source["backbone"] not in backbones:
             yield f"sources.{name}.backbone: {source['backbone']} is not among backbones"
@@ -264,6 +274,16 @@ def _run_contradictions(config: Mapping[str, Any], run: Mapping[str, str]) -> It
         yield f"{where}: needs backbones.{source['backbone']}.central_bins above 0"
     if features == "spatial_basis" and config["inputs"]["orientation"] != "gene":
         yield f"{where}: knows upstream and downstream only, so inputs.orientation must be gene"
+    if features == "sequences" and config["inputs"]["orientation"] != "gene":
+        yield (
+            f"inputs.orientation: {run['head']} reads the forward strand, and its pool does not know the order of "
+            "bins, so there is none to choose: set gene, or leave its runs out of figures"
+        )
+    if features == "sequences" and backbone["reverse_complement"]:
+        yield (
+            f"backbones.{source['backbone']}.reverse_complement: {run['head']} of {run['source']} reads the forward "
+            f"strand only: set it false, or give sources.{run['source']} a backbone of its own"
+        )
     bins = source["bins"] if embedded else backbone["geometry"]["bins"]
     if inputs["bins"] and (embedded or features == "central_means"):
         yield f"inputs.sets.{run['inputs']}.bins: {run['head']} of {run['source']} has no bins to choose from; set 0"
@@ -455,7 +475,7 @@ def resource_path(resource: Mapping[str, Any], name: str) -> str | list[str]:
 
 def _file_name(resource: Mapping[str, Any]) -> str:
     """The name a download has once unpacked."""
-    return resource.get("member") or Path(urlparse(resource["url"]).path).name.removesuffix(".gz")
+    return resource.get("member") or re.sub(_PACKED, "", urlparse(resource["url"]).path.rpartition("/")[2])
 
 
 def downloads(resources: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -463,13 +483,18 @@ def downloads(resources: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [name for name, resource in resources.items() if not resource.get("path")]
 
 
-def download_source(resource: Mapping[str, Any], file: str) -> dict[str, str | None]:
-    """Address, archive member and expected SHA-256 (of the unpacked file) of one file of a resource."""
-    checksum = resource.get("sha256")
+def download_source(resource: Mapping[str, Any], file: str) -> dict[str, str | bool | None]:
+    """One file of a resource: its address, archive member, whether it is to be unpacked, and the SHA-256 it then has.
+
+    What is unpacked has a name without .gz (see `resource_path`): the address's path decides, whatever query follows.
+    """
+    checksum, address = resource.get("sha256"), urlparse(resource["url"])
     if resource.get("files"):
-        checksum = (checksum or {}).get(file)
-        return {"url": f"{resource['url']}/{file}", "member": None, "sha256": checksum}
-    return {"url": resource["url"], "member": resource.get("member"), "sha256": checksum}
+        url = address._replace(path=f"{address.path.rstrip('/')}/{file}").geturl()
+        return {"url": url, "member": None, "unpack": False, "sha256": (checksum or {}).get(file)}
+    member = resource.get("member")
+    unpack = not member and re.search(_PACKED, address.path) is not None
+    return {"url": resource["url"], "member": member, "unpack": unpack, "sha256": checksum}
 
 
 def loss_label(loss: Mapping[str, float]) -> str:

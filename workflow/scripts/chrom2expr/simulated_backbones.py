@@ -30,10 +30,15 @@ Batch = tuple[Tensor, Tensor]
 class Examples:
     """Sequences and measured tracks of some genes, in memory: a demo's worth, some hundred genes."""
 
-    def __init__(self, codes: Sequence[str | Path], features: str | Path, gene_ids: Sequence[str]) -> None:
-        """`codes` are the sequence shards, `features` a measured feature store; genes in the order of `gene_ids`."""
+    def __init__(
+        self, codes: Sequence[str | Path], length: int, features: str | Path, gene_ids: Sequence[str]
+    ) -> None:
+        """`codes` are the sequence shards, cropped to `length` bp, `features` a measured feature store.
+
+        Genes are in the order of `gene_ids`. Raises InputError as the two stores do.
+        """
         everything = np.arange(len(gene_ids))
-        with SequenceStore(codes) as sequences:
+        with SequenceStore(codes, length) as sequences:
             self.codes = torch.from_numpy(sequences.select(gene_ids).read(everything))
         with FeatureStore(features) as store:
             selection = store.select(gene_ids, tracks="all", orientation="genomic")

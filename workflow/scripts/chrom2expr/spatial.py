@@ -67,14 +67,21 @@ def average(
 ) -> None:
     """Average the central `bins` bins of every gene of a feature store: as `reduce`, of the reduction "central_means".
 
-    Where inference kept float32 means (over the same bins: the config's `central_bins` says how many), those are taken;
-    else the bins themselves are averaged, as float32, those that no measurement covers counting 0 like everywhere else.
-    "embedding" is the embedding that a backbone's predictions came from; its tracks are called embedding_0000, ...
+    Where inference kept float32 means (the config's `central_bins`), those are taken, and it is an InputError if they
+    are over another number of bins; else the bins themselves are averaged, as float32, those that no measurement covers
+    counting 0 like everywhere else. "embedding" is the embedding that a backbone's predictions came from; its tracks
+    are called embedding_0000, ...
     """
     with FeatureStore(features) as store:
         _check(store, geometry)
         kept: Means = "central_embedding" if tracks == "embedding" else "central_tracks"
         if kept in store.file:
+            found = store.provenance.get("central_bins", "an unknown number of")
+            if found != str(bins):
+                raise InputError(
+                    f"{store.path}: its {kept} are means over {found} bins, but {bins} are asked for (backbones: NAME: "
+                    f"central_bins): set it to what the store has, or delete {store.path} and its shards and rerun"
+                )
             _write(output, store, _kept_means(store, kept, tracks), "central_means", bins, tracks)
         else:
             selection = store.select(store.gene_id, tracks, "genomic", bins)

@@ -86,7 +86,7 @@ class ShardWriter:
     ) -> None:
         """Write the genes from row `start` on: tracks (gene, bin, track) in genomic order, covered the same shape.
 
-        Values that float16 cannot hold are clipped to +-65504 and counted. Raises InputError on NaN.
+        Finite values that float16 cannot hold are clipped to +-65504 and counted. Raises InputError on others.
         """
         rows = slice(start, start + len(tracks))
         arrays = {"tracks": self._as_float16(start, np.asarray(tracks)), **means}
@@ -96,8 +96,8 @@ class ShardWriter:
             expected = (rows.stop - rows.start, *self._widths[name])
             if np.shape(array) != expected or rows.stop > len(self.gene_id):
                 raise ValueError(f"{name}: shape {np.shape(array)} at row {start}, expected {expected}")
-            if name in means and np.isnan(array).any():
-                self._refuse_nan(start, array, [name] * expected[1])
+            if name in means and not np.isfinite(array).all():
+                self._refuse(start, array, [name] * expected[1])
             self._file.put(name, start, array)
         if missing := self._means.keys() - means.keys():
             raise ValueError(f"no {', '.join(missing)} given for rows {start} to {rows.stop}")
@@ -110,16 +110,19 @@ class ShardWriter:
         special = (half.view(np.uint16) & _INFINITY) == _INFINITY
         if not special.any():
             return half
-        if np.isnan(half).any():
-            self._refuse_nan(start, half, self.track_id)
+        if not np.isfinite(tracks).all():
+            self._refuse(start, tracks, self.track_id)
+        if not self.clipped:
+            gene, *_, column = np.argwhere(special)[0]
+            self.first_clipped = f"gene {self.gene_id[start + gene]}, {self.track_id[column]}"
         self.clipped += np.count_nonzero(special)
         return np.clip(half, -LARGEST, LARGEST)
 
-    def _refuse_nan(self, start: int, values: np.ndarray, columns: Sequence[str]) -> None:
-        gene, *_, column = np.argwhere(np.isnan(values))[0]
+    def _refuse(self, start: int, values: np.ndarray, columns: Sequence[str]) -> None:
+        gene, *_, column = place = tuple(np.argwhere(~np.isfinite(values))[0])
         raise InputError(
-            f"{self.path}: the value of gene {self.gene_id[start + gene]}, {columns[column]}, is not a number; "
-            "check the input it was computed from"
+            f"{self.path}: the value of gene {self.gene_id[start + gene]}, {columns[column]}, is not a finite number "
+            f"({values[place]}); check the input it was computed from"
         )
 
     def __exit__(self, *error: object) -> None:
@@ -131,7 +134,10 @@ class ShardWriter:
                 missing = np.flatnonzero(~self._written)
                 raise RuntimeError(f"{self.path}: {len(missing)} genes were not written, the first in row {missing[0]}")
             if self.clipped:
-                print(f"{self.path}: {self.clipped:,} values beyond float16's range were clipped to +-{LARGEST:.0f}")
+                print(
+                    f"{self.path}: {self.clipped:,} values beyond float16's range were clipped to +-{LARGEST:.0f}, "
+                    f"the first of {self.first_clipped}"
+                )
             self._file.attributes["clipped"] = self.clipped
 
 

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from chrom2expr import metrics
-from chrom2expr.errors import InputError
+from chrom2expr.expression import read_targets
 from chrom2expr.tables import write_table
 
 HEADER = ("scale", "across", "mean", "sem", "n", "undefined", "median", "thesis")
@@ -39,13 +38,10 @@ def tabulate(
     which stands beside both scales, since the thesis does not name one. On the logarithmic scale a mean near 0 makes
     single coefficients huge, and the mean with them: there the median says more. Raises InputError for a damaged file.
     """
-    try:
-        with h5py.File(expression, "r") as file:
-            log_rpkm, pseudocount = file["log_rpkm"][:].astype(np.float64), file.attrs["pseudocount"]
-    except (OSError, KeyError) as error:
-        raise InputError(f"{expression} cannot be read as expression ({error}); delete it and run again.") from None
-    rpkm = np.exp(log_rpkm) - pseudocount
-    rpkm[rpkm < _RESOLUTION * (rpkm + pseudocount)] = 0
+    targets = read_targets(expression)
+    log_rpkm = targets.log_rpkm.astype(np.float64)
+    rpkm = np.exp(log_rpkm) - targets.pseudocount
+    rpkm[rpkm < _RESOLUTION * (rpkm + targets.pseudocount)] = 0
     rows = []
     for scale, values in (("RPKM", rpkm), ("ln(RPKM + pseudocount)", log_rpkm)):
         for across, oriented in (("cell types", values), ("genes", values.T)):

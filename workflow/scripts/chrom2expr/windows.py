@@ -96,8 +96,8 @@ def central(bins: int, count: int | None = None) -> slice:
     count = bins if count is None else count
     if not 0 < count <= bins or (bins - count) % 2:
         raise InputError(
-            f"inputs: bins is {count}: the middle of {bins} bins can be 1 to {bins} of them, and must leave as many on "
-            f"one side as on the other, so an {'odd' if bins % 2 else 'even'} number"
+            f"bins is {count}: the middle of {bins} bins can be 1 to {bins} of them, and must leave as many on one "
+            f"side as on the other, so an {'odd' if bins % 2 else 'even'} number"
         )
     margin = (bins - count) // 2
     return slice(margin, bins - margin)
@@ -107,6 +107,17 @@ def middle(bins: int, count: int) -> slice:
     """The `count` of `bins` bins around the TSS; if their middles differ, one more bin lies after them than before."""
     start = (bins - count) // 2
     return slice(start, start + count)
+
+
+def turned(strand: np.ndarray, orientation: str) -> np.ndarray:
+    """Whether a gene's bins, in genomic order, are to be turned round: (gene,) bool for its strand, + or -.
+
+    orientation: "gene" turns those of minus-strand genes, so that they run from upstream to downstream; "genomic" none.
+    Raises InputError for any other.
+    """
+    if orientation not in ("gene", "genomic"):
+        raise InputError(f"inputs: orientation is {orientation!r}, but must be gene or genomic")
+    return (np.asarray(strand) == "-") & (orientation == "gene")
 
 
 def encode(sequence: str) -> np.ndarray:

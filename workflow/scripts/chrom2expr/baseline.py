@@ -1,0 +1,26 @@
+"""The baseline of a backbone's split: every gene is predicted the training genes' mean expression in each cell type.
+
+A module of its own beside the scores: an edit here or of the gene table's reader repeats no figure.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from chrom2expr import statistics
+from chrom2expr.expression import read_split_targets
+from chrom2expr.predictions import Predictions
+
+
+def training_means(genes: str | Path, expression: str | Path, backbone: str) -> Predictions:
+    """For every test gene of a backbone's split: the mean of the training genes' observed values in each tissue.
+
+    A tissue without any training value is left out (its observed values are made missing). Raises InputError as
+    `read_split_targets`.
+    """
+    targets, split = read_split_targets(expression, genes, backbone)
+    test = split == "test"
+    means = statistics.row_means(targets.log_rpkm[split == "train"].T)
+    observed = np.where(np.isnan(means), np.nan, targets.log_rpkm[test])
+    predicted = np.broadcast_to(np.nan_to_num(means).astype(np.float32), observed.shape)
+    return Predictions(predicted, observed, targets.gene_id[test], targets.tissue, split[test])
