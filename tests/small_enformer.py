@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import torch
 from checked_files import write_checked
+from made_files import write_expression
 from chrom2expr import enformer, finetune, heads
 from chrom2expr.codes import FORMAT
 from chrom2expr.windows import Geometry
@@ -94,10 +95,8 @@ class Files:
             write_checked(shard, FORMAT, attributes, ["codes"], codes=self.codes[rows], **labels)
 
     def write_expression(self) -> None:
-        with h5py.File(self.folder / "expression.h5", "w") as file:
-            file["log_rpkm"], file["gene_id"] = self.observed, self.gene_id
-            file["tissue"] = [f"tissue{index}" for index in range(TISSUES)]
-            file.attrs["pseudocount"] = 1e-4
+        tissues = [f"tissue{index}" for index in range(TISSUES)]
+        write_expression(self.folder / "expression.h5", self.observed, self.gene_id, tissues)
 
     def data(self) -> heads.Data:
         genes, expression = self.folder / "genes.tsv", self.folder / "expression.h5"

@@ -231,21 +231,3 @@ def test_targets_come_back_as_they_were_written(tmp_path, annotation):
     assert found.pseudocount.tolist() == [0.01, 0.01, 0.5]
     write(tmp_path, annotation, annotation)
     assert expression.read_targets(tmp_path / "expression.h5").pseudocount == 1e-4
-
-
-@pytest.mark.parametrize(
-    "spoiled, message",
-    [
-        ({"gene_id": ["a"] * 3}, r"log_rpkm has shape \(4, 3\) .* there are 3 genes and 3 tissues"),
-        ({"tissue": ["a"] * 2}, "there are 4 genes and 2 tissues"),
-        ({"pseudocount": [1, 2]}, r"pseudocount \(2,\)"),
-        ({"pseudocount": None}, "cannot be read as expression"),
-        ({"gene_id": None}, "cannot be read as expression"),
-        ({"gene_id": [1.0] * 4}, "cannot be read as expression"),
-    ],
-)
-def test_targets_that_do_not_match_are_refused(tmp_path, spoiled, message):
-    parts = {"log_rpkm": VALUES, "gene_id": list("abcd"), "tissue": TISSUES, "pseudocount": 1} | spoiled
-    path = write_expression(tmp_path / "expression.h5", **parts)
-    with pytest.raises(InputError, match=f"expression.h5.*{message}.*delete it and run again"):
-        expression.read_targets(path)

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 import torch
 
-from chrom2expr import heads, parts, single_cnn
+from checked_files import alter
+from chrom2expr import heads, parts, predictions, single_cnn
 from chrom2expr.errors import InputError
 from test_single_cnn import GENES, TISSUES, make_task, planted, with_missing  # noqa: F401
 
@@ -93,8 +94,11 @@ def test_more_jobs_than_tissues_are_refused(runs):
 def test_parts_of_other_genes_are_refused(runs, tmp_path):
     changed = tmp_path / "predictions.h5"
     changed.write_bytes((runs.pieces[1] / "predictions.h5").read_bytes())
-    with h5py.File(changed, "r+") as file:
-        file["gene_id"][0] = "another"
+
+    def change(datasets, _):
+        datasets["gene_id"] = np.array(["another", *datasets["gene_id"][1:]])
+
+    alter(changed, predictions.FORMAT, change)
     with pytest.raises(InputError, match=f"{changed}: other genes"):
         parts.join_predictions([runs.pieces[0] / "predictions.h5", changed], tmp_path / "joined.h5")
     assert not (tmp_path / "joined.h5").exists()

@@ -474,6 +474,6 @@ def test_what_a_block_does_is_its_formula(tmp_path):
     ],
 )
 def test_a_damaged_table_of_a_diagram_is_refused(tmp_path, read, text, message):
-    (tmp_path / "t.tsv").write_text(text)
+    (tmp_path / "t.tsv").write_text(text + "\n")
     with pytest.raises(InputError, match=message):
         read(tmp_path / "t.tsv")

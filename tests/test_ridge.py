@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from made_files import write_expression
 from chrom2expr import heads, linear, ridge, spatial
 from chrom2expr.errors import InputError
 from chrom2expr.store import ShardWriter
@@ -333,10 +334,7 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
     splits = np.repeat(["train", "val", "test"], [200, 50, 50])
     rows = ([gene, gene, *columns.values(), split] for gene, split in zip(gene_id, splits))
     write_table(tmp_path / "genes.tsv", ["gene_id", "symbol", *columns, "split_beluga"], rows)
-    with h5py.File(tmp_path / "expression.h5", "w") as file:
-        file["log_rpkm"], file["gene_id"] = observed.astype(np.float32), gene_id
-        file["tissue"] = [f"tissue{index}" for index in range(TISSUES)]
-        file.attrs["pseudocount"] = 1e-4
+    write_expression(tmp_path / "expression.h5", observed, gene_id)
     made = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5", "summary": "summary.json"}
     snakemake = SimpleNamespace(
         input=SimpleNamespace(

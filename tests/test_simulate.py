@@ -13,7 +13,9 @@ import torch
 from pyliftover import LiftOver
 from scipy.stats import spearmanr
 
+from checked_files import write_checked
 from chrom2expr import beluga, enformer, simulate, simulated_backbones, windows
+from chrom2expr.codes import FORMAT
 from chrom2expr.errors import InputError
 from chrom2expr.store import ShardWriter
 
@@ -214,8 +216,8 @@ def test_examples_are_the_genes_asked_for_in_the_middle_of_their_sequences(tmp_p
     codes, tracks = rng.integers(0, 5, (4, 20), dtype=np.uint8), rng.random((4, 2, 1)).astype(np.float16)
     gene_id, strand = [f"g{row}" for row in range(4)], list("+-+-")
     for shard, rows in (("0.h5", slice(0, 2)), ("1.h5", slice(2, 4))):
-        with h5py.File(tmp_path / shard, "w") as file:
-            file["codes"], file["gene_id"], file["strand"] = codes[rows], gene_id[rows], strand[rows]
+        labels = {"gene_id": gene_id[rows], "strand": strand[rows]}
+        write_checked(tmp_path / shard, FORMAT, {}, ["codes"], codes=codes[rows], **labels)
     with ShardWriter(
         tmp_path / "features.h5", gene_id=gene_id, strand=strand, track_id=["t"], track_type=["chromatin"], bins=2,
         bin_size=4, provenance={},

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from made_files import write_expression
 from chrom2expr import metrics, statistics, variation
 from chrom2expr.errors import InputError
 
@@ -117,10 +118,7 @@ def test_variation_is_that_of_the_rpkm_behind_the_targets(tmp_path, by_tissue):
     rpkm[4] = 0  # no mean, so no coefficient
     pseudocount = np.array([1e-4, 1e-4, 1e-2, 1e-2, 1e-4, 1e-2]) if by_tissue else 1e-4
     log = np.log(rpkm + pseudocount).astype(np.float32)
-    with h5py.File(tmp_path / "expression.h5", "w") as file:
-        file["log_rpkm"] = log
-        file["gene_id"], file["tissue"] = [f"g{row}" for row in range(50)], list("abcdef")
-        file.attrs["pseudocount"] = pseudocount
+    write_expression(tmp_path / "expression.h5", log, [f"g{row}" for row in range(50)], pseudocount=pseudocount)
     stated = {("variation", "cell types", "RPKM", "coefficient of variation"): 3.33}
     variation.tabulate(tmp_path / "expression.h5", tmp_path / "v.tsv", stated)
     with open(tmp_path / "v.tsv", newline="") as handle:
@@ -145,6 +143,6 @@ def test_variation_is_that_of_the_rpkm_behind_the_targets(tmp_path, by_tissue):
 
 def test_variation_of_a_damaged_file_is_refused(tmp_path):
     (tmp_path / "expression.h5").write_bytes(b"broken")
-    with pytest.raises(InputError, match="expression.h5 cannot be read"):
+    with pytest.raises(InputError, match="expression.h5: damaged"):
         variation.tabulate(tmp_path / "expression.h5", tmp_path / "v.tsv", {})
     assert not (tmp_path / "v.tsv").exists()

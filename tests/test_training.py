@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 from checked_files import alter
-from chrom2expr import cnn, heads, metrics, training
+from made_files import write_expression
+from chrom2expr import cnn, expression, heads, metrics, training
 from chrom2expr.errors import InputError
 from chrom2expr.losses import hybrid_loss
 from chrom2expr.reader import FeatureStore
@@ -229,11 +230,7 @@ def job(planted, tmp_path):
         observed = planted.observed
         if shuffle:
             observed = observed[np.random.default_rng(8).permutation(GENES)]
-        with h5py.File(given["expression"], "w") as file:
-            file["log_rpkm"] = observed
-            file["gene_id"] = planted.gene_id
-            file["tissue"] = [f"tissue{i}" for i in range(TISSUES)]
-            file.attrs["pseudocount"] = 1e-4
+        write_expression(given["expression"], observed, planted.gene_id, [f"tissue{i}" for i in range(TISSUES)])
         out = tmp_path / folder
         out.mkdir()
         made = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5", "summary": "summary.json"}
@@ -347,8 +344,10 @@ def test_a_feature_that_is_no_number_is_named_in_any_split(job, planted, tmp_pat
 
 
 def _turn_expression_round(given):
-    with h5py.File(given.expression, "r+") as file:
-        file["gene_id"][...] = file["gene_id"][:][::-1]
+    def change(datasets, _):
+        datasets["gene_id"] = datasets["gene_id"][::-1]
+
+    alter(given.expression, expression.FORMAT, change)
 
 
 def _empty_validation(given):
@@ -361,13 +360,18 @@ def _rename_split(given):
 
 def _rename_gene(given):
     _edit(given.genes, "gene7\t", "geneX\t")
-    with h5py.File(given.expression, "r+") as file:
-        file["gene_id"][7] = "geneX"
+
+    def change(datasets, _):
+        datasets["gene_id"][7] = "geneX"
+
+    alter(given.expression, expression.FORMAT, change)
 
 
 def _empty_tissue(given):
-    with h5py.File(given.expression, "r+") as file:
-        file["log_rpkm"][:280, 3] = np.nan
+    def change(datasets, _):
+        datasets["log_rpkm"][:280, 3] = np.nan
+
+    alter(given.expression, expression.FORMAT, change)
 
 
 def _edit(path, old, new):

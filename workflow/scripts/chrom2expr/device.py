@@ -31,7 +31,8 @@ def choose_device(allow_cpu: bool = False) -> torch.device:
             print(f"device: cuda ({torch.cuda.get_device_name()})")
             return torch.device("cuda")
     if trouble:
-        said = f"there is a GPU ({found or 'found by PyTorch'}), but PyTorch {torch.__version__} cannot use it: {trouble}"
+        seen = found or "found by PyTorch"
+        said = f"there is a GPU ({seen}), but PyTorch {torch.__version__} cannot use it: {trouble}"
         if not allow_cpu:
             raise InputError(
                 f"{said}. Install a driver, or a PyTorch, that fits (nvidia-smi shows the driver's CUDA version); to "

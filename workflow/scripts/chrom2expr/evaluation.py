@@ -9,7 +9,6 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
-import h5py
 import numpy as np
 
 from chrom2expr import metrics, statistics

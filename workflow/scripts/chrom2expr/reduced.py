@@ -1,9 +1,10 @@
 """Reduced features, a row of numbers a gene: read the file that a reduction of a feature store leaves (see `spatial`).
 
-HDF5 (see `hdf5`): `features` (gene, feature) float32; `gene_id`; `track_id` and `track_type` of its tracks; as attributes
-`reduction` ("spatial_basis": ten features a track, in gene orientation, all tracks of the first basis function, then
-all of the second, ...; "central_means": one a track), `bins` (how many went into a feature), `tracks` ("chromatin",
-"cage", "all", or "embedding", whose tracks are its coordinates) and the provenance of the store that it was made from.
+HDF5 (see `hdf5`): `features` (gene, feature) float32; `gene_id`; `track_id` and `track_type` of its tracks; as
+attributes `reduction` ("spatial_basis": ten features a track, in gene orientation, all tracks of the first basis
+function, then all of the second, ...; "central_means": one a track), `bins` (how many went into a feature), `tracks`
+("chromatin", "cage", "all", or "embedding", whose tracks are its coordinates) and the provenance of the store that it
+was made from.
 """
 
 from collections.abc import Sequence

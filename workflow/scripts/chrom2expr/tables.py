@@ -55,7 +55,7 @@ def read_table(path: str | Path, columns: Sequence[str], ours: bool = True) -> I
     if ours:
         text = read_lines(path)
     else:
-        with reading(path, "table", "it must be UTF-8 text with tabs between the cells; check it and its path in the config"):
+        with reading(path, "table", "check its path in the config; it must be UTF-8 text with tabs between the cells"):
             text = Path(path).read_text(encoding="utf-8-sig")
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t")
     try:

@@ -69,8 +69,8 @@ def read_tensors(path: str | Path, kind: Format) -> dict[str, Any]:
         raise InputError(f"{path}: no {kind.name} file, or of an older chrom2expr; {kind.advice}")
     if saved.get("version") != kind.version:
         raise InputError(
-            f"{path}: a {kind.name} file of version {saved.get('version')}, but this chrom2expr reads version {kind.version}; "
-            "make the file again, or use the chrom2expr that wrote it"
+            f"{path}: a {kind.name} file of version {saved.get('version')}, but this chrom2expr reads version "
+            f"{kind.version}; make the file again, or use the chrom2expr that wrote it"
         )
     with reading(path, f"{kind.name} file", kind.advice, quote=False):
         content = saved["content"]
