@@ -133,7 +133,7 @@ class Files:
                 geometry=json.dumps(geometry),
             ),
             threads=1,
-            resources=SimpleNamespace(gpu=1),
+            resources=SimpleNamespace(gpu=1, owner_stale_after=60),
             log=[str(folder / "log.txt")],
         )
 
