@@ -5,7 +5,7 @@ from pathlib import Path
 
 from chrom2expr.door import job
 
-with job(snakemake.log[0]):
+with job(snakemake):
     from chrom2expr import sequences
     from chrom2expr.genes import check_chain, check_places, read_chain, read_genes
     from chrom2expr.windows import Geometry
