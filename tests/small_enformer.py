@@ -137,7 +137,7 @@ class Files:
                 geometry=json.dumps(geometry),
             ),
             threads=1,
-            resources=SimpleNamespace(gpu=1, allow_cpu=0),
+            resources=SimpleNamespace(gpu=1, allow_cpu=0, owner_stale_after=60),
             log=[str(folder / "log.txt")],
         )
 

@@ -155,3 +155,17 @@ def test_demo_and_thesis_share_no_root():
     )
     assert set(thesis) == set(demo)
     assert not set(thesis.values()) & set(demo.values())
+
+
+def test_the_slurm_profile_can_neither_hang_nor_try_bad_input_again():
+    """Array jobs and the ILP solver hang Snakemake; retries ask that a job can see which try it is."""
+    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+    assert "slurm-array-jobs" not in profile and profile["scheduler"] == "greedy"
+    assert profile["retries"] >= 1 and profile["default-resources"]["attempt"] == "attempt"
+
+
+def test_docs_name_every_rule_that_asks_for_a_gpu():
+    asking = {name for name, text in rules() if name and re.search(r"^ +gpu=", text, re.M)}
+    asking |= {"train_simulated_enformer", "train_simulated_beluga"}
+    docs = (ROOT / "docs/slurm.md").read_text()
+    assert set(re.findall(r"(\w+):gpu=0", docs)) == asking

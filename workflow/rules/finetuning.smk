@@ -69,6 +69,8 @@ rule finetune_backbone:
         runtime=head_param("runtime", int),
         gpu=lambda wildcards: config["heads"][wildcards.head]["settings"].get("devices", 1),
         allow_cpu=ALLOW_CPU,
+        # When another job's hold on the checkpoints ends, not the result: as a resource it triggers no rerun.
+        owner_stale_after=config["owner_stale_after"],
     params:
         room=head_param("room", str),
         backbone=lambda wildcards: SOURCES[wildcards.source]["backbone"],

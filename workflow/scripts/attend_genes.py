@@ -6,7 +6,7 @@ from pathlib import Path
 
 from chrom2expr.door import job
 
-with job(snakemake.log[0]):  # noqa: F821
+with job(snakemake):  # noqa: F821
     import torch
 
     from chrom2expr import attention

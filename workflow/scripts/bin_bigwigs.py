@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 from chrom2expr.door import job
 
-with job(snakemake.log[0]):
+with job(snakemake):
     from chrom2expr import bigwig
     from chrom2expr.files import read_json
     from chrom2expr.genes import check_chain, check_places, read_chain, read_genes

@@ -4,7 +4,7 @@ import json
 
 from chrom2expr.door import job
 
-with job(snakemake.log[0]):
+with job(snakemake):
     from chrom2expr import sequences
     from chrom2expr.files import read_json
     from chrom2expr.genes import check_chain, check_places, read_chain, read_genes

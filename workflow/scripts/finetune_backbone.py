@@ -2,7 +2,7 @@
 
 from chrom2expr.door import job
 
-with job(snakemake.log[0]):  # noqa: F821
+with job(snakemake):  # noqa: F821
     import importlib
     import json
     from pathlib import Path
@@ -11,6 +11,7 @@ with job(snakemake.log[0]):  # noqa: F821
 
     from chrom2expr import files, heads
     from chrom2expr.device import choose_device
+    from chrom2expr.ownership import owned
     from chrom2expr.windows import Geometry
 
     given, params, made = snakemake.input, snakemake.params, snakemake.output  # noqa: F821
@@ -29,8 +30,13 @@ with job(snakemake.log[0]):  # noqa: F821
     device = choose_device(snakemake.resources.allow_cpu)  # noqa: F821
     task = heads.Task.of(data, params, device)
     folder = Path(made.model).parent
-    files.clear_partials(folder)
     # Not an output: it must outlive a job that is killed.
-    fitted, left = room.fit(task, trunk, folder / "checkpoints", snakemake.resources.gpu)  # noqa: F821
-    heads.write_run(task, fitted, made.model, made.grid, made.predictions, made.summary)
-    left.remove()
+    checkpoints = folder / "checkpoints"
+    resources = snakemake.resources  # noqa: F821
+    # The job of a Snakemake that was killed may live on, beside that of the next one.
+    with owned(checkpoints, resources.owner_stale_after) as owner:
+        files.clear_partials(folder)
+        fitted, left = room.fit(task, trunk, checkpoints, resources.gpu, owner.check)
+        written = (made.model, made.grid, made.predictions, made.summary)
+        heads.write_run(task, fitted, *written, owner.check)
+        left.remove(written)

@@ -2,7 +2,7 @@
 
 from chrom2expr.door import job
 
-with job(snakemake.log[0]):
+with job(snakemake):
     from chrom2expr.sequences import index_genome
 
     index_genome(snakemake.input.fasta, snakemake.output.fasta, snakemake.output.info)

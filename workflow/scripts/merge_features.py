@@ -2,7 +2,7 @@
 
 from chrom2expr.door import job
 
-with job(snakemake.log[0]):
+with job(snakemake):
     from chrom2expr import reader
 
     reader.merge(snakemake.input.shards, snakemake.output[0])

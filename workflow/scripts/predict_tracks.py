@@ -5,7 +5,7 @@ import json
 
 from chrom2expr.door import job
 
-with job(snakemake.log[0]):
+with job(snakemake):
     import torch
 
     from chrom2expr import files, inference

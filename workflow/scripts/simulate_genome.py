@@ -4,7 +4,7 @@ import json
 
 from chrom2expr.door import job
 
-with job(snakemake.log[0]):
+with job(snakemake):
     from chrom2expr import simulate
 
     simulation = simulate.simulate(simulate.Settings(**json.loads(snakemake.params.simulation)), snakemake.params.seed)

@@ -4,7 +4,7 @@ import json
 
 from chrom2expr.door import job
 
-with job(snakemake.log[0]):
+with job(snakemake):
     from chrom2expr import genes
 
     places, params = snakemake.input.places, snakemake.params

@@ -2,7 +2,7 @@
 
 from chrom2expr.door import job
 
-with job(snakemake.log[0]):  # noqa: F821
+with job(snakemake):  # noqa: F821
     import json
 
     from chrom2expr import evaluation

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from chrom2expr.door import job
 
-with job(snakemake.log[0]):
+with job(snakemake):
     import torch
 
     from chrom2expr import genes, simulate, simulated_backbones, windows

@@ -4,20 +4,33 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
 
 from chrom2expr.errors import InputError
 
 
 @contextmanager
-def job(log: str) -> Iterator[None]:
-    """Send everything printed to `log`; turn an InputError into one plain message, there and on the console.
+def job(snakemake: Any) -> Iterator[None]:
+    """Send everything printed to the job's log; turn an InputError into one plain message, there and on the console.
 
-    Raises SystemExit(1) on InputError; every other exception passes through with its traceback in the log.
+    Raises SystemExit(1) on InputError, and at once where an earlier try of this job met one (a cluster's profile counts
+    the tries as resources.attempt, and nothing else does); every other exception passes through with its traceback in the log.
     """
+    log = Path(snakemake.log[0])
+    # Snakemake removes the log before a job is tried again.
+    refusal = log.with_name(f".{log.name}.refused")
+    attempt = getattr(getattr(snakemake, "resources", None), "attempt", 0)
+    again = attempt > 1 and refusal.is_file()
     with open(log, "w", buffering=1) as handle, redirect_stdout(handle), redirect_stderr(handle):
         try:
+            if again:
+                raise InputError(f"{refusal.read_text(encoding='utf-8')} (not tried again: once mended, run again)")
+            refusal.unlink(missing_ok=True)
             yield
         except InputError as error:
+            if attempt and not again:
+                refusal.write_text(str(error), encoding="utf-8")
             print(f"Error: {error}", file=handle)
             print(f"\nError: {error}\n", file=sys.__stderr__)
             raise SystemExit(1) from None

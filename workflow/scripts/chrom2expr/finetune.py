@@ -1,7 +1,7 @@
 """Fine-tuning Enformer on expression (thesis, section 3.2): every parameter trains, from the sequence itself."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -112,12 +112,13 @@ def read_data(
 
 
 def fit(
-    task: heads.Task, trunk: Trunk, folder: Path, gpus: int = 1
+    task: heads.Task, trunk: Trunk, folder: Path, gpus: int = 1, check: Callable[[], None] = lambda: None
 ) -> tuple[tuning.Fitted, tuning.Checkpoints]:
     """Fine-tune for every learning rate of the grid, and keep the best network (see tuning.fit).
 
     `folder` is where the checkpoints lie while the run is under way; a killed run goes on from there. Remove them when
-    its files are written. `gpus` is how many of the GPUs that `task.settings["devices"]` asks for it was given.
+    its files are written. `gpus` is how many of the GPUs that `task.settings["devices"]` asks for it was given. `check`
+    is called before anything is written there (see tuning.Checkpoints).
 
     Raises InputError as `tuning.fit` does, and then says what becomes of the checkpoints; and when a tissue has no
     training gene with a value.
@@ -139,7 +140,7 @@ def fit(
         pool = AttentionPool(2 * network.dim, len(data.tissue), task.seed, start)
         return FineTuned(network, pool, trunk.bins, **options)
 
-    checkpoints = tuning.Checkpoints(folder, _identity(task, trunk))
+    checkpoints = tuning.Checkpoints(folder, _identity(task, trunk), check)
     try:
         network, table = tuning.fit(
             build, training.expand(task.grid), train, validation, data.gene_id, recipe, task.device, checkpoints

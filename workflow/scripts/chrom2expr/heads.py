@@ -146,10 +146,18 @@ def check_tissues(data: Data, train: int = 2, val: int = 2) -> None:
             )
 
 
-def write_run(task: Task, fitted: Fitted, model: Path, grid: Path, predictions: Path, summary: Path) -> None:
+def write_run(
+    task: Task,
+    fitted: Fitted,
+    model: Path,
+    grid: Path,
+    predictions: Path,
+    summary: Path,
+    check: Callable[[], None] = lambda: None,
+) -> None:
     """Write a fitted head's files; the predictions are those of the validation and test genes.
 
-    Raises InputError, and writes nothing, where a prediction is not a finite number.
+    `check` is called when all is computed, before the first is written. Raises InputError, and writes nothing, where a prediction is not a finite number.
     """
     data = task.data
     predicted = {split: fitted.predict(data.splits[split].features) for split in ("val", "test")}
@@ -160,6 +168,7 @@ def write_run(task: Task, fitted: Fitted, model: Path, grid: Path, predictions: 
                 f"the predictions of {len(broken)} genes are not finite numbers, the first is "
                 f"{data.gene_id[split][broken[0]]}, although their features are: check these for huge values"
             )
+    check()
     fitted.save(model)
     _write_grid(grid, fitted.table)
     made = Predictions(

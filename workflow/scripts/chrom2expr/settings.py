@@ -21,7 +21,7 @@ from chrom2expr.windows import Geometry, central
 
 _LIBRARY = Path(__file__).parent
 # Modules that only talk to the user: an edit there changes no result.
-_SILENT = {"door", "errors"}
+_SILENT = {"door", "errors", "ownership"}
 # Draft 2020-12, but 5.0 is no integer: a kernel or a batch of 5.0 fails in PyTorch.
 _Validator = jsonschema.validators.extend(
     jsonschema.Draft202012Validator, type_checker=jsonschema.Draft4Validator.TYPE_CHECKER
@@ -510,8 +510,8 @@ def loss_label(loss: Mapping[str, float]) -> str:
 def modules(scripts: str | Path, script: str, rooms: Sequence[str] = ()) -> list[str]:
     """The library files that a script imports, directly or through others, and those of `rooms` it loads by name.
 
-    Paths start with `scripts`, the folder that holds the script and the library. Modules that change no result (log
-    and error messages) are left out.
+    Paths start with `scripts`, the folder that holds the script and the library. Modules that change no result (log,
+    error messages, who may write) are left out.
     """
     library = Path(scripts) / "chrom2expr"
     found: set[str] = set()

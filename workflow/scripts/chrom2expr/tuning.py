@@ -7,7 +7,7 @@ bit (on a CPU) as one of an undisturbed run.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from shutil import rmtree
@@ -70,16 +70,24 @@ def rate(step: int, warmup: int, total: int) -> float:
 class Checkpoints:
     """`last.pt`, from which a killed run goes on, and `best.pt`, the network at the best epoch; no more than these.
 
-    `identity` is what decides the result, by name, possibly nested; a run with another one is refused. Without a
-    `folder` nothing is written, and the best network is kept in memory.
+    `identity` is what decides the result, by name, possibly nested; a run with another one is refused. `check` is
+    called before anything is written or removed, and raises if the folder is no longer this process's (see
+    `ownership`). Without a `folder` nothing is written, and the best network is kept in memory.
     """
 
-    def __init__(self, folder: Path | None = None, identity: Mapping[str, Any] | None = None) -> None:
-        self.folder, self.identity = folder, dict(identity or {})
+    def __init__(
+        self,
+        folder: Path | None = None,
+        identity: Mapping[str, Any] | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.folder, self.identity, self.check = folder, dict(identity or {}), check
         self.kind = CHECKPOINT._replace(advice=f"to begin this run anew, delete the folder {folder}")
         self._best: dict[str, Tensor] = {}
         if folder is not None:
             clear_partials(folder)
+            if self._removed.is_dir():
+                rmtree(self._removed)
 
     def save(self, courses: Sequence[Course], network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
         """Keep the state after an epoch of the last of `courses`, and the network if that epoch is the best of all."""
@@ -95,9 +103,9 @@ class Checkpoints:
             "optimiser": optimiser.state_dict(),
         }
         # In this order: killed in between, `resume` finds the best network in last.pt.
-        write_tensors(self.folder / "last.pt", self.kind, last)
+        self._keep("last.pt", last)
         if _last_is_best(courses):
-            write_tensors(self.folder / "best.pt", self.kind, state)
+            self._keep("best.pt", state)
 
     def resume(self) -> dict[str, Any] | None:
         """What `save` kept last: courses, network and optimiser; None if there is nothing.
@@ -121,7 +129,7 @@ class Checkpoints:
             )
         last["courses"] = [Course(**course) for course in last["courses"]]
         if _last_is_best(last["courses"]):
-            write_tensors(self.folder / "best.pt", self.kind, last["network"])
+            self._keep("best.pt", last["network"])
         elif _best(last["courses"]).best:
             self._read("best.pt")  # now, rather than after all other epochs
         return last
@@ -133,12 +141,26 @@ class Checkpoints:
     def _read(self, name: str) -> dict[str, Any]:
         return read_tensors(self.folder / name, self.kind)
 
-    def remove(self) -> None:
-        """Remove the folder, once the run's files are written."""
+    def _keep(self, name: str, content: Mapping[str, Any]) -> None:
+        self.check()
+        write_tensors(self.folder / name, self.kind, content)
+
+    @property
+    def _removed(self) -> Path:
+        return self.folder.with_name(f".{self.folder.name}.removed")
+
+    def remove(self, written: Iterable[str | Path] = ()) -> None:
+        """Remove the folder, once the run's files are `written`; InputError, and it stays, if one of them is gone."""
+        self.check()
+        if gone := [str(file) for file in written if not Path(file).is_file()]:
+            raise InputError(
+                f"{gone[0]} was written, and removed by another job at once. The checkpoints are kept: see that no "
+                "other job of this run is under way, then run again"
+            )
         if self.folder is not None and self.folder.is_dir():
-            # First, so that a kill leaves nothing that looks like a run to go on with.
-            (self.folder / "last.pt").unlink(missing_ok=True)
-            rmtree(self.folder)
+            # By one rename, so that a kill leaves nothing that looks like a run to go on with.
+            self.folder.rename(self._removed)
+            rmtree(self._removed)
 
 
 def fit(
