@@ -1,8 +1,8 @@
 """A small world in the real formats, and every script of the workflow run in it, one from what another left.
 
-The two assemblies differ as the real ones do: what lies on a contig is moved, its middle is turned round, so that genes
-there lie on the other strand of GRCh38, some of chr2 lies on a contig of its own, and the end of a contig is lost. Their
-contigs are equally long, so that no length tells one from the other: taking the wrong assembly must show in numbers.
+The two assemblies differ as the real ones do: what lies on a contig is moved, its middle is turned round, so that
+genes there lie on the other strand of GRCh38, some of chr2 lies on a contig of its own, and a contig's end is lost.
+Their contigs are equally long, so that no length tells one from the other: the wrong assembly must show in numbers.
 """
 
 import csv
