@@ -13,6 +13,7 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -83,6 +84,15 @@ class Made:
     output: Mapping[str, Any]
     folder: Path
     log: str
+
+    @cached_property
+    def content(self) -> "Content":
+        """All that the outputs hold."""
+        found = Content({}, {})
+        for name, paths in self.output.items():
+            for number, path in enumerate(_files(paths)):
+                _read(f"{name}[{number}]", path, str(self.folder), found)
+        return found
 
 
 class Refusal(Exception):
@@ -220,15 +230,6 @@ class Content(NamedTuple):
 
     numbers: dict[str, Any]
     descriptions: dict[str, Any]
-
-
-def content(made: Made) -> Content:
-    """All that a step's outputs hold."""
-    found = Content({}, {})
-    for name, paths in made.output.items():
-        for number, path in enumerate(_files(paths)):
-            _read(f"{name}[{number}]", path, str(made.folder), found)
-    return found
 
 
 def _read(name: str, path: Path, folder: str, found: Content) -> None:

@@ -23,7 +23,7 @@ import yaml
 from chrom2expr import cnn, finetune, frozen, simulate
 from chrom2expr.errors import InputError
 from small_workflow import MODELS, OVERVIEW, RUNS, STEPS, each, weights
-from small_world import ROOT, SCRIPTS, Raw, Refusal, World, content, differing, of
+from small_world import ROOT, SCRIPTS, Raw, Refusal, World, differing, of
 
 SCHEMAS = ROOT / "workflow" / "schemas"
 
@@ -554,7 +554,7 @@ def elsewhere(monkeypatch):
 
 @pytest.mark.parametrize("step", STEPS)
 def test_the_same_again(world, step):
-    first, second = content(world.make(step)), content(world.make(step, again=True))
+    first, second = world.make(step).content, world.make(step, again=True).content
     assert first.numbers
     assert not differing(first.numbers, second.numbers, rtol=0)
     assert not differing(first.descriptions, second.descriptions, rtol=0)
@@ -563,12 +563,12 @@ def test_the_same_again(world, step):
 @pytest.mark.parametrize(("step", "place", "change"), TABLE)
 def test_every_param_and_input_decides_something(world, step, place, change):
     change = change if isinstance(change, Change) else Change(change)
-    base = content(world.make(step, change.given))
+    base = world.make(step, change.given).content
     if change.shows == "swapped":
         here = world.path(STEPS[step].input[place.removeprefix("input.")])
         with world.swapped(here, world.path(change.value)):
             try:
-                other = content(world.make(step, again=True))
+                other = world.make(step, again=True).content
             except Refusal as refusal:
                 assert "Error: " in str(refusal)
                 return
@@ -580,7 +580,7 @@ def test_every_param_and_input_decides_something(world, step, place, change):
         with pytest.raises(change.error, match=text):
             world.make(step, changes)
         return
-    other = content(world.make(step, changes))
+    other = world.make(step, changes).content
     if change.shows == "numbers":
         assert differing(base.numbers, other.numbers)
     else:
