@@ -123,7 +123,7 @@ def _fit(room: str, features: Of, shards: list[Of], tracks: str, settings: Any, 
 
 
 def _single(part: int = 0, parts: int = 1) -> Step:
-    settings, grid = {**CNN, "bundle": 3}, {"learning_rate": [0.01], "dropout": [0.2]}
+    settings, grid = {**CNN, "bundle": 0}, {"learning_rate": [0.01], "dropout": [0.2]}
     changes = {"loss": {"alpha": 0, "beta": 1}, "max_epochs": 2, "part": part, "parts": parts}
     shards = each("predict_0", "predict_1")
     return _fit("single_cnn", of("merge_predicted"), shards, "chromatin", settings, grid, **changes)
@@ -266,7 +266,7 @@ STEPS = {
         {"codes": each("codes_0", "codes_1"), "weights": weights("enformer"), **_targets()},
         {"room": "finetune", "backbone": "enformer", "source": "enformer_50kb", "geometry": EMBEDDED, "bins": 4}
         | {"trunk": {"use_tf_gamma": False, "positional_basis": "library"}, "loss": {"alpha": 1, "beta": 1}}
-        | {"settings": FINETUNING, "grid": {"learning_rate": [0.01]}, "batch_size": 8, "max_epochs": 2, "patience": 2}
+        | {"settings": FINETUNING, "grid": {"learning_rate": [0.01]}, "batch_size": 13, "max_epochs": 2, "patience": 2}
         | {"select_by": "validation_loss", "seed": 1},
         gpu=1,
     ),

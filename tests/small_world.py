@@ -423,9 +423,9 @@ def _write_expression(folder: Path, genes: list[dict[str, Any]], random: np.rand
     rpkm = np.exp(level + random.normal(0, 0.7, (len(genes), TISSUES)))
     rpkm[rpkm < 0.1] = 0
     rpkm[5, 1] = rpkm[12, 3] = rpkm[30, 0] = np.nan
-    other = rpkm[:, ::-1] * 2
-    for name, values in (("geneanno.exp.csv", rpkm), ("other.exp.csv", other), ("fewer.exp.csv", rpkm[:, 1:])):
-        with open(folder / name, "w", newline="") as handle:
+    others = {"other": rpkm[:, ::-1] * 2, "fewer": rpkm[:, 1:], "flat": np.ones_like(rpkm)}
+    for name, values in {"geneanno": rpkm, **others}.items():
+        with open(folder / f"{name}.exp.csv", "w", newline="") as handle:
             writer = csv.writer(handle)
             writer.writerow(["", *(f"tissue {number}" for number in range(values.shape[1]))])
             for number, row in enumerate(values, start=1):
