@@ -45,7 +45,7 @@ def window_by_window(state: dict[str, torch.Tensor], sequence: torch.Tensor, win
     return torch.cat(predictions)
 
 
-@pytest.mark.parametrize(("window", "step"), [(2000, 200), (400, 200), (402, 50), (400, 16), (402, 34), (400, 400)])
+@pytest.mark.parametrize(("window", "step"), [(2000, 200), (400, 200), (402, 50), (400, 16), (402, 34), (400, 400), (320, 8)])
 def test_scan_is_window_by_window(window, step):
     # In float64, so that only a wrong window, not rounding, can make a difference.
     net, geometry = network(window).double(), Geometry.sliding(window=window, bins=6, bin_size=step)

@@ -46,7 +46,7 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         first, second, third = channels
-        self.width = self._features_of(window)
+        self.window, self.width = window, self._features_of(window)
 
         def convolution(before: int, after: int) -> tuple[nn.Module, nn.Module]:
             return nn.Conv2d(before, after, (1, KERNEL)), nn.ReLU()
@@ -96,6 +96,7 @@ class Network(nn.Module):
         """
         convolutions, dense, output = self.model
         features, dilation = sequence, 1
+        count = (sequence.shape[-1] - self.window) // step + 1
         for layer in convolutions:
             if isinstance(layer, nn.Conv2d):
                 features = functional.conv2d(features, layer.weight, layer.bias, dilation=(1, dilation))
@@ -106,9 +107,9 @@ class Network(nn.Module):
             else:
                 features = layer(features)
         # (batch, channel, 1, position) -> (batch, channel, window, position in the window)
-        windows = features.squeeze(2).unfold(-1, (self.width - 1) * dilation + 1, step)[..., ::dilation]
-        batch, _, count, _ = windows.shape
-        return output(dense(windows.transpose(1, 2).flatten(0, 1))).unflatten(0, (batch, count))
+        # Pools drop up to 10 bp at a window's end; in those, a short step would find one more.
+        windows = features.squeeze(2).unfold(-1, (self.width - 1) * dilation + 1, step)[:, :, :count, ::dilation]
+        return output(dense(windows.transpose(1, 2).flatten(0, 1))).unflatten(0, (len(sequence), count))
 
 
 class Beluga(Backbone):

@@ -214,7 +214,7 @@ def fit(
             )
         del network, optimiser
     chosen = _best(courses)
-    if not chosen.best:
+    if not math.isfinite(chosen.score[0]):
         raise InputError(
             "no epoch could be chosen: every validation correlation is undefined; use select_by: validation_loss"
         )

@@ -1,0 +1,359 @@
+"""The steps of the small world: a call of every script, with all that its rules give it, in the order of the flow."""
+
+import json
+from typing import Any
+
+from small_world import BELUGA_TRACKS, SIZES, WINDOW, Of, Raw, Step, of
+
+ENFORMER = {"sequence_length": 96, "bins": 8, "bin_size": 8}
+# What is embedded: an odd number of bins, as attention wants it, within the sequences of the backbone.
+EMBEDDED = {"sequence_length": 72, "bins": 9, "bin_size": 8}
+BELUGA = {"window": WINDOW, "bins": len(BELUGA_TRACKS), "bin_size": 16}
+FILES = ["config.json", "pytorch_model.bin"]
+CHAIN = Raw("grch37ToGrch38.over.chain.gz")
+FITTED = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5", "summary": "summary.json"}
+SCORES = {"cross_gene": "cross_gene.tsv", "cross_celltype": "cross_celltype.tsv", "bootstrap": "bootstrap.h5"}
+SIMULATION = {
+    "genes": {"chr1": 12, "chr8": 8},
+    "gene_spacing": 3000,
+    "edit_spacing": 900,
+    "longest_edit": 40,
+    "unliftable": 1,
+    "rrna": 1,
+    "tissues": 5,
+    "lineages": 3,
+    "beluga_lineages": 2,
+    "core_motifs": 3,
+    "regulators": 3,
+    "motif_length": 8,
+    "mutation": 0.05,
+    "enhancers": 2,
+    "enhancer_distance": [500, 900],
+    "enhancer_decay": 1000,
+    "baseline_sd": 2.5,
+    "tissue_sd": 0.6,
+    "gene_noise_sd": 1.0,
+    "noise_sd": 0.4,
+    "missing": 0.05,
+    "track_noise": 0.3,
+    "resolution": 64,
+}
+CNN = {"transform": "log1p", "width": 4, "kernel_size": 3, "blocks": 2, "weight_decay": 0.01}
+TUNING = {"weight_decay": 1e-3, "warmup_steps": 2, "gradient_clip": 0.2, "accumulation": 1}
+FINETUNING = {**TUNING, "precision": "bf16", "activation_checkpointing": False, "batch_norm": "frozen", "devices": 1}
+MODELS = [
+    {"series": "Base Enformer", "source": "enformer_50kb", "run": ""},
+    {"series": "Fine-tuned", "source": "enformer_50kb", "run": "enformer_50kb/embedding/finetuned/mse"},
+]
+RUNS = [
+    {"run": "enformer_predicted/chromatin/multi_cnn/mse", "series": "Multi-tissue CNN", "x": "Beluga"},
+    {"run": "enformer_predicted/chromatin/ridge/mse", "series": "Ridge", "x": "Beluga"},
+    {"run": "baseline/enformer", "x": "Beluga"},
+]
+OVERVIEW = [
+    {"name": "enformer", "label": "Enformer", "geometry": ENFORMER, "predicted": True}
+    | {"measured": ["enformer_experimental"], "tracks": ["chromatin"], "bins": [8, 4]},
+]
+
+
+def weights(name: str) -> list[Raw]:
+    """The files of a weights folder."""
+    return [Raw(f"{name}/{file}") for file in FILES]
+
+
+def each(*steps: str, name: str = "", **changes: Any) -> list[Of]:
+    """The same output of several steps."""
+    return [of(step, name, **changes) for step in steps]
+
+
+def _step(script: str, output: Any, input: Any = (), params: Any = (), **resources: Any) -> Step:
+    output = output if isinstance(output, dict) else {"": output}
+    params = {key: json.dumps(value) if isinstance(value, dict) else value for key, value in dict(params).items()}
+    return Step(f"{script}.py", dict(input), params, output, resources)
+
+
+def _codes(assembly: str, geometry: dict[str, int], shard: int, shards: int) -> Step:
+    index = f"index_{assembly}"
+    given = {name: of(index, name) for name in ("fasta", "fai", "info")}
+    params = {"assembly": assembly, "geometry": geometry, "shard": shard, "shards": shards}
+    return _step("extract_sequences", "codes.h5", {"places": of("lift", "places"), **given, "chain": CHAIN}, params)
+
+
+def _collect(table: str, templates: dict[str, str], missing: str, group: int, groups: int) -> Step:
+    params = {"templates": templates, "missing": missing, "group": group, "groups": groups}
+    made = {"manifest": "manifest.tsv", "folder": "bigwigs"}
+    return _step("collect_bigwigs", made, {"tracks": Raw(table)}, params)
+
+
+def _bin(collected: str, assembly: str, geometry: dict[str, int], source: str) -> Step:
+    given = {"places": of("lift", "places"), "chain": CHAIN}
+    given |= {name: of(collected, name) for name in ("manifest", "folder")}
+    given["info"] = of(f"index_{assembly}", "info")
+    return _step("bin_bigwigs", "shard.h5", given, {"assembly": assembly, "geometry": geometry, "source": source})
+
+
+def _predict(codes: str) -> Step:
+    given = {"codes": of(codes), "weights": weights("enformer"), "tracks": Raw("targets_human.txt")}
+    params = {"room": "enformer", "geometry": ENFORMER, "settings": {"use_tf_gamma": False}}
+    params |= {"reverse_complement": False, "central_bins": 2, "source": "enformer_predicted"}
+    return _step("predict_tracks", "shard.h5", given, params, gpu=1, batch_size=4)
+
+
+def _embed(codes: str) -> Step:
+    params = {"room": "enformer", "geometry": EMBEDDED, "bins": 4}
+    params |= {"settings": {"use_tf_gamma": False, "positional_basis": "library"}, "source": "enformer_50kb"}
+    given = {"codes": of(codes), "weights": weights("enformer")}
+    return _step("embed_sequences", "shard.h5", given, params, gpu=1, batch_size=4)
+
+
+def _merge(source: str, *shards: str) -> Step:
+    return _step("merge_features", f"{source}.h5", {"shards": each(*shards)})
+
+
+def _targets() -> dict[str, Of]:
+    return {"genes": of("split"), "expression": of("targets")}
+
+
+def _fit(room: str, features: Of, shards: list[Of], tracks: str, settings: Any, grid: Any, **changes: Any) -> Step:
+    given = {"features": features, "shards": shards, **_targets()}
+    params = {"room": room, "backbone": "enformer", "tracks": tracks, "bins": 0, "orientation": "gene"}
+    params |= {"loss": {"alpha": 1, "beta": 1}, "settings": settings, "grid": grid, "batch_size": 8}
+    params |= {"max_epochs": 4, "patience": 4, "select_by": "validation_loss", "seed": 1, "part": 0, "parts": 1}
+    return _step("fit_head", FITTED, given, params | changes, gpu=1)
+
+
+def _single(part: int = 0, parts: int = 1) -> Step:
+    settings, grid = {**CNN, "bundle": 0}, {"learning_rate": [0.01], "dropout": [0.2]}
+    changes = {"loss": {"alpha": 0, "beta": 1}, "max_epochs": 2, "part": part, "parts": parts}
+    shards = each("predict_0", "predict_1")
+    return _fit("single_cnn", of("merge_predicted"), shards, "chromatin", settings, grid, **changes)
+
+
+def _linear(room: str, features: Of, grid: dict[str, Any], settings: dict[str, Any]) -> Step:
+    changes = {"loss": {"alpha": 0, "beta": 1}, "select_by": "validation_cross_gene"}
+    return _fit(room, features, [], "chromatin", settings, grid, **changes)
+
+
+def _train(backbone: str, assembly: str, geometry: dict[str, int], measured: str, **settings: Any) -> Step:
+    codes, shards = {
+        "enformer": (each("codes_0", "codes_1"), each("bin_0", "bin_1")),
+        "beluga": (each("codes_beluga"), each("bin_beluga")),
+    }[backbone]
+    given = {"codes": codes, "features": of(measured), "shards": shards}
+    given |= {"motifs": of("simulate", "motifs"), "genes": of("split")}
+    settings = {"epochs": 1, "batch_size": 4, "learning_rate": 4e-3, "shift": 3, **settings}
+    params = {"room": backbone, "backbone": backbone, "geometry": geometry, "settings": settings, "seed": 1}
+    made = [f"weights/{file}" for file in FILES] if backbone == "enformer" else "weights.pth"
+    return _step("train_simulated_backbone", {"weights": made}, given, params, gpu=1)
+
+
+STEPS = {
+    "simulate": _step(
+        "simulate_genome",
+        {
+            "grch37": "grch37.fa",
+            "grch38": "grch38.fa",
+            "chain": "grch37ToGrch38.over.chain.gz",
+            "annotation": "geneanno.csv",
+            "expression": "geneanno.exp.csv",
+            "enformer_tracks": "targets_human.txt",
+            "beluga_tracks": "beluga.txt",
+            "motifs": "motifs.tsv",
+            "bigwigs_enformer": "bigwigs/enformer",
+            "bigwigs_beluga": "bigwigs/beluga",
+        },
+        params={"simulation": SIMULATION, "seed": 1},
+    ),
+    "download": _step(
+        "download", "a.txt", params={"source": {"url": "file://RAW/a.txt", "member": None, "sha256": None}}
+    ),
+    "lift": _step(
+        "lift_genes",
+        {"places": "places.tsv", "dropped": "dropped.tsv"},
+        {"annotation": Raw("geneanno.csv"), "chain": CHAIN},
+        {"exclude_types": '["rRNA"]', "exclude_chromosomes": '["chrX"]', "contigs": "all"},
+    ),
+    "split": _step(
+        "split_genes",
+        "genes.tsv",
+        {"places": of("lift", "places")},
+        {"held_out": {"enformer": ["chr14"], "beluga": ["chr8"]}, "seed": 1},
+    ),
+    "targets": _step(
+        "compute_targets",
+        "expression.h5",
+        {"annotation": Raw("geneanno.csv"), "expression": Raw("geneanno.exp.csv"), "places": of("lift", "places")},
+        {"pseudocount": "0.1", "missing": "keep"},
+    ),
+    **{
+        f"index_{assembly}": _step(
+            "index_genome",
+            {"fasta": "genome.fa", "fai": "genome.fa.fai", "info": "genome.json"},
+            {"fasta": Raw(f"{assembly}.fa")},
+        )
+        for assembly in ("grch37", "grch38")
+    },
+    "codes_0": _codes("grch38", ENFORMER, 0, 2),
+    "codes_1": _codes("grch38", ENFORMER, 1, 2),
+    "codes_beluga": _codes("grch37", BELUGA, 0, 1),
+    **{
+        f"collect_{group}": _collect(
+            "targets_human.txt",
+            {"ENCFF": "RAW/bigwigs/{identifier}.bw", "CNhs": "file://RAW/bigwigs/{identifier}.bw"},
+            "skip",
+            group,
+            groups=2,
+        )
+        for group in range(2)
+    },
+    "collect_beluga": _collect("beluga.tsv", {"E": "RAW/bigwigs/{identifier}.bw"}, "error", 0, 1),
+    "bin_0": _bin("collect_0", "grch38", ENFORMER, "enformer_experimental"),
+    "bin_1": _bin("collect_1", "grch38", ENFORMER, "enformer_experimental"),
+    "bin_beluga": _bin("collect_beluga", "grch37", BELUGA, "beluga_experimental"),
+    "predict_0": _predict("codes_0"),
+    "predict_1": _predict("codes_1"),
+    "predict_beluga": _step(
+        "predict_tracks",
+        "shard.h5",
+        {"codes": of("codes_beluga"), "weights": Raw("beluga.pth"), "tracks": Raw("beluga.tsv")},
+        {"room": "beluga", "geometry": BELUGA, "settings": SIZES}
+        | {"reverse_complement": True, "central_bins": 0, "source": "beluga_predicted"},
+        gpu=1,
+        batch_size=4,
+    ),
+    "embed_0": _embed("codes_0"),
+    "embed_1": _embed("codes_1"),
+    "merge_predicted": _merge("enformer_predicted", "predict_0", "predict_1"),
+    "merge_measured": _merge("enformer_experimental", "bin_0", "bin_1"),
+    "merge_beluga": _merge("beluga_experimental", "bin_beluga"),
+    "merge_embedded": _merge("enformer_50kb", "embed_0", "embed_1"),
+    "sums": _step(
+        "reduce_features",
+        "reduced.h5",
+        {"features": of("merge_predicted"), "shards": each("predict_0", "predict_1")},
+        {"reduction": "spatial_basis", "geometry": ENFORMER, "bins": 0, "tracks": "chromatin"},
+    ),
+    "means": _step(
+        "reduce_features",
+        "reduced.h5",
+        {"features": of("merge_measured"), "shards": each("bin_0", "bin_1")},
+        {"reduction": "central_means", "geometry": ENFORMER, "bins": 2, "tracks": "chromatin"},
+    ),
+    "fit_cnn": _fit(
+        "cnn",
+        of("merge_predicted"),
+        each("predict_0", "predict_1"),
+        "chromatin",
+        CNN,
+        {"learning_rate": [0.01], "dropout": [0.2]},
+    ),
+    "fit_single_cnn": _single(),
+    "fit_part_0": _single(0, 2),
+    "fit_part_1": _single(1, 2),
+    "fit_ridge": _linear("ridge", of("sums"), {"penalty": [1e-2, 1, 100]}, {"standardise": False}),
+    "fit_probe": _linear("probe", of("means"), {}, {}),
+    "fit_frozen": _fit(
+        "frozen",
+        of("merge_embedded"),
+        each("embed_0", "embed_1"),
+        "embedding",
+        TUNING,
+        {"learning_rate": [0.03]},
+    ),
+    "finetune": _step(
+        "finetune_backbone",
+        FITTED,
+        {"codes": each("codes_0", "codes_1"), "weights": weights("enformer"), **_targets()},
+        {"room": "finetune", "backbone": "enformer", "source": "enformer_50kb", "geometry": EMBEDDED, "bins": 4}
+        | {"trunk": {"use_tf_gamma": False, "positional_basis": "library"}, "loss": {"alpha": 1, "beta": 1}}
+        | {"settings": FINETUNING, "grid": {"learning_rate": [0.01]}, "batch_size": 13, "max_epochs": 2, "patience": 2}
+        | {"select_by": "validation_loss", "seed": 1},
+        gpu=1,
+    ),
+    "join": _step(
+        "join_tissues",
+        FITTED,
+        {
+            "models": each("fit_part_0", "fit_part_1", name="model"),
+            "grids": each("fit_part_0", "fit_part_1", name="grid"),
+            "predictions": each("fit_part_0", "fit_part_1", name="predictions"),
+            "summaries": each("fit_part_0", "fit_part_1", name="summary"),
+        },
+        {"room": "single_cnn"},
+    ),
+    **{
+        f"evaluate_{head}": _step(
+            "evaluate_run",
+            SCORES,
+            {"predictions": of(f"fit_{head}", "predictions")},
+            {"resamples": 20, "seed": 1},
+        )
+        for head in ("cnn", "ridge")
+    },
+    "baseline": _step(
+        "evaluate_baseline", SCORES, _targets(), {"backbone": "enformer", "resamples": 20, "seed": 1}
+    ),
+    "attend_base": _step(
+        "attend_genes",
+        "attention.h5",
+        {"codes": each("codes_0", "codes_1"), "genes": of("split"), "weights": weights("enformer")},
+        {"room": "enformer", "backbone": "enformer", "geometry": EMBEDDED}
+        | {"settings": {"use_tf_gamma": False, "positional_basis": "library"}},
+        gpu=1,
+    ),
+    "attend_run": _step(
+        "attend_genes",
+        "attention.h5",
+        {"codes": each("codes_0", "codes_1"), "genes": of("split"), "model": of("finetune", "model")},
+        {"room": "enformer", "head_room": "finetune", "backbone": "enformer", "geometry": EMBEDDED},
+        gpu=1,
+    ),
+    "tabulate_attention": _step(
+        "tabulate_attention",
+        "fig3_7.tsv",
+        {"attention": each("attend_base", "attend_run")},
+        {"figure": "fig3_7", "models": json.dumps(MODELS), "distal_bins": 2, "thresholds": [0.08, 0.1, 0.12]},
+    ),
+    "tabulate_figure": _step(
+        "tabulate_figure",
+        {"table": "fig2_3.tsv", "pairs": "fig2_3.pairs.tsv"},
+        {name: each("evaluate_cnn", "evaluate_ridge", "baseline", name=name) for name in SCORES}
+        | {"thesis": Raw("thesis_values.tsv")},
+        {"figure": "fig2_3", "runs": json.dumps(RUNS), "compare_with_thesis": True},
+    ),
+    "tabulate_overview": _step(
+        "tabulate_overview",
+        "fig2_1.tsv",
+        {
+            "tracks": [Raw("targets_human.txt")],
+            "features": each("merge_measured"),
+            "shards": each("bin_0", "bin_1"),
+            "expression": of("targets"),
+        },
+        {"figure": "fig2_1", "backbones": json.dumps(OVERVIEW), "heads": '["Ridge"]'},
+    ),
+    "tabulate_network": _step(
+        "tabulate_network", "fig2_2.tsv", {"model": each("fit_cnn", name="model")}, {"figure": "fig2_2"}
+    ),
+    "tabulate_variation": _step(
+        "tabulate_variation",
+        "variation.tsv",
+        {"expression": of("targets"), "thesis": Raw("thesis_values.tsv")},
+        {"compare_with_thesis": True},
+    ),
+    "draw": _step(
+        "draw_figure",
+        {"pdf": "figure.pdf", "png": "figure.png"},
+        {"table": of("tabulate_figure", "table")},
+        {"figure": "fig2_3"},
+    ),
+    "train_enformer": _train(
+        "enformer",
+        "grch38",
+        ENFORMER,
+        "merge_measured",
+        network={"dim": 24, "depth": 1, "heads": 2, "attn_dim_key": 4, "dim_divisible_by": 4, "num_downsamples": 3}
+        | {"dropout_rate": 0.05},
+    ),
+    "train_beluga": _train("beluga", "grch37", BELUGA, "merge_beluga", network=SIZES),
+}

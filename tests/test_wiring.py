@@ -1,0 +1,725 @@
+"""The wiring between config and code: every param and every input of every script decides something.
+
+A small world in the real formats goes through all scripts once (small_workflow). Then each param and input of each is
+changed by itself, and another result is demanded: other numbers, not just another description of where they come from.
+What is documented to change nothing stands in the table too, with the reason, and then must not. The table is complete,
+or a test fails: who adds a param to a rule, a key to a head's settings or a script adds a line here.
+"""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from chrom2expr import cnn, finetune, frozen, simulate
+from chrom2expr.errors import InputError
+from small_workflow import MODELS, OVERVIEW, RUNS, STEPS, each, weights
+from small_world import ROOT, SCRIPTS, Raw, Refusal, World, differing, of
+
+SCHEMAS = ROOT / "workflow" / "schemas"
+
+# What stands in the world beside the files that the base steps read.
+OTHER_LIFT = of("lift", "places", input__chain=Raw("other.over.chain.gz"))
+FEWER_TRACKS = of("collect_0", "manifest", params__groups=3)
+PRIMARY = {"input.places": of("lift", "places", params__contigs="primary")}
+OTHER_GENES = of("split", params__seed=2)
+OTHER_TARGETS = of("targets", input__expression=Raw("other.exp.csv"))
+OTHER_WEIGHTS = weights("enformer_other")
+OTHER_SCORES = each("evaluate_ridge", "evaluate_cnn", "baseline", name="cross_gene")
+OTHER_PREDICTED = each("predict_0", "predict_1", input__weights=OTHER_WEIGHTS)
+OTHER_EMBEDDED = each("embed_0", "embed_1", input__weights=OTHER_WEIGHTS)
+MOVED_MEASURED = each("bin_0", "bin_1", input__places=OTHER_LIFT)
+WIDE = {"input.weights": weights("enformer_wide")}
+OTHER_38 = {"input__fasta": Raw("grch38_other.fa")}
+OTHER_37 = {"input__fasta": Raw("grch37_other.fa")}
+LONGER_CHAIN = Raw("longer.over.chain.gz")
+
+
+@dataclass(frozen=True)
+class Change:
+    """Another value of a param or input, and what it must do.
+
+    `shows` says where: in the numbers, in the descriptions alone, as an error whose log has the `text`, or nowhere, for
+    the reason in `text`; `swapped` puts another file's content in the input's place, which must give other numbers or
+    an error. `given` are changes that both runs share.
+    """
+
+    value: Any
+    shows: str = "numbers"
+    text: str = ""
+    given: dict[str, Any] = field(default_factory=dict)
+    error: type[BaseException] = Refusal
+
+
+def described(value: Any) -> Change:
+    """Where it comes from is noted, and no number depends on it."""
+    return Change(value, "descriptions")
+
+
+def refused(value: Any, text: str, given: dict[str, Any] | None = None, error: type[BaseException] = Refusal) -> Change:
+    """The script ends with this message."""
+    return Change(value, "error", text, given or {}, error)
+
+
+def same(value: Any, reason: str, given: dict[str, Any] | None = None) -> Change:
+    """Documented to change no number."""
+    return Change(value, "nowhere", reason, given or {})
+
+
+def swapped(value: Any) -> Change:
+    """The input is read through another file, or beside it, by the path it had."""
+    return Change(value, "swapped")
+
+
+def given(changes: dict[str, Any], value: Any) -> Change:
+    """What shows only together with other changes."""
+    return Change(value, given=changes)
+
+
+class Several(tuple):
+    """Several changes of one param or input."""
+
+
+def several(*changes: Any) -> Several:
+    return Several(changes)
+
+
+ELSEWHERE = refused("elsewhere", "elsewhere was asked for")
+ONE_POINT = "an ordinary regression has nothing to choose and draws nothing"
+EXACT = "the solution is exact: nothing is trained step by step, and nothing drawn"
+BATCHES = "how many genes are read at a time"
+A_GPU = "of a GPU; a CPU computes in float32 by itself"
+
+# Where nothing is learned, the seed shows in the initial weights, not in the order of the genes.
+STILL = {"params.grid.learning_rate": [1e-12]}
+
+# Without BatchNorm too, whose statistics would tell one order of the genes from another.
+BARE = STILL | {"params.settings.blocks": 0}
+FLAT = {"input.expression": of("targets", input__expression=Raw("flat.exp.csv"))}
+
+# Params that all heads which are trained step by step have in common.
+TRAINED = {
+    "params.room": ELSEWHERE,
+    "params.backbone": "beluga",
+    "params.loss.alpha": 5,
+    "params.loss.beta": 7,
+    "params.settings.weight_decay": 5.0,
+    "params.grid.learning_rate": [0.002],
+    "params.batch_size": 5,
+    "params.max_epochs": 1,
+    "params.patience": given(STILL | {"params.max_epochs": 4}, 1),
+    "params.select_by": refused("validation_cross_gene", "undefined", FLAT),
+    "params.seed": several(2, given(STILL, 2)),
+    "input.genes": OTHER_GENES,
+    "input.expression": OTHER_TARGETS,
+}
+CNN = TRAINED | {
+    "params.patience": given(BARE | {"params.max_epochs": 4}, 1),
+    "params.seed": several(2, given(BARE, 2)),
+    "params.tracks": "all",
+    "params.bins": 4,
+    "params.orientation": "genomic",
+    "params.settings.transform": "none",
+    "params.settings.width": 6,
+    "params.settings.kernel_size": 5,
+    "params.settings.blocks": 1,
+    "params.grid.dropout": [0.6],
+    "params.part": given({"params.parts": 2}, 1),
+    "params.parts": 2,
+    "input.features": of("merge_predicted", input__shards=OTHER_PREDICTED),
+    "input.shards": swapped(OTHER_PREDICTED),
+}
+LINEAR = {
+    "params.room": ELSEWHERE,
+    "params.backbone": "beluga",
+    "params.loss.alpha": refused(1, "loss of alpha 0"),
+    "params.loss.beta": same(3, "a factor of the whole loss"),
+    "params.batch_size": same(3, BATCHES),
+    "params.max_epochs": same(1, EXACT),
+    "params.patience": same(1, EXACT),
+    "params.seed": same(2, EXACT),
+    "params.part": given({"params.parts": 2}, 1),
+    "params.parts": 2,
+    "params.tracks": refused("all", "its features have tracks chromatin"),
+    "input.genes": OTHER_GENES,
+    "input.expression": OTHER_TARGETS,
+    "input.shards": same(each("predict_0"), "reduced features are read from their own file: the rule gives no shards"),
+}
+TUNED = TRAINED | {
+    "params.settings.warmup_steps": 0,
+    "params.settings.gradient_clip": given({"params.settings.weight_decay": 0.0}, 1e-9),
+    "params.settings.accumulation": 2,
+}
+GAMMA = refused(True, "use_tf_gamma is for 196,608 bp")
+SLICE = given(WIDE, "pretrained_slice")
+SOURCE = described("another")
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "simulate": {
+        "params.seed": 2,
+        "params.simulation.genes": {"chr1": 12, "chr8": 9},
+        "params.simulation.gene_spacing": 3100,
+        "params.simulation.edit_spacing": 700,
+        "params.simulation.longest_edit": 30,
+        "params.simulation.unliftable": 2,
+        "params.simulation.rrna": 2,
+        "params.simulation.tissues": 6,
+        "params.simulation.lineages": 4,
+        "params.simulation.beluga_lineages": 3,
+        "params.simulation.core_motifs": 4,
+        "params.simulation.regulators": 4,
+        "params.simulation.motif_length": 9,
+        "params.simulation.mutation": 0.5,
+        "params.simulation.enhancers": 3,
+        "params.simulation.enhancer_distance": [500, 1000],
+        "params.simulation.enhancer_decay": 300,
+        "params.simulation.baseline_sd": 2.0,
+        "params.simulation.tissue_sd": 0.9,
+        "params.simulation.gene_noise_sd": 0.5,
+        "params.simulation.noise_sd": 0.1,
+        "params.simulation.missing": 0.3,
+        "params.simulation.track_noise": 0.5,
+        "params.simulation.resolution": 32,
+    },
+    "download": {
+        "params.source.url": "file://RAW/b.txt",
+        "params.source.member": given(
+            {"params.source.url": "file://RAW/both.tar", "params.source.member": "a.txt"}, "b.txt"
+        ),
+        "params.source.sha256": refused("0" * 64, "the config expects 0000"),
+    },
+    "lift": {
+        "params.exclude_types": "[]",
+        "params.exclude_chromosomes": '["chrX", "chr8"]',
+        "params.contigs": "primary",
+        "input.annotation": Raw("geneanno_moved.csv"),
+        "input.chain": Raw("other.over.chain.gz"),
+    },
+    "split": {
+        "params.held_out.enformer": ["chr8"],
+        "params.held_out.beluga": ["chr1", "chr8"],
+        "params.seed": 2,
+        "input.places": of("lift", "places", params__exclude_types="[]"),
+    },
+    "targets": {
+        "params.pseudocount": several("0.2", '{"default": 0.1, "tissue 2": 0.3}'),
+        "params.missing": refused("error", "no value for gene"),
+        "input.annotation": Raw("geneanno_swapped.csv"),
+        "input.expression": Raw("other.exp.csv"),
+        "input.places": of("lift", "places", params__exclude_types="[]"),
+    },
+    "index_grch38": {"input.fasta": Raw("grch38_longer.fa")},
+    "codes_0": {
+        "params.assembly": "grch37",
+        "params.geometry.sequence_length": 98,
+        "params.geometry.bins": refused(13, "do not fit in it"),
+        "params.geometry.bin_size": refused(16, "do not fit in it"),
+        "params.shard": 1,
+        "params.shards": 3,
+        "input.places": OTHER_LIFT,
+        "input.fasta": of("index_grch38", "fasta", **OTHER_38),
+        "input.fai": swapped(of("index_grch38", "fai", input__fasta=Raw("grch38_shorter.fa"))),
+        "input.info": several(
+            described(of("index_grch38", "info", **OTHER_38)),
+            refused(of("index_grch38", "info", input__fasta=Raw("grch38_longer.fa")), "bp long in the chain"),
+            refused(of("index_grch38", "info", input__fasta=Raw("grch38_shorter.fa")), "bp long in the chain"),
+        ),
+        "input.chain": refused(LONGER_CHAIN, "bp long in the chain"),
+    },
+    "codes_beluga": {
+        "params.assembly": given(PRIMARY, "grch38"),
+        "params.geometry.window": 322,
+        "params.geometry.bins": 5,
+        "params.geometry.bin_size": 18,
+    },
+    "collect_0": {
+        "params.templates.ENCFF": "RAW/bigwigs_other/{identifier}.bw",
+        "params.missing": same("error", "no bigWig of this group is missing"),
+        "params.group": 1,
+        "params.groups": 3,
+        "input.tracks": Raw("targets_other.txt"),
+    },
+    "collect_1": {
+        "params.templates.CNhs": "file://RAW/bigwigs_other/{identifier}.bw",
+        "params.missing": refused("error", "ENCFF003"),
+    },
+    "bin_0": {
+        "params.assembly": "grch37",
+        "params.geometry.sequence_length": same(200, "the bins lie around the TSS, whatever surrounds them"),
+        "params.geometry.bins": 6,
+        "params.geometry.bin_size": 12,
+        "params.source": SOURCE,
+        "input.places": OTHER_LIFT,
+        "input.chain": refused(LONGER_CHAIN, "bp long in the chain"),
+        "input.manifest": of("collect_0", "manifest", input__tracks=Raw("targets_other.txt")),
+        "input.info": several(
+            described(of("index_grch38", "info", **OTHER_38)),
+            refused(of("index_grch38", "info", input__fasta=Raw("grch38_longer.fa")), "bp long in the chain"),
+        ),
+    },
+    "bin_1": {
+        # Its bigWigs are downloaded into the folder, where the manifest finds them.
+        "input.folder": swapped(
+            of("collect_1", "folder", params__templates__CNhs="file://RAW/bigwigs_other/{identifier}.bw")
+        ),
+    },
+    "bin_beluga": {
+        "params.assembly": given(PRIMARY, "grch38"),
+        "params.geometry.window": same(400, "the bins lie around the TSS, whatever surrounds them"),
+        "params.geometry.bins": 5,
+        "params.geometry.bin_size": 20,
+    },
+    "predict_0": {
+        "params.room": ELSEWHERE,
+        "params.geometry.sequence_length": 80,
+        "params.geometry.bins": 6,
+        "params.geometry.bin_size": refused(4, "bins of 8 bp, but the config's geometry has bins of 4 bp"),
+        "params.settings.use_tf_gamma": GAMMA,
+        "params.settings.positional_basis": SLICE,
+        "params.reverse_complement": True,
+        "params.central_bins": 4,
+        "params.source": SOURCE,
+        "resources.batch_size": same(5, "decides memory and speed"),
+        "input.codes": of("codes_0", input__fasta=of("index_grch38", "fasta", **OTHER_38)),
+        "input.weights": OTHER_WEIGHTS,
+        "input.tracks": Raw("targets_other.txt"),
+    },
+    "predict_beluga": {
+        "params.geometry.window": refused(400, "the tensors do not fit the configured network"),
+        "params.geometry.bins": refused(6, "sequences of 368 bp, but the geometry needs 400 bp"),
+        "params.geometry.bin_size": 8,
+        "params.settings.channels": refused([4, 5, 7], "the tensors do not fit the configured network"),
+        "params.settings.hidden": refused(6, "the tensors do not fit the configured network"),
+        "params.reverse_complement": False,
+        "params.central_bins": 2,
+        "params.source": SOURCE,
+        "input.codes": of("codes_beluga", input__fasta=of("index_grch37", "fasta", **OTHER_37)),
+        "input.weights": Raw("beluga_other.pth"),
+        "input.tracks": Raw("beluga_other.tsv"),
+    },
+    "embed_0": {
+        "params.room": ELSEWHERE,
+        "params.geometry.sequence_length": 88,
+        "params.geometry.bins": refused(3, "4 central bins are asked for"),
+        "params.geometry.bin_size": refused(4, "bins of 8 bp, but the config's geometry has bins of 4 bp"),
+        "params.bins": 3,
+        "params.settings.use_tf_gamma": GAMMA,
+        "params.settings.positional_basis": SLICE,
+        "params.source": SOURCE,
+        "resources.batch_size": same(5, "decides memory and speed"),
+        "input.codes": of("codes_0", input__fasta=of("index_grch38", "fasta", **OTHER_38)),
+        "input.weights": OTHER_WEIGHTS,
+    },
+    "merge_predicted": {
+        "input.shards": several(
+            OTHER_PREDICTED,
+            refused([of("predict_0"), OTHER_PREDICTED[1]], "differs from .* in weights_sha256"),
+            refused([of("predict_0"), of("predict_1", params__source="another")], "differs from .* in source"),
+            refused([of("predict_0"), of("predict_1", params__geometry__bins=6)], "differs from .* in bins"),
+            refused([of("predict_0"), of("predict_0")], "twice"),
+        ),
+    },
+    "merge_measured": {
+        "input.shards": several(
+            each("bin_0"),
+            each("bin_1", "bin_0"),
+            refused([of("bin_0"), of("bin_1", params__geometry__bin_size=4)], "differs from .* in bin_size"),
+            refused([of("bin_0"), of("bin_1", params__assembly="grch37")], "differs from .* in assembly"),
+            refused(
+                [of("bin_0"), of("bin_1", input__info=of("index_grch38", "info", **OTHER_38))],
+                "differs from .* in genome_sha256",
+            ),
+        ),
+    },
+    "sums": {
+        "params.reduction": given({"params.bins": 2}, "central_means"),
+        "params.geometry.sequence_length": same(200, "the bins lie around the TSS, whatever surrounds them"),
+        "params.geometry.bins": refused(6, "has 8 bins of 8 bp"),
+        "params.geometry.bin_size": refused(4, "has 8 bins of 8 bp"),
+        "params.bins": 4,
+        "params.tracks": "cage",
+        "input.features": of("merge_predicted", input__shards=OTHER_PREDICTED),
+        "input.shards": swapped(OTHER_PREDICTED),
+    },
+    "means": {
+        "params.reduction": "spatial_basis",
+        "params.geometry.bins": refused(6, "has 8 bins of 8 bp"),
+        "params.bins": 4,
+        "params.tracks": "all",
+        "input.features": of("merge_measured", input__shards=MOVED_MEASURED),
+        "input.shards": swapped(MOVED_MEASURED),
+    },
+    "fit_cnn": CNN,
+    "fit_single_cnn": CNN
+    | {
+        "params.loss.alpha": refused(1, "alpha 0"),
+        # An undefined correlation is no error here. Of five networks, one at least has its epochs in another order.
+        "params.select_by": given(
+            {"params.max_epochs": 8, "params.grid.learning_rate": [0.1]}, "validation_cross_gene"
+        ),
+        "params.settings.bundle": same(2, "networks do not see one another, in whatever company they are trained"),
+        "params.settings.jobs": same(2, "the workflow deals the tissues out, by part and parts"),
+    },
+    "fit_ridge": LINEAR
+    | {
+        "params.bins": refused(4, "its features have bins 8"),
+        "params.orientation": refused("genomic", "its features have orientation gene"),
+        "params.select_by": refused("validation_loss", "select_by must be validation_cross_gene"),
+        "params.settings.standardise": True,
+        "params.grid.penalty": [10],
+        "input.features": of("sums", params__bins=4),
+    },
+    "fit_probe": LINEAR
+    | {
+        "params.bins": refused(4, "its features have bins 2"),
+        "params.orientation": same("genomic", "a mean over the bins has no direction"),
+        "params.select_by": same("validation_loss", ONE_POINT),
+        "params.settings": same('{"standardise": true}', ONE_POINT),
+        "params.grid": same('{"penalty": [1]}', ONE_POINT),
+        "input.features": of("means", params__bins=4),
+    },
+    "fit_frozen": TUNED
+    | {
+        "params.tracks": refused("chromatin", "none of its 48 tracks is of the kind 'chromatin'"),
+        "params.bins": 2,
+        "params.orientation": same("genomic", "the pool takes a mean over the bins, whose order does not matter"),
+        "params.part": given({"params.parts": 2}, 1),
+        "params.parts": 2,
+        "input.features": of("merge_embedded", input__shards=OTHER_EMBEDDED),
+        "input.shards": swapped(OTHER_EMBEDDED),
+    },
+    "finetune": TUNED
+    | {
+        "params.source": SOURCE,
+        "params.geometry.sequence_length": 88,
+        "params.geometry.bins": refused(3, "4 central bins are asked for"),
+        "params.geometry.bin_size": refused(4, "bins of 8 bp, but the config's geometry has bins of 4 bp"),
+        "params.bins": 2,
+        "params.trunk.use_tf_gamma": GAMMA,
+        "params.trunk.positional_basis": SLICE,
+        "params.settings.precision": same("fp32", A_GPU),
+        "params.settings.activation_checkpointing": same(True, "the same activations, computed twice"),
+        "params.settings.batch_norm": "train",
+        "params.settings.devices": same(2, A_GPU),
+        "resources.gpu": same(0, A_GPU),
+        "input.codes": several(
+            each("codes_0", "codes_1", input__fasta=of("index_grch38", "fasta", **OTHER_38)),
+            refused(each("codes_0"), "has no sequence there"),
+            refused(
+                [of("codes_0"), of("codes_1", input__info=of("index_grch38", "info", **OTHER_38))],
+                "not of the same genome",
+            ),
+        ),
+        "input.weights": OTHER_WEIGHTS,
+    },
+    "join": {
+        "params.room": ELSEWHERE,
+        "input.models": each("fit_part_0", "fit_part_1", name="model", params__seed=2),
+        "input.grids": each("fit_part_0", "fit_part_1", name="grid", params__seed=2),
+        "input.predictions": each("fit_part_0", "fit_part_1", name="predictions", params__seed=2),
+        "input.summaries": each("fit_part_0", "fit_part_1", name="summary", params__seed=2),
+    },
+    "evaluate_cnn": {
+        "params.resamples": 30,
+        "params.seed": 2,
+        "input.predictions": of("fit_cnn", "predictions", params__seed=2),
+    },
+    "baseline": {
+        "params.backbone": "beluga",
+        "params.resamples": 30,
+        "params.seed": 2,
+        "input.genes": OTHER_GENES,
+        "input.expression": OTHER_TARGETS,
+    },
+    "attend_base": {
+        "params.room": ELSEWHERE,
+        "params.backbone": "beluga",
+        "params.geometry.sequence_length": 88,
+        "params.geometry.bins": refused(8, "the same number cropped on both sides"),
+        "params.geometry.bin_size": refused(4, "needs an odd number of whole bins"),
+        "params.settings.use_tf_gamma": GAMMA,
+        "params.settings.positional_basis": SLICE,
+        "input.codes": each("codes_0", "codes_1", input__fasta=of("index_grch38", "fasta", **OTHER_38)),
+        "input.genes": OTHER_GENES,
+        "input.weights": OTHER_WEIGHTS,
+    },
+    "attend_run": {
+        "params.room": ELSEWHERE,
+        "params.head_room": ELSEWHERE,
+        "params.backbone": "beluga",
+        "params.geometry.sequence_length": 88,
+        "input.codes": each("codes_0", "codes_1", input__fasta=of("index_grch38", "fasta", **OTHER_38)),
+        "input.genes": OTHER_GENES,
+        "input.model": of("finetune", "model", params__seed=2),
+    },
+    "tabulate_attention": {
+        "params.figure": "fig3_6",
+        "params.models": json.dumps([MODELS[0], {**MODELS[1], "series": "Another"}]),
+        "params.distal_bins": 3,
+        "params.thresholds": [0.09, 0.1, 0.12],
+        "input.attention": each("attend_run", "attend_base"),
+    },
+    "tabulate_figure": {
+        "params.figure": "fig2_4",
+        "params.runs": json.dumps([{**RUNS[0], "series": "Another"}, *RUNS[1:]]),
+        "params.compare_with_thesis": False,
+        "input.cross_gene": OTHER_SCORES,
+        "input.cross_celltype": each("evaluate_ridge", "evaluate_cnn", "baseline", name="cross_celltype"),
+        "input.bootstrap": each("evaluate_cnn", "evaluate_ridge", "baseline", name="bootstrap", params__seed=2),
+        "input.thesis": Raw("thesis_other.tsv"),
+    },
+    "tabulate_overview": {
+        "params.figure": "fig2_2",
+        "params.backbones": json.dumps([{**OVERVIEW[0], "bins": [6]}]),
+        "params.heads": '["Ridge", "Probe"]',
+        "input.tracks": [Raw("targets_other.txt")],
+        "input.features": [
+            of("merge_measured", input__shards=[of("bin_0", input__manifest=FEWER_TRACKS)])
+        ],
+        "input.shards": swapped(each("bin_0", "bin_1", params__geometry__bins=6)),
+        "input.expression": of("targets", input__expression=Raw("fewer.exp.csv")),
+    },
+    "tabulate_network": {
+        "params.figure": "fig2_3",
+        "input.model": each("fit_cnn", name="model", params__settings__width=6),
+    },
+    "tabulate_variation": {
+        "params.compare_with_thesis": False,
+        "input.expression": OTHER_TARGETS,
+        "input.thesis": Raw("thesis_other.tsv"),
+    },
+    "draw": {
+        "params.figure": refused("fig2_4", "is the table of fig2_3, not of fig2_4"),
+        "input.table": of("tabulate_figure", "table", input__cross_gene=OTHER_SCORES),
+    },
+    "train_enformer": {
+        "params.room": refused("elsewhere", "elsewhere", error=KeyError),
+        "params.backbone": "beluga",
+        "params.settings.network.dim": 36,
+        "params.settings.network.depth": 2,
+        "params.settings.network.heads": 1,
+        "params.settings.network.attn_dim_key": 6,
+        "params.settings.network.dim_divisible_by": 6,
+        "params.settings.network.dropout_rate": 0.5,
+        "params.settings.epochs": 2,
+        "params.settings.batch_size": 6,
+        "params.settings.learning_rate": 1e-2,
+        "params.settings.shift": 0,
+        "params.seed": 2,
+        "input.codes": each("codes_0", "codes_1", input__fasta=of("index_grch38", "fasta", **OTHER_38)),
+        "input.features": of("merge_measured", input__shards=MOVED_MEASURED),
+        "input.shards": swapped(MOVED_MEASURED),
+        "input.motifs": of("simulate", "motifs", params__seed=2),
+        "input.genes": of("split", params__held_out__enformer=["chr8"]),
+    },
+    "train_beluga": {
+        "params.geometry.bin_size": refused(8, "Using a target size", error=ValueError),
+        "params.settings.network.channels": [5, 5, 6],
+        "params.settings.network.hidden": 6,
+    },
+}
+TABLE = [
+    pytest.param(step, place, one, id=f"{step}-{place}" + (f"-{number}" if number else ""))
+    for step, places in CHANGES.items()
+    for place, change in places.items()
+    for number, one in enumerate(change if isinstance(change, Several) else several(change))
+]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return World(tmp_path_factory.mktemp("wiring"), STEPS)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch):
+    """A room that refuses all that it is asked for: a script that ends in its error took the room from its params."""
+
+    class Elsewhere(ModuleType):
+        def __getattr__(self, name):
+            if name.startswith("__"):
+                raise AttributeError(name)
+            raise InputError(f"elsewhere was asked for {name}")
+
+    for name in ("chrom2expr.elsewhere", "chrom2expr.elsewhere_attention"):
+        monkeypatch.setitem(sys.modules, name, Elsewhere(name))
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_the_same_again(world, step):
+    first, second = world.make(step).content, world.make(step, again=True).content
+    assert first.numbers
+    assert not differing(first.numbers, second.numbers, rtol=0)
+    assert not differing(first.descriptions, second.descriptions, rtol=0)
+
+
+@pytest.mark.parametrize(("step", "place", "change"), TABLE)
+def test_every_param_and_input_decides_something(world, step, place, change):
+    change = change if isinstance(change, Change) else Change(change)
+    base = world.make(step, change.given).content
+    if change.shows == "swapped":
+        here = world.path(STEPS[step].input[place.removeprefix("input.")])
+        with world.swapped(here, world.path(change.value)):
+            try:
+                other = world.make(step, again=True).content
+            except Refusal as refusal:
+                assert "Error: " in str(refusal)
+                return
+        assert differing(base.numbers, other.numbers)
+        return
+    changes = {**change.given, place: change.value}
+    if change.shows == "error":
+        text = f"(?s)Error: .*{change.text}" if change.error is Refusal else change.text
+        with pytest.raises(change.error, match=text):
+            world.make(step, changes)
+        return
+    other = world.make(step, changes).content
+    if change.shows == "numbers":
+        assert differing(base.numbers, other.numbers)
+    else:
+        assert not differing(base.numbers, other.numbers, rtol=1e-4), change.text
+        assert change.shows == "nowhere" or differing(base.descriptions, other.descriptions)
+
+
+# --- the table is complete ---------------------------------------------------------------------------------------
+
+LIST_RULES = """
+import json
+from pathlib import Path
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
+from snakemake.settings.types import StorageSettings, WorkflowSettings
+
+with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+    workflow = api.workflow(
+        resource_settings=ResourceSettings(cores=1),
+        config_settings=ConfigSettings(configfiles=[Path("config/demo.yaml")]),
+        storage_settings=StorageSettings(),
+        workflow_settings=WorkflowSettings(),
+        snakefile=Path("Snakefile"),
+    )
+    rules = [
+        {
+            "name": rule.name,
+            "script": Path(rule.script).name,
+            "input": [name for name, _ in rule.input._allitems()],
+            "params": [name for name, _ in rule.params._allitems()],
+        }
+        for rule in workflow._workflow.rules
+        if rule.script
+    ]
+print("RULES", json.dumps(rules))
+"""
+
+
+@pytest.fixture(scope="module")
+def rules():
+    """Name, script, inputs and params of every rule with a script; the name of what has none is None."""
+    done = subprocess.run([sys.executable, "-c", LIST_RULES], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.split("RULES ")[1])
+
+
+def places_of(step):
+    """What a step's rule gives it, `code` left out: it decides when a job runs again, and no script reads it."""
+    return {f"{part}.{name}" for part in ("input", "params") for name in getattr(STEPS[step], part)}
+
+
+def in_the_table(steps):
+    """The places that some steps' changes name; a key of one in JSON counts as that one."""
+    return {".".join(place.split(".")[:2]) for step in steps for place in CHANGES.get(step, {})}
+
+
+def test_the_steps_are_given_what_the_rules_give(rules):
+    assert len(rules) > 27
+    given = {(step.script, frozenset(places_of(name))) for name, step in STEPS.items()}
+    for rule in rules:
+        assert None not in (*rule["input"], *rule["params"]), f"{rule['name']} has an input or param without a name"
+        names = {f"input.{name}" for name in rule["input"] if name != "code"}
+        names |= {f"params.{name}" for name in rule["params"]}
+        assert (rule["script"], frozenset(names)) in given, f"no step is given what {rule['name']} is"
+
+
+def test_the_table_names_every_param_and_input(rules):
+    for script in {rule["script"] for rule in rules}:
+        steps = [name for name, step in STEPS.items() if step.script == script]
+        wanted = set().union(*map(places_of, steps))
+        assert not wanted - in_the_table(steps), f"{script}: no change of these in the table"
+
+
+def test_every_script_is_run_here():
+    assert {step.script for step in STEPS.values()} == {file.name for file in SCRIPTS.glob("*.py")}
+
+
+ROOMS = {"cnn": "fit_cnn", "single_cnn": "fit_single_cnn", "ridge": "fit_ridge", "probe": "fit_probe"}
+ROOMS |= {"frozen": "fit_frozen", "finetune": "finetune"}
+
+
+def test_the_table_names_every_key_of_every_head():
+    schemas = {path.name.split(".")[0]: yaml.safe_load(path.read_text()) for path in (SCHEMAS / "rooms").glob("*.yaml")}
+    heads = {name for name, schema in schemas.items() if "grid" in schema["properties"]}
+    assert heads == set(ROOMS)
+    for room, step in ROOMS.items():
+        keys = {
+            f"params.{section}.{key}"
+            for section in ("settings", "grid")
+            for key in schemas[room]["properties"].get(section, {}).get("properties", {})
+        }
+        keys |= {"params.loss.alpha", "params.loss.beta"}
+        assert not keys - set(CHANGES[step]), f"{room}: no change of these in the table"
+        assert not places_of(step) - in_the_table([step]), f"{room}: no change of these in the table"
+
+
+def test_the_table_names_every_key_of_the_backbones_and_the_simulation():
+    for room, step in (("enformer", "predict_0"), ("enformer", "embed_0"), ("beluga", "predict_beluga")):
+        schema = yaml.safe_load((SCHEMAS / "rooms" / f"{room}.schema.yaml").read_text())
+        settings = schema["properties"]["settings"]
+        settings = schema["$defs"]["sizes"] if "$ref" in settings else settings
+        assert not {f"params.settings.{key}" for key in settings["properties"]} - set(CHANGES[step])
+    names = {f"params.simulation.{field.name}" for field in dataclasses.fields(simulate.Settings)}
+    assert not names - set(CHANGES["simulate"])
+
+
+# --- what no other value of a param can show ---------------------------------------------------------------------
+
+def training_means(world):
+    """Mean of the training genes' targets in each tissue."""
+    genes = pd.read_csv(world.make("split").output[""], sep="\t")
+    with h5py.File(world.make("targets").output[""]) as file:
+        observed = file["log_rpkm"][:].astype(np.float64)
+        assert file["gene_id"].asstr()[:].tolist() == genes["gene_id"].tolist()
+    assert np.isnan(observed).any()
+    return np.nanmean(observed[genes["split_enformer"] == "train"], axis=0)
+
+
+@pytest.mark.parametrize(
+    ("step", "bias"),
+    [
+        ("fit_cnn", lambda path: cnn.load(path)[0].output.bias),
+        ("fit_frozen", lambda path: frozen.load(path)[0].output.bias),
+        ("finetune", lambda path: finetune.load(path)[0].pool.output.bias),
+    ],
+)
+def test_training_starts_from_the_means_of_the_training_genes(world, step, bias):
+    still = world.make(step, {"params.grid.learning_rate": [1e-12]})
+    np.testing.assert_allclose(bias(still.output["model"]).detach().numpy(), training_means(world), rtol=1e-5)
+
+
+def test_the_world_has_genes_on_both_strands_some_of_them_turned(world):
+    genes = pd.read_csv(world.make("split").output[""], sep="\t")
+    for split in ("train", "val", "test"):
+        here = genes[genes["split_enformer"] == split]
+        assert set(here["strand"]) == {"+", "-"}, split
+        assert set(here["strand"] == here["strand_grch38"]) == {True, False}, split
+    dropped = pd.read_csv(world.make("lift").output["dropped"], sep="\t")
+    assert dropped["reason"].str.contains("lift over").any()
+    assert (genes["chrom_grch38"] == "chr2_alt").any()
