@@ -69,6 +69,8 @@ def each(*steps: str, name: str = "", **changes: Any) -> list[Of]:
 def _step(script: str, output: Any, input: Any = (), params: Any = (), **resources: Any) -> Step:
     output = output if isinstance(output, dict) else {"": output}
     params = {key: json.dumps(value) if isinstance(value, dict) else value for key, value in dict(params).items()}
+    if "gpu" in resources:
+        resources |= {"allow_cpu": 0}
     return Step(f"{script}.py", dict(input), params, output, resources)
 
 
@@ -102,6 +104,7 @@ def _predict(codes: str) -> Step:
 def _embed(codes: str) -> Step:
     params = {"room": "enformer", "geometry": EMBEDDED, "bins": 4}
     params |= {"settings": {"use_tf_gamma": False, "positional_basis": "library"}, "source": "enformer_50kb"}
+    params |= {"reverse_complement": False}
     given = {"codes": of(codes), "weights": weights("enformer")}
     return _step("embed_sequences", "shard.h5", given, params, gpu=1, batch_size=4)
 
@@ -165,7 +168,7 @@ STEPS = {
         params={"simulation": SIMULATION, "seed": 1},
     ),
     "download": _step(
-        "download", "a.txt", params={"source": {"url": "file://RAW/a.txt", "member": None, "sha256": None}}
+        "download", "a.txt", params={"source": {"url": "file://RAW/a.txt", "member": None, "unpack": False, "sha256": None}}
     ),
     "lift": _step(
         "lift_genes",
@@ -183,7 +186,7 @@ STEPS = {
         "compute_targets",
         "expression.h5",
         {"annotation": Raw("geneanno.csv"), "expression": Raw("geneanno.exp.csv"), "places": of("lift", "places")},
-        {"pseudocount": "0.1", "missing": "keep"},
+        {"pseudocount": "0.1", "missing": "keep", "ids": "auto"},
     ),
     **{
         f"index_{assembly}": _step(
@@ -269,6 +272,7 @@ STEPS = {
         | {"settings": FINETUNING, "grid": {"learning_rate": [0.01]}, "batch_size": 13, "max_epochs": 2, "patience": 2}
         | {"select_by": "validation_loss", "seed": 1},
         gpu=1,
+        owner_stale_after=60,
     ),
     "join": _step(
         "join_tissues",
@@ -297,7 +301,7 @@ STEPS = {
         "attend_genes",
         "attention.h5",
         {"codes": each("codes_0", "codes_1"), "genes": of("split"), "weights": weights("enformer")},
-        {"room": "enformer", "backbone": "enformer", "geometry": EMBEDDED}
+        {"room": "enformer", "backbone": "enformer", "geometry": EMBEDDED, "orientation": "gene"}
         | {"settings": {"use_tf_gamma": False, "positional_basis": "library"}},
         gpu=1,
     ),
@@ -305,7 +309,8 @@ STEPS = {
         "attend_genes",
         "attention.h5",
         {"codes": each("codes_0", "codes_1"), "genes": of("split"), "model": of("finetune", "model")},
-        {"room": "enformer", "head_room": "finetune", "backbone": "enformer", "geometry": EMBEDDED},
+        {"room": "enformer", "head_room": "finetune", "backbone": "enformer", "geometry": EMBEDDED}
+        | {"orientation": "gene"},
         gpu=1,
     ),
     "tabulate_attention": _step(

@@ -254,7 +254,9 @@ def _read(name: str, path: Path, folder: str, found: Content) -> None:
         found.numbers[name] = gzip.decompress(path.read_bytes()).decode()
     elif path.suffix == ".tsv":
         with open(path, newline="") as handle:
-            for key, *values in zip(*csv.reader(handle, delimiter="\t"), strict=True):
+            # The empty line at its end says that a table is whole.
+            rows = [row for row in csv.reader(handle, delimiter="\t") if row]
+            for key, *values in zip(*rows, strict=True):
                 of_run = key in POINT
                 column = [value.replace(folder, "HERE") for value in values]
                 (found.descriptions if of_run else found.numbers)[f"{name}/{key}"] = column

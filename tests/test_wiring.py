@@ -195,6 +195,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.source.member": given(
             {"params.source.url": "file://RAW/both.tar", "params.source.member": "a.txt"}, "b.txt"
         ),
+        "params.source.unpack": given({"params.source.url": "file://RAW/grch37ToGrch38.over.chain.gz"}, True),
         "params.source.sha256": refused("0" * 64, "the config expects 0000"),
     },
     "lift": {
@@ -213,6 +214,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "targets": {
         "params.pseudocount": several("0.2", '{"default": 0.1, "tissue 2": 0.3}'),
         "params.missing": refused("error", "no value for gene"),
+        "params.ids": refused("gene_id", "expression: ids"),
         "input.annotation": Raw("geneanno_swapped.csv"),
         "input.expression": Raw("other.exp.csv"),
         "input.places": of("lift", "places", params__exclude_types="[]"),
@@ -312,6 +314,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.geometry.bins": refused(3, "4 central bins are asked for"),
         "params.geometry.bin_size": refused(4, "bins of 8 bp, but the config's geometry has bins of 4 bp"),
         "params.bins": 3,
+        "params.reverse_complement": True,
         "params.settings.use_tf_gamma": GAMMA,
         "params.settings.positional_basis": SLICE,
         "params.source": SOURCE,
@@ -442,6 +445,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     },
     "attend_base": {
         "params.room": ELSEWHERE,
+        "params.orientation": "genomic",
         "params.backbone": "beluga",
         "params.geometry.sequence_length": 88,
         "params.geometry.bins": refused(8, "the same number cropped on both sides"),
@@ -454,6 +458,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     },
     "attend_run": {
         "params.room": ELSEWHERE,
+        "params.orientation": "genomic",
         "params.head_room": ELSEWHERE,
         "params.backbone": "beluga",
         "params.geometry.sequence_length": 88,
@@ -522,7 +527,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.genes": of("split", params__held_out__enformer=["chr8"]),
     },
     "train_beluga": {
-        "params.geometry.bin_size": refused(8, "Using a target size", error=ValueError),
+        "params.geometry.bin_size": 8,
         "params.settings.network.channels": [5, 5, 6],
         "params.settings.network.hidden": 6,
     },

@@ -1,28 +1,39 @@
 """What every script does at its door: a log, a plain message for bad input, progress with an ETA."""
 
+import signal
 import sys
-import time
+import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
-from chrom2expr.errors import InputError
+from chrom2expr.errors import InputError, system_trouble
 
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[None]:
-    """Send everything printed to the job's log; turn an InputError into one plain message, there and on the console.
+    """Send everything printed to the job's log; turn what the user can mend into one plain message, there and here.
 
     Raises SystemExit(1) on InputError, and at once where an earlier try of this job met one (a cluster's profile counts
-    the tries as resources.attempt, and nothing else does); every other exception passes through with its traceback in the log.
+    the tries as resources.attempt, and nothing else does); and where the operating system refused something, which
+    another try may get. SIGTERM ends the job as an exception does, so that no half-written file is left. Every other
+    exception passes through with its traceback in the log.
     """
     log = Path(snakemake.log[0])
     # Snakemake removes the log before a job is tried again.
     refusal = log.with_name(f".{log.name}.refused")
     attempt = getattr(getattr(snakemake, "resources", None), "attempt", 0)
     again = attempt > 1 and refusal.is_file()
-    with open(log, "w", buffering=1) as handle, redirect_stdout(handle), redirect_stderr(handle):
+    # UTF-8 whatever the machine's locale: a message must not fail for a letter.
+    with (
+        open(log, "w", buffering=1, encoding="utf-8") as handle,
+        redirect_stdout(handle),
+        redirect_stderr(handle),
+        _stopped_by_sigterm(),
+    ):
         try:
             if again:
                 raise InputError(f"{refusal.read_text(encoding='utf-8')} (not tried again: once mended, run again)")
@@ -31,14 +42,38 @@ def job(snakemake: Any) -> Iterator[None]:
         except InputError as error:
             if attempt and not again:
                 refusal.write_text(str(error), encoding="utf-8")
-            print(f"Error: {error}", file=handle)
-            print(f"\nError: {error}\n", file=sys.__stderr__)
+            _tell(f"Error: {error}")
             raise SystemExit(1) from None
-        except Exception:
-            import traceback
-
+        except Exception as error:
             traceback.print_exc(file=handle)
+            if trouble := system_trouble(error):
+                _tell(f"System error: {trouble}")
+                raise SystemExit(1) from None
             raise
+
+
+def _tell(message: str) -> None:
+    """Print a message in the log and on the console."""
+    print(message)
+    print(f"\n{message}\n", file=sys.__stderr__)
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM, which ends a process at once otherwise, run the `finally` clauses first."""
+
+    def stop(number: int, _: Any) -> None:
+        print("stopped by SIGTERM")
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class Progress:
@@ -46,14 +81,14 @@ class Progress:
 
     def __init__(self, total: int, unit: str, every: float = 10.0) -> None:
         self.total, self.unit, self.every = total, unit, every
-        self.done, self.started = 0, time.monotonic()
+        self.done, self.started = 0, monotonic()
         self.printed = self.started
         print(f"{total:,} {unit} to do", flush=True)
 
     def advance(self, count: int) -> None:
         """Record that `count` more units are done."""
         self.done += count
-        now = time.monotonic()
+        now = monotonic()
         if now - self.printed >= self.every or self.done == self.total:
             rate = self.done / max(now - self.started, 1e-9)
             left = (self.total - self.done) / rate if rate else float("inf")
