@@ -26,7 +26,7 @@ LIMIT = 3 * 2**30
 
 def resident(name: str) -> int:
     """Bytes of this process in memory: VmRSS now, or VmHWM, the most since the mark was set."""
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(f"{name}:"))
+    (line,) = (line for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines() if line.startswith(f"{name}:"))
     return int(line.split()[1]) * 1024
 
 
@@ -40,7 +40,7 @@ def main() -> None:
         torch.cuda.reset_peak_memory_stats()
     else:
         before = resident("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5")  # sets the mark of the peak to what is in memory now
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # sets the mark of the peak to what is in memory now
     started = time.perf_counter()
     row = enformer_attention.attend(network, torch.from_numpy(codes).to(device), attention.tss_bin(GEOMETRY)).cpu()
     seconds = time.perf_counter() - started

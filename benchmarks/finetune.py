@@ -15,7 +15,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import h5py
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -23,8 +22,9 @@ from torch.utils.flop_counter import FlopCounterMode
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
 from chrom2expr import enformer, finetune, heads, training, tuning  # noqa: E402
-from chrom2expr.codes import SequenceStore  # noqa: E402
+from chrom2expr.codes import FORMAT, SequenceStore  # noqa: E402
 from chrom2expr.device import choose_device  # noqa: E402
+from chrom2expr.hdf5 import create_file  # noqa: E402
 from chrom2expr.losses import hybrid_loss  # noqa: E402
 from chrom2expr.windows import Geometry  # noqa: E402
 
@@ -101,9 +101,11 @@ def main() -> None:
         folder = Path(name)
         config = {**network, "target_length": geometry.bins, "output_heads": {"human": 8}}
         enformer.save(enformer.build(config), folder)
-        with h5py.File(folder / "codes.h5", "w") as file:
-            file["codes"], file["strand"] = codes, ["+"] * len(codes)
-            file["gene_id"] = [f"gene{row}" for row in range(len(codes))]
+        with create_file(folder / "codes.h5", FORMAT) as file:
+            file.create("codes", codes.shape, np.uint8)
+            file.put("codes", 0, codes)
+            file.write("gene_id", np.array([f"gene{row}" for row in range(len(codes))]))
+            file.write("strand", np.full(len(codes), "+"))
         trunk = finetune.Trunk(folder, geometry, BINS, {}, "random weights")
         with SequenceStore([folder / "codes.h5"], geometry.sequence_length) as store:
             for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):

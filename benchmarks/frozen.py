@@ -19,14 +19,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
 from chrom2expr import enformer, finetune, frozen, heads, inference, training, tuning  # noqa: E402
-from chrom2expr.codes import SequenceStore  # noqa: E402
+from chrom2expr.codes import FORMAT, SequenceStore  # noqa: E402
+from chrom2expr.hdf5 import create_file  # noqa: E402
 from chrom2expr.pool import AttentionPool  # noqa: E402
 from chrom2expr.reader import FeatureStore  # noqa: E402
 from chrom2expr.windows import Geometry, middle  # noqa: E402
@@ -104,9 +104,12 @@ def main() -> None:
         folder = Path(name)
         config = {**NETWORK, "target_length": GEOMETRY.bins, "output_heads": {"human": 48}}
         enformer.save(enformer.build(config), folder)
-        with h5py.File(folder / "codes.h5", "w") as file:
-            file["codes"] = random.integers(0, 4, (genes, GEOMETRY.sequence_length), dtype=np.uint8)
-            file["gene_id"], file["strand"] = [f"gene{row}" for row in range(genes)], ["+"] * genes
+        codes = random.integers(0, 4, (genes, GEOMETRY.sequence_length), dtype=np.uint8)
+        with create_file(folder / "codes.h5", FORMAT) as file:
+            file.create("codes", codes.shape, np.uint8)
+            file.put("codes", 0, codes)
+            file.write("gene_id", np.array([f"gene{row}" for row in range(genes)]))
+            file.write("strand", np.full(genes, "+"))
         embed = {"geometry": GEOMETRY, "bins": BINS, "batch_size": BATCH, "provenance": {}, "device": CPU}
         embed["reverse_complement"] = False
 

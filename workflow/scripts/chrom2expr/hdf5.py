@@ -128,11 +128,14 @@ def create_file(
 ) -> Iterator[Writer]:
     """Write a file: it appears under its name, with its checksums, when the block ends well.
 
-    The same content gives the same bytes.
+    The same content gives the same bytes. Raises SystemTrouble where the disk is full, or the like.
     """
-    with whole_file(path, durable=True) as partial:
+    try:
         # This format of HDF5 keeps checksums of its own structures too.
-        with h5py.File(partial, "w", libver=("v110", "v110"), locking=False) as file:
+        with (
+            whole_file(path, durable=True) as partial,
+            h5py.File(partial, "w", libver=("v110", "v110"), locking=False) as file,
+        ):
             group = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
             group.set_obj_track_times(False)
             h5py.h5g.create(file.id, CHECKSUMS.encode(), gcpl=group)
@@ -140,6 +143,8 @@ def create_file(
             writer.attributes.update(attributes or {})
             yield writer
             writer._finish(kind)
+    except (OSError, RuntimeError) as error:  # HDF5 raises either
+        raise system_trouble(error, path) or error from error
 
 
 class CheckedFile:
