@@ -16,7 +16,7 @@ import pytest
 
 from chrom2expr import bigwig
 from chrom2expr.bigwig import BigWig, bin_group, merge_windows, transform
-from chrom2expr.errors import InputError
+from chrom2expr.errors import InputError, SystemTrouble
 from chrom2expr.reader import FeatureStore
 from chrom2expr.windows import Geometry
 
@@ -180,6 +180,20 @@ def test_files_that_are_no_bigwigs_are_refused(tmp_path, capfd):
         (tmp_path / "x.bw").write_bytes(bad)
         refused(tmp_path, r"x\.bw: cut short, or not a bigWig")
     refused(tmp_path, r"nowhere\.bw: missing", path="nowhere.bw")
+
+
+def test_a_disk_that_fails_in_the_middle_is_not_called_damage(tmp_path, monkeypatch):
+    write_bigwig(tmp_path / "x.bw")
+    content = bytearray((tmp_path / "x.bw").read_bytes())
+    content[2_000:12_000] = bytes(10_000)
+    (tmp_path / "x.bw").write_bytes(content)
+
+    def fail(path):
+        raise OSError(5, "Input/output error", str(path))
+
+    monkeypatch.setattr(bigwig, "sha256", fail)
+    with pytest.raises(SystemTrouble, match=r"x\.bw: its disk failed"):
+        refused(tmp_path, "")
 
 
 def test_a_file_damaged_in_the_middle_is_named_and_leaves_nothing(tmp_path, capfd):

@@ -16,7 +16,7 @@ import pyBigWig
 
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
-from chrom2expr.files import allow_open_files
+from chrom2expr.files import allow_open_files, sha256
 from chrom2expr.genes import locate
 from chrom2expr.store import ShardWriter
 from chrom2expr.windows import Geometry
@@ -131,6 +131,7 @@ class BigWig:
         try:
             inside = self._file.values(span.chrom, low, high, numpy=True) if low < high else []
         except RuntimeError:
+            sha256(self.path)  # raises the system's own error, if it is the disk that fails
             raise InputError(
                 f"{self.path}: cannot be read at {span.chrom}:{low:,}-{high:,}; it is damaged, fetch it again"
             ) from None

@@ -50,7 +50,7 @@ _TROUBLES = {
 
 
 def system_trouble(error: BaseException, path: str | Path | None = None) -> SystemTrouble | None:
-    """What `error` says of the operating system, about `path` or the file it names itself; None if it says nothing.
+    """What `error` says of the operating system, about the file it names, else `path`; None if it says nothing.
 
     Libraries wrap what they met: the number is looked for in the error, in its text (HDF5 quotes it), and in the errors
     that it came from.
@@ -64,7 +64,7 @@ def system_trouble(error: BaseException, path: str | Path | None = None) -> Syst
             number = int(quoted[1])
         if number in _TROUBLES:
             what, cure = _TROUBLES[number]
-            named = path or getattr(seen, "filename", None)
+            named = getattr(seen, "filename", None) or path
             return SystemTrouble(f"{named}: {what}. {cure}" if named else f"{what}. {cure}")
         seen = seen.__cause__ or seen.__context__
     return None
