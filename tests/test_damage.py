@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from chrom2expr import attention, cnn, evaluation, expression, frozen, linear, predictions, single_cnn, spatial, tables
-from chrom2expr import tuning
+import small_enformer
+from chrom2expr import attention, cnn, evaluation, expression, finetune, frozen, linear, predictions, single_cnn
+from chrom2expr import spatial, tables, tuning
 from chrom2expr.cnn import Dropout, ExpressionCNN
 from chrom2expr.codes import FORMAT as SEQUENCE
 from chrom2expr.codes import SequenceStore
@@ -151,6 +152,17 @@ def checkpoint(path):
     write_tensors(path, tuning.CHECKPOINT, {"network": network.state_dict(), "optimiser": optimiser.state_dict()})
 
 
+def fine_tuned(path):
+    trunk = small_enformer.network()
+    model = finetune.FineTuned(trunk, AttentionPool(2 * trunk.dim, 2), small_enformer.BINS)
+    geometry = {key: getattr(small_enformer.GEOMETRY, key) for key in ("sequence_length", "bins", "bin_size")}
+    metadata = {**METADATA, "config": {**trunk.config.to_diff_dict(), "output_heads": {}}, "geometry": geometry}
+    metadata |= {"settings": {}, "bins": small_enformer.BINS, "weights_sha256": "abc"}
+    trunk.heads.clear()
+    state = dict(model.named_once().state_dict())
+    write_tensors(path, finetune.FORMAT, {"state": state, "metadata": metadata})
+
+
 KINDS = {
     "feature shard": (shard, read_features),
     "merged store": (merged, read_features),
@@ -167,6 +179,7 @@ KINDS = {
     "single-tissue CNNs": (single_cnns, read_network(single_cnn.load)),
     "linear model": (linear_model, lambda path: list(linear.load(path).values())),
     "pool": (pool, read_network(frozen.load)),
+    "fine-tuned Enformer": (fine_tuned, read_network(finetune.load)),
     "checkpoint": (checkpoint, lambda path: list(read_tensors(path, tuning.CHECKPOINT).values())),
 }
 

@@ -212,6 +212,8 @@ class CheckedFile:
         """A dataset, whole and checked; strings as (length,) str. Raises InputError if it is absent or damaged."""
         if name not in self.shapes:
             raise InputError(f"{self.path}: holds no {name}; {self.kind.advice}")
+        if name in self.virtual:
+            raise ValueError(f"{self.path}: {name} lies in other files, which know its checksums")
         if name in self._rows:
             shape = self.shapes[name]
             values = np.empty(shape, self._rows[name].dtype)
