@@ -334,7 +334,7 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
     splits = np.repeat(["train", "val", "test"], [200, 50, 50])
     rows = ([gene, gene, *columns.values(), split] for gene, split in zip(gene_id, splits))
     write_table(tmp_path / "genes.tsv", ["gene_id", "symbol", *columns, "split_beluga"], rows)
-    write_expression(tmp_path / "expression.h5", observed, gene_id)
+    write_expression(tmp_path / "expression.h5", observed, gene_id, [f"tissue{index}" for index in range(TISSUES)])
     made = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5", "summary": "summary.json"}
     snakemake = SimpleNamespace(
         input=SimpleNamespace(
