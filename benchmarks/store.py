@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scrip
 from chrom2expr.reader import FeatureStore, merge
 from chrom2expr.store import ShardWriter
 
-BATCH, PASSES, ROUNDS = 16, 30, 3
+BATCH, PASSES, ROUNDS = 32, 30, 3
 MIB, GIGA = 1 << 20, 1e9
 
 

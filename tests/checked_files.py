@@ -40,4 +40,4 @@ def leftover(name: str) -> str:
     """What a killed writer of a file called `name` leaves: its temporary file's name, with the id of an ended process."""
     ended = subprocess.Popen(["true"])
     ended.wait()
-    return files.partial_name(name, ended.pid)
+    return files.partial_name(name, ended.pid, "1")

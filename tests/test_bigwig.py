@@ -272,7 +272,7 @@ def test_a_limit_of_open_files_is_raised_where_the_system_lets_it(tmp_path):
 
 def test_a_limit_of_open_files_that_cannot_be_raised_is_named_with_its_cures(tmp_path):
     ended = many_files(tmp_path, 80, 64, 64)
-    assert re.search(r"InputError: 80 files must be open .* only 64 open .*ulimit -n \d+.*groups", ended.stderr)
+    assert re.search(r"SystemTrouble: 80 files must be open .* only 64 open .*ulimit -n \d+.*groups", ended.stderr)
     assert "fetch it again" not in ended.stderr and not (tmp_path / "x.h5").exists()
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from chrom2expr import device
-from chrom2expr.errors import InputError
+from chrom2expr.errors import SystemTrouble
 from chrom2expr.inference import provenance
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="for a machine without a GPU that PyTorch can use")
@@ -32,7 +32,7 @@ def test_a_gpu_that_cannot_be_used_stops_the_job_or_is_said_on_the_console(place
         (places / "nvidia0").touch()
     else:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    with pytest.raises(InputError, match=r"there is a GPU .*cannot use it: .*allow_cpu: true"):
+    with pytest.raises(SystemTrouble, match=r"there is a GPU .*cannot use it: .*allow_cpu: true"):
         device.choose_device()
     assert device.choose_device(allow_cpu=True).type == "cpu"
     assert "this job computes on the CPU" in capfd.readouterr().err
@@ -41,7 +41,7 @@ def test_a_gpu_that_cannot_be_used_stops_the_job_or_is_said_on_the_console(place
 def test_a_gpu_that_fails_at_the_first_product_is_one_that_cannot_be_used(places, monkeypatch):
     """A build of PyTorch for newer cards sees the GPU, and has no code for it."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    with pytest.raises(InputError, match="found by PyTorch"):
+    with pytest.raises(SystemTrouble, match="found by PyTorch"):
         device.choose_device()
 
 

@@ -89,7 +89,7 @@ def test_what_sigkill_leaves_is_cleared_by_the_next_run_and_not_while_the_writer
 def test_partial_files_of_another_machine_go_once_nothing_is_written_any_more(tmp_path, monkeypatch):
     theirs = tmp_path / leftover("made")
     theirs.write_bytes(b"half")
-    monkeypatch.setattr(files, "_HOST", "another-machine")
+    monkeypatch.setattr(files, "_MACHINE", "another")
     clear_partials(tmp_path)
     assert theirs.exists()
     old = time.time() - 7 * 3600
@@ -123,7 +123,10 @@ def test_files_that_take_hours_are_on_the_disk_before_they_have_their_name(tmp_p
         (PermissionError(13, "Permission denied"), "permission is denied"),
         (OSError(30, "Read-only file system"), "can be read only"),
         (OSError(24, "Too many open files"), r"too many files are open.*ulimit -n"),
-        (BlockingIOError(11, "Resource temporarily unavailable"), "is locked"),
+        (OSError("unable to lock file, errno = 11, error message = 'Resource temporarily unavailable'"), "is locked"),
+        (OSError(108, "Cannot send after transport endpoint shutdown"), "file system was shut down"),
+        (MemoryError("Unable to allocate 68.0 GiB"), "memory is used up.*mem_mb"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes"), "memory is used up"),
         (OSError("Unable to open file (unable to lock file, errno = 37, error message = 'No locks available')"), "locked"),
         (OSError("Can't write data (file write failed: errno = 28, error message = 'No space left')"), "no space is left"),
         (OSError(5, "Input/output error"), "its disk failed"),
@@ -141,16 +144,86 @@ def test_an_error_of_the_system_is_called_so_and_no_file_is_blamed(tmp_path, err
 
 
 def test_what_is_no_error_of_the_system_is_not_called_so(tmp_path):
-    for error in (ValueError("x"), OSError("truncated file: eof = 3"), KeyError("errno"), FileNotFoundError(2, "gone")):
+    own = RuntimeError("its own cause")
+    own.__cause__ = own
+    others = (ValueError("x"), OSError("truncated file: eof = 3"), KeyError("errno"), FileNotFoundError(2, "gone"))
+    for error in (*others, BlockingIOError(11, "Resource temporarily unavailable"), own):
         assert system_trouble(error) is None
+    try:
+        try:
+            raise PermissionError(13, "Permission denied")
+        except PermissionError:
+            raise ValueError("a mistake of another kind")
+    except ValueError as error:
+        assert system_trouble(error) is None
+
+
+def test_an_error_in_a_writers_block_ends_the_job_as_it_is(tmp_path):
+    for made in (RuntimeError("CUDA out of memory"), OSError("no errno"), ValueError("x")):
+        with pytest.raises(type(made), match=str(made)) as caught, job(SimpleNamespace(log=[str(tmp_path / "log")])):
+            with create_file(tmp_path / "x.h5", KIND):
+                raise made
+        assert caught.value is made and caught.value.__cause__ is None
+    assert names(tmp_path) == []
+
+
+def test_a_model_half_written_is_gone_at_sigterm(tmp_path):
+    """torch makes an error of its own of what stops it in a write."""
+    code = """
+import os, signal
+from types import SimpleNamespace
+from chrom2expr.door import job
+with job(SimpleNamespace(log=[sys.argv[2]])):
+    import torch
+    from chrom2expr.files import Format
+    from chrom2expr.tensors import write_tensors
+
+    class Struck:
+        def __reduce__(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return (list, ())
+
+    from chrom2expr import tensors
+    tensors._digest = lambda *_: "x"
+    write_tensors(sys.argv[1], Format("t", 1), {"a": torch.ones(1000), "b": Struck()})
+"""
+    done = python(code, tmp_path / "model.pt", tmp_path / "log")
+    done.communicate(timeout=120)
+    assert done.returncode == 128 + signal.SIGTERM
+    assert names(tmp_path) == [] and "stopped by SIGTERM" in (tmp_path / "log").read_text()
+
+
+def test_a_second_sigterm_does_not_break_off_the_cleaning_up(tmp_path):
+    code = """
+import os, signal
+from types import SimpleNamespace
+from chrom2expr.door import job
+with job(SimpleNamespace(log=[sys.argv[1]])):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+        print("cleaned")
+"""
+    done = python(code, tmp_path / "log")
+    done.communicate(timeout=60)
+    assert done.returncode == 128 + signal.SIGTERM and "cleaned" in (tmp_path / "log").read_text()
+
+
+def test_a_process_of_the_same_id_does_not_keep_a_leftover(tmp_path):
+    left = tmp_path / files.partial_name("made", os.getpid(), "1")
+    left.write_bytes(b"half")
+    clear_partials(tmp_path)
+    assert not left.exists()
+    files.partial_name("made", os.getpid(), files.began(os.getpid()))
 
 
 def test_the_cause_is_found_behind_what_a_library_made_of_it():
     try:
         try:
             raise OSError(28, "No space left on device", "x.h5")
-        except OSError:
-            raise RuntimeError("unexpected pos 64 vs 0")
+        except OSError as error:
+            raise RuntimeError("unexpected pos 64 vs 0") from error
     except RuntimeError as error:
         assert "x.h5: no space is left" in str(system_trouble(error))
 

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from chrom2expr.errors import InputError
+from chrom2expr.errors import InputError, system_trouble
 from chrom2expr.files import whole_file
 from chrom2expr.tensors import save
 from chrom2expr.windows import BASES, N
@@ -85,7 +85,11 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(f"{path}: no such checkpoint; download it again or correct the path in the config") from None
+    except MemoryError as error:
+        raise system_trouble(error, path) from error
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, UnpicklingError, SafetensorError) as error:
+        if trouble := system_trouble(error, path):
+            raise trouble from error
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"{path}: not a readable checkpoint ({reason}); download it again") from None
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):

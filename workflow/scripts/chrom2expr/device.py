@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from chrom2expr.errors import InputError
+from chrom2expr.errors import SystemTrouble
 
 # What CUDA_VISIBLE_DEVICES holds where GPUs are hidden on purpose (the last is SLURM's).
 _HIDDEN = ("", "-1", "NoDevFiles")
@@ -17,7 +17,7 @@ _PLACES = (("/proc/driver/nvidia/gpus", "*"), ("/dev", "nvidia[0-9]*"))
 def choose_device(allow_cpu: bool = False) -> torch.device:
     """The GPU if there is one, else the CPU; prints the choice.
 
-    Raises InputError where a GPU is there, or was given to this job, and PyTorch cannot use it, since a CPU takes days
+    Raises SystemTrouble where a GPU is there, or was given to this job, and PyTorch cannot use it, since a CPU takes days
     for what a GPU does in an hour; with `allow_cpu` it only says so.
     """
     found, trouble = _gpu(), ""
@@ -34,7 +34,7 @@ def choose_device(allow_cpu: bool = False) -> torch.device:
         seen = found or "found by PyTorch"
         said = f"there is a GPU ({seen}), but PyTorch {torch.__version__} cannot use it: {trouble}"
         if not allow_cpu:
-            raise InputError(
+            raise SystemTrouble(
                 f"{said}. Install a driver, or a PyTorch, that fits (nvidia-smi shows the driver's CUDA version); to "
                 "compute on the CPU, set allow_cpu: true in the config, or CUDA_VISIBLE_DEVICES to nothing"
             )

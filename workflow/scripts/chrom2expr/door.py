@@ -12,6 +12,8 @@ from typing import Any
 
 from chrom2expr.errors import InputError, system_trouble
 
+_STOPPED = 128 + signal.SIGTERM
+
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[None]:
@@ -44,6 +46,10 @@ def job(snakemake: Any) -> Iterator[None]:
                 refusal.write_text(str(error), encoding="utf-8")
             _tell(f"Error: {error}")
             raise SystemExit(1) from None
+        except SystemExit as stop:
+            if stop.code == _STOPPED:
+                print("stopped by SIGTERM")
+            raise
         except Exception as error:
             traceback.print_exc(file=handle)
             if trouble := system_trouble(error):
@@ -63,8 +69,8 @@ def _stopped_by_sigterm() -> Iterator[None]:
     """Let SIGTERM, which ends a process at once otherwise, run the `finally` clauses first."""
 
     def stop(number: int, _: Any) -> None:
-        print("stopped by SIGTERM")
-        raise SystemExit(128 + number)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not break off the cleaning up
+        raise SystemExit(_STOPPED)
 
     if threading.current_thread() is not threading.main_thread():
         yield

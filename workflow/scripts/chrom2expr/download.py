@@ -6,14 +6,13 @@ import lzma
 import shutil
 import ssl
 import tarfile
-import tempfile
 import time
 import urllib.error
 import urllib.request
 import zlib
 from pathlib import Path
 
-from chrom2expr.errors import InputError
+from chrom2expr.errors import InputError, SystemTrouble
 from chrom2expr.files import sha256, whole_file
 
 WAITS = (5, 30, 120)  # seconds before each further try
@@ -34,18 +33,19 @@ def fetch(url: str, path: str | Path) -> None:
     """Download `url` to `path`, whole or not at all.
 
     What may pass (a busy or failing server, a broken connection, fewer bytes than announced) is tried again after each
-    of WAITS. Raises NotThere if the server has no such file, InputError for what does not pass.
+    of WAITS. Raises NotThere if the server has no such file, InputError for what else does not pass, and SystemTrouble
+    for what might have.
     """
     for wait in (*WAITS, None):
         try:
             return _fetch_once(url, path)
         except _FAILURES as error:
-            if wait is None or not _may_pass(error):
-                kind = NotThere if getattr(error, "code", None) in _NOT_THERE else InputError
-                raise kind(
-                    f"{url}: cannot be downloaded ({error}); fetch it yourself and give its place as a path in the "
-                    "config" + (", or run again later" if wait is None else "")
-                ) from None
+            said = f"{url}: cannot be downloaded ({error}); "
+            cure = "fetch it yourself and give its place as a path in the config"
+            if not _may_pass(error):
+                raise (NotThere if getattr(error, "code", None) in _NOT_THERE else InputError)(said + cure) from None
+            if wait is None:
+                raise SystemTrouble(f"{said}run again later, or {cure}") from None
             print(f"{url}: {error}; trying again in {wait} s", flush=True)
             time.sleep(wait)
 
@@ -75,10 +75,12 @@ def resource(
     `checksum` is the SHA-256 of the file at `path`; without one, the file's own is printed, to be put into the config.
     Raises InputError if what arrives is damaged or no such file, the member is absent, or the checksum differs.
     """
-    with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder, whole_file(path) as partial:
-        packed = Path(folder) / "packed"
-        fetch(url, packed)
+    path = Path(path)
+    # Its name is always the same: what a killed job leaves, the next one takes away.
+    packed = path.with_name(f".{path.name}.packed")
+    with whole_file(path, durable=True) as partial:
         try:
+            fetch(url, packed)
             if member:
                 _extract(packed, member, partial, url)
             elif unpack:
@@ -92,6 +94,8 @@ def resource(
                 "or a page that says why; open the address in a browser and correct it in the config, run again, or "
                 "fetch the file yourself and give its place as a path in the config"
             ) from None
+        finally:
+            packed.unlink(missing_ok=True)
         found = sha256(partial)
         if checksum and found != checksum:
             raise InputError(f"{url}: SHA-256 is {found}, the config expects {checksum}; not kept")

@@ -45,6 +45,12 @@ _TROUBLES = {
     errno.ETIMEDOUT: ("its file system did not answer in time", _STORAGE),
     errno.ENXIO: ("its disk failed", _STORAGE),
     errno.EREMOTEIO: ("its disk failed", _STORAGE),
+    errno.ENODEV: ("its disk is gone", _STORAGE),
+    errno.EBUSY: ("its disk is busy", _STORAGE),
+    errno.ENOTCONN: ("its file system is not connected", _STORAGE),
+    errno.ESHUTDOWN: ("its file system was shut down", _STORAGE),
+    errno.EHOSTDOWN: ("its file server is down", _STORAGE),
+    errno.EHOSTUNREACH: ("its file server cannot be reached", _STORAGE),
     errno.ENOMEM: ("memory is used up", _MEMORY),
 }
 
@@ -52,22 +58,44 @@ _TROUBLES = {
 def system_trouble(error: BaseException, path: str | Path | None = None) -> SystemTrouble | None:
     """What `error` says of the operating system, about the file it names, else `path`; None if it says nothing.
 
-    Libraries wrap what they met: the number is looked for in the error, in its text (HDF5 quotes it), and in the errors
-    that it came from.
+    The number of the failure is looked for in the error, in what HDF5 quotes in its text, and in the errors that it is
+    said to come from (`raise ... from`).
     """
     seen: BaseException | None = error
-    while seen is not None:
+    met: list[BaseException] = []
+    while seen is not None and seen not in met:
         if isinstance(seen, SystemTrouble):
             return seen
-        number = getattr(seen, "errno", None)
-        if number not in _TROUBLES and (quoted := re.search(r"(?:errno = |\[Errno )(\d+)", str(seen))):
-            number = int(quoted[1])
-        if number in _TROUBLES:
+        if number := _number(seen):
             what, cure = _TROUBLES[number]
             named = getattr(seen, "filename", None) or path
             return SystemTrouble(f"{named}: {what}. {cure}" if named else f"{what}. {cure}")
-        seen = seen.__cause__ or seen.__context__
+        met.append(seen)
+        seen = seen.__cause__
     return None
+
+
+def _number(error: BaseException) -> int | None:
+    """The errno of a failure in _TROUBLES that an error tells of."""
+    text = str(error)
+    if isinstance(error, MemoryError) or "can't allocate memory" in text:
+        return errno.ENOMEM
+    quoted = re.search(r"errno = (\d+)", text)
+    number = int(quoted[1]) if quoted else getattr(error, "errno", None)
+    if number == errno.EAGAIN and "lock" not in text:
+        return None  # processes or threads are used up: nothing is said of a file
+    return number if number in _TROUBLES else None
+
+
+@contextmanager
+def system_errors_named(path: str | Path) -> Iterator[None]:
+    """Raise SystemTrouble, about the file `path`, for what the operating system refused; let all else pass."""
+    try:
+        yield
+    except (OSError, RuntimeError, MemoryError) as error:  # HDF5 and torch raise either of the first two
+        if trouble := system_trouble(error, path):
+            raise trouble from error
+        raise
 
 
 @contextmanager

@@ -11,11 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chrom2expr.errors import InputError, reading
+from chrom2expr.errors import SystemTrouble, reading
 
 _ENDING = ".partial"
-# In the names of partial files: no dots, since those part a name's pieces.
-_HOST = socket.gethostname().replace(".", "-")
 # A living writer writes more often than this, even a slow one.
 _SILENT_SECONDS = 6 * 3600
 
@@ -38,21 +36,23 @@ def whole_file(path: str | Path, durable: bool = False) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _clear(path.parent, f".{path.name}.*{_ENDING}")
-    partial = path.with_name(partial_name(path.name, os.getpid()))
+    partial = path.with_name(partial_name(path.name, os.getpid(), began(os.getpid()) or ""))
     try:
         yield partial
         if durable:
             _sync(partial)
         os.replace(partial, path)
         if durable:
-            _sync(path.parent)
+            with suppress(OSError):  # not every file system lets a folder be synchronised
+                _sync(path.parent)
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # it must not hide what went wrong
+            partial.unlink(missing_ok=True)
 
 
-def partial_name(name: str, process: int) -> str:
-    """What a file is called while a process of this machine writes it."""
-    return f".{name}.{_HOST}.{process}{_ENDING}"
+def partial_name(name: str, process: int, start: str = "") -> str:
+    """What a file is called while a process of this machine writes it; `start` tells it from others of the same id."""
+    return f".{name}.{_MACHINE}.{process}.{start}{_ENDING}"
 
 
 def clear_partials(folder: Path) -> None:
@@ -62,24 +62,44 @@ def clear_partials(folder: Path) -> None:
 
 def _clear(folder: Path, pattern: str) -> None:
     for partial in folder.glob(pattern):
-        host, _, process = partial.name.removesuffix(_ENDING).rpartition(".")
+        _, host, process, start = ("", "", "", *partial.name.removesuffix(_ENDING).rsplit(".", 3))[-4:]
         with suppress(FileNotFoundError):  # another job removed it first
-            if host.endswith(f".{_HOST}"):
-                gone = not (process.isdigit() and _alive(int(process)))
+            if host == _MACHINE and process.isdigit():
+                gone = began(int(process)) != start
             else:  # of another machine, whose processes cannot be asked: by how long nothing has been written
                 gone = time.time() - partial.lstat().st_mtime > _SILENT_SECONDS
-            if gone and process != str(os.getpid()):
+            if gone:
                 partial.unlink()
 
 
-def _alive(process: int) -> bool:
+def machine() -> str:
+    """What tells this start of this machine, and its numbering of processes (a container's own), from others."""
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's
-        pass
-    return True
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return socket.gethostname()
+
+
+def began(process: int) -> str | None:
+    """When a process of this machine started, in its ticks ("" where there is no /proc); None if it has ended."""
+    if not Path("/proc/self/stat").exists():
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return None
+        except PermissionError:  # another user's
+            pass
+        return ""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    state, *rest = stat.rpartition(")")[2].split()  # the name before it may hold anything
+    return None if state in "ZX" else rest[18]
+
+
+_MACHINE = hashlib.sha256(machine().encode()).hexdigest()[:12]
 
 
 def _sync(path: Path) -> None:
@@ -123,7 +143,7 @@ def weights(listed: str | Sequence[str]) -> tuple[Path, str]:
 def allow_open_files(count: int, otherwise: str) -> None:
     """Raise this process's limit of open files, where the system lets it, so that `count` more can be open at once.
 
-    Raises InputError, which names the limit and how to raise it, or `otherwise`: what else can be done.
+    Raises SystemTrouble, which names the limit and how to raise it, or `otherwise`: what else can be done.
     """
     # What is open by now, and some for the output and what libraries open by the way.
     needed = count + len(os.listdir("/dev/fd")) + 16
@@ -133,7 +153,7 @@ def allow_open_files(count: int, otherwise: str) -> None:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
     except (ValueError, OSError):
-        raise InputError(
+        raise SystemTrouble(
             f"{count:,} files must be open at once, but a process may have only {hard:,} open here: raise the limit "
             f"(ulimit -n {needed}, as the system's administrator if need be) and run again, or {otherwise}"
         ) from None

@@ -16,7 +16,7 @@ import pandas as pd
 from pyliftover import LiftOver
 
 from chrom2expr import tables
-from chrom2expr.errors import InputError
+from chrom2expr.errors import InputError, system_trouble
 from chrom2expr.rows import numbered_rows
 
 # ExPecto's column -> ours. Its TSS column is not used: CAGE_representative_TSS is the TSS everywhere.
@@ -126,6 +126,8 @@ def read_chain(path: str | Path) -> Chain:
     try:
         lift = LiftOver(opened(path, "rb"))
     except Exception as error:  # pyliftover raises plain Exceptions; a cut gzip stream, EOFError
+        if trouble := system_trouble(error, path):
+            raise trouble from error
         raise InputError(f"{path}: a damaged chain file ({type(error).__name__}: {error})") from None
     chains = lift.chain_file.chains
     if not chains:

@@ -24,7 +24,7 @@ import h5py
 import numpy as np
 from crc32c import crc32c
 
-from chrom2expr.errors import InputError, reading, system_trouble
+from chrom2expr.errors import InputError, reading, system_errors_named
 from chrom2expr.files import Format, whole_file
 
 CHECKSUMS = "checksums"
@@ -130,21 +130,19 @@ def create_file(
 
     The same content gives the same bytes. Raises SystemTrouble where the disk is full, or the like.
     """
-    try:
-        # This format of HDF5 keeps checksums of its own structures too.
-        with (
-            whole_file(path, durable=True) as partial,
-            h5py.File(partial, "w", libver=("v110", "v110"), locking=False) as file,
-        ):
-            group = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
-            group.set_obj_track_times(False)
-            h5py.h5g.create(file.id, CHECKSUMS.encode(), gcpl=group)
-            writer = Writer(file)
-            writer.attributes.update(attributes or {})
-            yield writer
-            writer._finish(kind)
-    except (OSError, RuntimeError) as error:  # HDF5 raises either
-        raise system_trouble(error, path) or error from error
+    # This format of HDF5 keeps checksums of its own structures too.
+    with (
+        system_errors_named(path),
+        whole_file(path, durable=True) as partial,
+        h5py.File(partial, "w", libver=("v110", "v110"), locking=False) as file,
+    ):
+        group = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
+        group.set_obj_track_times(False)
+        h5py.h5g.create(file.id, CHECKSUMS.encode(), gcpl=group)
+        writer = Writer(file)
+        writer.attributes.update(attributes or {})
+        yield writer
+        writer._finish(kind)
 
 
 class CheckedFile:
@@ -242,10 +240,8 @@ class CheckedFile:
         """
         low, high = runs.start * rows.step, min(runs.stop * rows.step, rows.shape[1])
         buffer, run_bytes = scratch[: (high - low) * rows.place_bytes], rows.step * rows.place_bytes
-        try:
+        with system_errors_named(self.path):
             got = _read_fully(self._handle, buffer, rows.offset + row * rows.row_bytes + low * rows.place_bytes)
-        except OSError as error:
-            raise system_trouble(error, self.path) or error from error
         view = memoryview(buffer)
         found = [crc32c(view[start : start + run_bytes]) for start in range(0, len(view), run_bytes)]
         if got != len(view) or found != rows.checksums[row, runs.start : runs.stop].tolist():

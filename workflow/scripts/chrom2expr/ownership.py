@@ -22,6 +22,7 @@ from typing import Any
 from uuid import uuid4
 
 from chrom2expr.errors import InputError
+from chrom2expr.files import began, machine
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,11 @@ class Identity:
         """This process's, with a token of its own; `since` is now, in UTC."""
         pid, since = os.getpid(), datetime.now(timezone.utc).isoformat(" ", "seconds")
         job = os.environ.get("SLURM_JOB_ID", "")
-        return cls(socket.gethostname(), _machine(), pid, _began(pid) or "", job, since, uuid4().hex)
+        return cls(socket.gethostname(), machine(), pid, began(pid) or "", job, since, uuid4().hex)
 
     def ended(self) -> bool:
         """Whether it was a process of this machine's that is no more; False where that cannot be known from here."""
-        return (self.host, self.machine) == (socket.gethostname(), _machine()) and _began(self.pid) != self.began
+        return (self.host, self.machine) == (socket.gethostname(), machine()) and began(self.pid) != self.began
 
     def __str__(self) -> str:
         job = f"SLURM job {self.slurm_job}, " if self.slurm_job else ""
@@ -185,29 +186,3 @@ def _write(file: Path, identity: Identity) -> None:
         handle.write(json.dumps(asdict(identity), indent=2) + "\n")
         handle.flush()
         os.fsync(handle.fileno())
-
-
-def _machine() -> str:
-    """What tells this start of this machine, and its numbering of processes (a container's own), from others."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:
-        return ""
-
-
-def _began(pid: int) -> str | None:
-    """When a process started, in the machine's ticks ("" where there is no /proc); None if it has ended."""
-    if not Path("/proc/self/stat").exists():
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return None
-        except PermissionError:
-            pass
-        return ""
-    try:
-        state, *rest = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if state in "ZX" else rest[18]

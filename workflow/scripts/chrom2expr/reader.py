@@ -201,6 +201,14 @@ class Selection:
 
     def _read_runs(self, work: Iterator[tuple["_Part", int, range, bool, np.ndarray]]) -> None:
         """Read runs of bins of single genes, each into its place in the gene's features (bin, track)."""
+        try:
+            self._read_each(work)
+        except BaseException:
+            for _ in work:  # so that the other threads end too
+                pass
+            raise
+
+    def _read_each(self, work: Iterator[tuple["_Part", int, range, bool, np.ndarray]]) -> None:
         first, last, scratch = self._bins.start, self._bins.stop, np.empty(0, np.uint8)
         for part, gene, runs, flip, features in work:
             rows, file = part.rows, part.piece.file

@@ -15,7 +15,7 @@ from kipoiseq.extractors import FastaStringExtractor
 from chrom2expr import windows
 from chrom2expr.codes import FORMAT
 from chrom2expr.door import Progress
-from chrom2expr.errors import InputError
+from chrom2expr.errors import InputError, system_trouble
 from chrom2expr.files import sha256, whole_file, write_json
 from chrom2expr.genes import locate
 from chrom2expr.hdf5 import create_file
@@ -36,6 +36,8 @@ def index_genome(fasta: str | Path, out_fasta: str | Path, out_json: str | Path)
         try:
             pyfaidx.Faidx(str(link), indexname=str(fai)).close()
         except (pyfaidx.FastaIndexingError, pyfaidx.IndexNotFoundError, ValueError, OSError) as error:
+            if trouble := system_trouble(error, fasta):
+                raise trouble from error
             raise InputError(f"{fasta}: cannot be indexed as FASTA ({error})") from None
         contigs = _read_fai(fai)
         if not sum(contigs.values()):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from chrom2expr.errors import InputError, reading, system_trouble
+from chrom2expr.errors import InputError, reading, system_errors_named
 from chrom2expr.files import Format, whole_file
 
 
@@ -33,24 +33,27 @@ def save(content: Any, handle: Any, path: str | Path) -> None:
     disk is full, or the like: torch itself would speak of an unexpected position.
     """
     writer = _Writer(handle)
-    try:
-        torch.save(content, writer)
-        handle.flush()
-    except (OSError, RuntimeError) as error:
-        trouble = system_trouble(writer.error or error, path)
-        raise trouble or error from error
+    with system_errors_named(path):
+        try:
+            torch.save(content, writer)
+            handle.flush()
+        except RuntimeError:
+            if writer.error:
+                raise writer.error from None
+            raise
 
 
 class _Writer:
-    """A file that remembers why a write failed; torch forgets it."""
+    """A file that remembers why a write failed, or was stopped by a signal; torch forgets it."""
 
     def __init__(self, handle: Any) -> None:
-        self.handle, self.error = handle, None
+        self.handle = handle
+        self.error: BaseException | None = None
 
     def write(self, data: Any) -> int:
         try:
             return self.handle.write(data)
-        except OSError as error:
+        except BaseException as error:
             self.error = error
             raise
 

@@ -87,7 +87,7 @@ class Checkpoints:
         if folder is not None:
             clear_partials(folder)
             if self._removed.is_dir():
-                rmtree(self._removed)
+                self._bring_back()
 
     def save(self, courses: Sequence[Course], network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
         """Keep the state after an epoch of the last of `courses`, and the network if that epoch is the best of all."""
@@ -145,6 +145,14 @@ class Checkpoints:
         self.check()
         write_tensors(self.folder / name, self.kind, content)
 
+    def _bring_back(self) -> None:
+        """Undo a removal that was stopped before anything was lost, since its job did not end; else end it."""
+        whole = all((self._removed / name).is_file() for name in ("last.pt", "best.pt"))
+        if whole and not self.folder.exists():
+            self._removed.rename(self.folder)
+        else:
+            rmtree(self._removed)
+
     @property
     def _removed(self) -> Path:
         return self.folder.with_name(f".{self.folder.name}.removed")
@@ -160,7 +168,8 @@ class Checkpoints:
         if self.folder is not None and self.folder.is_dir():
             # By one rename, so that a kill leaves nothing that looks like a run to go on with.
             self.folder.rename(self._removed)
-            rmtree(self._removed)
+            # The run is whole: what cannot be removed now, the next run removes.
+            rmtree(self._removed, ignore_errors=True)
 
 
 def fit(
