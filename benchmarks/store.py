@@ -105,17 +105,19 @@ def measure(path: Path, bins: int, tracks: int) -> list[float]:
 
 
 def main() -> None:
-    print(f"Batches of {BATCH} genes, random order; GB/s, median of {ROUNDS}; ratios to `kept`, cold to the cold read")
+    print(f"Batches of {BATCH} genes, random order; GB/s, median of {ROUNDS}; % of kept / of passing; cold, of cold plain")
     names = ("passing", "kept", "all tracks", "chromatin", "central bins", "cold plain", "cold all")
-    print(f"{'bins x tracks':>14}{'shards by':>10}" + "".join(f"{name:>14}" for name in names))
+    print(f"{'bins x tracks':>14}{'shards by':>10}" + "".join(f"{name:>16}" for name in names))
     for genes, bins, tracks in ((64, 896, 5313), (512, 200, 2002)):
         for by in ("genes", "tracks"):
             with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as folder:
                 path = write(Path(folder), genes, bins, tracks, by)
                 rates = np.median([measure(path, bins, tracks) for _ in range(ROUNDS)], axis=0) / GIGA
-            against = (0, 0, rates[1], rates[1], rates[1], 0, rates[5])
-            cells = (f"{rate:.2f}" + (f" {rate / base:.0%}" if base else "") for rate, base in zip(rates, against))
-            print(f"{f'{bins} x {tracks}':>14}{by:>10}" + "".join(f"{cell:>14}" for cell in cells), flush=True)
+            passing, kept, *warm, cold_plain, cold_all = rates
+            cells = [f"{passing:.2f}", f"{kept:.2f}"]
+            cells += [f"{rate:.2f} {rate / kept:.0%}/{rate / passing:.0%}" for rate in warm]
+            cells += [f"{cold_plain:.2f}", f"{cold_all:.2f} {cold_all / cold_plain:.0%}"]
+            print(f"{f'{bins} x {tracks}':>14}{by:>10}" + "".join(f"{cell:>16}" for cell in cells), flush=True)
 
 
 if __name__ == "__main__":
