@@ -29,7 +29,7 @@ def collect_bigwigs(
     {identifier}, by the prefix of the identifiers it is for; the longest prefix wins. Downloads go to `folder`, which
     is made. A track without a template, or whose file is not there, is an InputError if `missing` is "error", the
     former before anything is downloaded, and has a reason but no path if it is "skip". A download that fails otherwise
-    is always an InputError, so that a bad network never drops a track.
+    is always an error (see download.fetch), so that a bad network never drops a track.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
