@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -259,29 +260,30 @@ def test_no_room_for_a_file_is_called_so(tmp_path, name):
     assert names(tmp_path) == []
 
 
-def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path):
+def test_a_file_that_may_not_be_read_is_not_called_damaged():
     if os.geteuid() != 0:
         pytest.skip("becomes another user, which only root can")
-    tmp_path.chmod(0o755)
-    for folder in tmp_path.parents:
-        if not folder.stat().st_mode & 0o001:
-            pytest.skip("another user cannot reach the folder of this test")
-    with create_file(tmp_path / "a.h5", KIND) as file:
-        file.write("a", np.ones(3))
-    write_tensors(tmp_path / "a.pt", KIND, {"a": torch.ones(3)})
-    for name in ("a.h5", "a.pt"):
-        (tmp_path / name).chmod(0o600)
-        child = os.fork()
-        if child == 0:
-            os.setuid(65534)
-            try:
-                CheckedFile(tmp_path / name, KIND) if name == "a.h5" else read_tensors(tmp_path / name, KIND)
-                os._exit(1)
-            except SystemTrouble as trouble:
-                os._exit(0 if "permission is denied" in str(trouble) else 2)
-            except BaseException:
-                os._exit(3)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    # Not below pytest's own folder, which no other user may enter.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with create_file(folder / "a.h5", KIND) as file:
+            file.write("a", np.ones(3))
+        write_tensors(folder / "a.pt", KIND, {"a": torch.ones(3)})
+        for path, read in ((folder / "a.h5", CheckedFile), (folder / "a.pt", read_tensors)):
+            path.chmod(0o600)
+            child = os.fork()
+            if child == 0:
+                code = 3
+                try:
+                    os.setuid(65534)
+                    read(path, KIND)
+                    code = 1
+                except SystemTrouble as trouble:
+                    code = 0 if "permission is denied" in str(trouble) else 2
+                finally:
+                    os._exit(code)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, path
 
 
 def test_files_are_read_though_another_program_holds_a_lock(tmp_path):
