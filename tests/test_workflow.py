@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -52,7 +53,14 @@ def third_party(script):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module.split(".")[0])
-    return {packages_distributions()[name][0] for name in names - set(sys.stdlib_module_names) - {"chrom2expr"}}
+    distributions = installed()
+    return {distributions[name][0] for name in names - set(sys.stdlib_module_names) - {"chrom2expr"}}
+
+
+@cache
+def installed():
+    """Distributions by the modules they bring; looking through all that is installed takes a second."""
+    return packages_distributions()
 
 
 def pins(lines):
