@@ -287,4 +287,4 @@ def test_the_full_size_enformer_runs_on_real_sequence(copy, shared_data, tmp_pat
         assert values.shape == (1, 896, 5313)
         assert (features.track_type == "cage").sum() == 638
         assert np.isfinite(values).all() and values.astype(np.float32).std() > 0
-        assert features.file["central_embedding"].shape == (1, 3072)
+        assert features.file.shapes["central_embedding"] == (1, 3072)
