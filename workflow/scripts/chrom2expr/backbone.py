@@ -77,6 +77,19 @@ def check_track_count(weights: Path, predicted: int, described: int) -> None:
         )
 
 
+# What torch and safetensors raise over a file that is not what it should be, or that the system does not give them.
+_UNREADABLE = (
+    OSError,
+    MemoryError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    KeyError,
+    UnpicklingError,
+    SafetensorError,
+)
+
+
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """The state dict, on the CPU, in a .safetensors file or one written by torch.save; InputError if it is neither."""
     try:
@@ -85,9 +98,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(f"{path}: no such checkpoint; download it again or correct the path in the config") from None
-    except MemoryError as error:
-        raise system_trouble(error, path) from error
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, UnpicklingError, SafetensorError) as error:
+    except _UNREADABLE as error:
         if trouble := system_trouble(error, path):
             raise trouble from error
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

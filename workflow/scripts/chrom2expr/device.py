@@ -17,8 +17,8 @@ _PLACES = (("/proc/driver/nvidia/gpus", "*"), ("/dev", "nvidia[0-9]*"))
 def choose_device(allow_cpu: bool = False) -> torch.device:
     """The GPU if there is one, else the CPU; prints the choice.
 
-    Raises SystemTrouble where a GPU is there, or was given to this job, and PyTorch cannot use it, since a CPU takes days
-    for what a GPU does in an hour; with `allow_cpu` it only says so.
+    Raises SystemTrouble where a GPU is there, or was given to this job, and PyTorch cannot use it, since a CPU takes
+    days for what a GPU does in an hour; with `allow_cpu` it only says so.
     """
     found, trouble = _gpu(), ""
     if found or torch.cuda.is_available():

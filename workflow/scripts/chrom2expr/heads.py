@@ -157,7 +157,8 @@ def write_run(
 ) -> None:
     """Write a fitted head's files; the predictions are those of the validation and test genes.
 
-    `check` is called when all is computed, before the first is written. Raises InputError, and writes nothing, where a prediction is not a finite number.
+    `check` is called when all is computed, before the first is written. Raises InputError, and writes nothing, where a
+    prediction is not a finite number.
     """
     data = task.data
     predicted = {split: fitted.predict(data.splits[split].features) for split in ("val", "test")}

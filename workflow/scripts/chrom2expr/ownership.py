@@ -27,7 +27,7 @@ from chrom2expr.files import began, machine
 
 @dataclass(frozen=True)
 class Identity:
-    """Who owns a folder, as its file says. `began` is the process's start, which tells it from a later one of its pid."""
+    """Who owns a folder, as its file says. `began`, the process's start, tells it from a later one of its pid."""
 
     host: str
     machine: str
