@@ -1,16 +1,15 @@
 """A small Enformer with its weights folder, sequence shards and targets: what fine-tuning's tests start from."""
 
 import csv
-import json
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
 
-import h5py
 import numpy as np
 import torch
 from checked_files import write_checked
 from made_files import write_expression
+import scripts
 from chrom2expr import enformer, finetune, heads
 from chrom2expr.codes import FORMAT
 from chrom2expr.windows import Geometry
@@ -120,8 +119,7 @@ class Files:
         made = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5", "summary": "summary.json"}
         weights = [str(self.folder / "weights" / name) for name in ("config.json", "pytorch_model.bin")]
         given = {"genes": "genes.tsv", "expression": "expression.h5"}
-        texts = {key: json.dumps(getattr(task, key)) for key in ("loss", "settings", "grid")}
-        keys = ("batch_size", "max_epochs", "patience", "select_by", "seed")
+        keys = ("loss", "settings", "grid", "batch_size", "max_epochs", "patience", "select_by", "seed")
         geometry = {"sequence_length": GEOMETRY.sequence_length, "bins": GEOMETRY.bins, "bin_size": GEOMETRY.bin_size}
         return SimpleNamespace(
             input=SimpleNamespace(
@@ -130,11 +128,10 @@ class Files:
                 **{name: str(self.folder / file) for name, file in given.items()},
             ),
             output=SimpleNamespace(**{name: str(folder / file) for name, file in made.items()}),
-            params=SimpleNamespace(
-                **{"room": "finetune", "backbone": "enformer", "source": "window", "bins": BINS, "trunk": "{}"},
-                **texts,
+            params=scripts.params(
+                **{"room": "finetune", "backbone": "enformer", "source": "window", "bins": BINS, "trunk": {}},
                 **{key: getattr(task, key) for key in keys},
-                geometry=json.dumps(geometry),
+                geometry=geometry,
             ),
             threads=1,
             resources=SimpleNamespace(gpu=1, allow_cpu=0, owner_stale_after=60),

@@ -68,7 +68,7 @@ def each(*steps: str, name: str = "", **changes: Any) -> list[Of]:
 
 def _step(script: str, output: Any, input: Any = (), params: Any = (), **resources: Any) -> Step:
     output = output if isinstance(output, dict) else {"": output}
-    params = {key: json.dumps(value) if isinstance(value, dict) else value for key, value in dict(params).items()}
+    params = {key: json.dumps(value) for key, value in dict(params).items()}
     if "gpu" in resources:
         resources |= {"allow_cpu": 0}
     return Step(f"{script}.py", dict(input), params, output, resources)
@@ -174,7 +174,7 @@ STEPS = {
         "lift_genes",
         {"places": "places.tsv", "dropped": "dropped.tsv"},
         {"annotation": Raw("geneanno.csv"), "chain": CHAIN},
-        {"exclude_types": '["rRNA"]', "exclude_chromosomes": '["chrX"]', "contigs": "all"},
+        {"exclude_types": ["rRNA"], "exclude_chromosomes": ["chrX"], "contigs": "all"},
     ),
     "split": _step(
         "split_genes",
@@ -186,7 +186,7 @@ STEPS = {
         "compute_targets",
         "expression.h5",
         {"annotation": Raw("geneanno.csv"), "expression": Raw("geneanno.exp.csv"), "places": of("lift", "places")},
-        {"pseudocount": "0.1", "missing": "keep", "ids": "auto"},
+        {"pseudocount": 0.1, "missing": "keep", "ids": "auto"},
     ),
     **{
         f"index_{assembly}": _step(
@@ -317,14 +317,14 @@ STEPS = {
         "tabulate_attention",
         "fig3_7.tsv",
         {"attention": each("attend_base", "attend_run")},
-        {"figure": "fig3_7", "models": json.dumps(MODELS), "distal_bins": 2, "thresholds": [0.08, 0.1, 0.12]},
+        {"figure": "fig3_7", "models": MODELS, "distal_bins": 2, "thresholds": [0.08, 0.1, 0.12]},
     ),
     "tabulate_figure": _step(
         "tabulate_figure",
         {"table": "fig2_3.tsv", "pairs": "fig2_3.pairs.tsv"},
         {name: each("evaluate_cnn", "evaluate_ridge", "baseline", name=name) for name in SCORES}
         | {"thesis": Raw("thesis_values.tsv")},
-        {"figure": "fig2_3", "runs": json.dumps(RUNS), "compare_with_thesis": True},
+        {"figure": "fig2_3", "runs": RUNS, "compare_with_thesis": True},
     ),
     "tabulate_overview": _step(
         "tabulate_overview",
@@ -335,7 +335,7 @@ STEPS = {
             "shards": each("bin_0", "bin_1"),
             "expression": of("targets"),
         },
-        {"figure": "fig2_1", "backbones": json.dumps(OVERVIEW), "heads": '["Ridge"]'},
+        {"figure": "fig2_1", "backbones": OVERVIEW, "heads": ["Ridge"]},
     ),
     "tabulate_network": _step(
         "tabulate_network", "fig2_2.tsv", {"model": each("fit_cnn", name="model")}, {"figure": "fig2_2"}

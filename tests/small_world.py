@@ -186,7 +186,7 @@ def changed(step: Step, changes: Mapping[str, Any]) -> Step:
         part, name, *keys = place.split(".")
         assert name in parts[part], f"{step.script} has no {place}"
         if not keys:
-            parts[part][name] = value
+            parts[part][name] = json.dumps(value) if part == "params" else value
             continue
         whole = json.loads(parts[part][name])
         inside = whole

@@ -1,6 +1,5 @@
 """Attention of the TSS against hooks on enformer-pytorch's own layers and planted weights; the tables against loops."""
 
-import json
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,9 +10,9 @@ import pytest
 import torch
 from enformer_pytorch.modeling_enformer import TF_GAMMAS
 from scipy import stats
-from snakemake.iocontainers import Namedlist
 
 from checked_files import write_checked
+import scripts
 from chrom2expr import attention, enformer, enformer_attention, finetune, tuning
 from chrom2expr.codes import FORMAT as SEQUENCE
 from chrom2expr.errors import InputError
@@ -315,7 +314,7 @@ class TestTables:
 
 
 def run_script(name, **parts):
-    runpy.run_path(str(SCRIPTS / name), init_globals={"snakemake": SimpleNamespace(threads=1, resources=SimpleNamespace(allow_cpu=0), **parts)})
+    runpy.run_path(str(SCRIPTS / name), init_globals={"snakemake": scripts.snakemake(resources=SimpleNamespace(allow_cpu=0), **parts)})
 
 
 class TestScripts:
@@ -334,14 +333,14 @@ class TestScripts:
             "genes": write_genes(tmp_path / "genes.tsv", genes, split, strand, other),
         }
         geometry = {"sequence_length": 15 * 128, "bins": 11, "bin_size": 128}
-        known = {"room": "enformer", "backbone": "enformer", "geometry": json.dumps(geometry), "orientation": "gene"}
+        known = {"room": "enformer", "backbone": "enformer", "geometry": geometry, "orientation": "gene"}
 
         def run(net, model, turn=(True, False, True), **params):
             run_script(
                 "attend_genes.py",
                 input=SimpleNamespace(**given, **model),
                 output=[tmp_path / "attention.h5"],
-                params=Namedlist(fromdict=known | params),
+                params=scripts.params(**known | params),
                 log=[str(tmp_path / "log")],
             )
             found = attention.read_attention(tmp_path / "attention.h5")
@@ -355,18 +354,18 @@ class TestScripts:
     def test_base_model(self, tmp_path, attend):
         enformer.save(network(), tmp_path / "weights")
         files = [tmp_path / "weights" / name for name in ("config.json", "pytorch_model.bin")]
-        attend(network(), {"weights": files}, settings=json.dumps({"use_tf_gamma": False}))
+        attend(network(), {"weights": files}, settings={"use_tf_gamma": False})
 
     def test_rows_in_genomic_order(self, tmp_path, attend):
         enformer.save(network(), tmp_path / "weights")
         given = {"weights": [tmp_path / "weights" / name for name in ("config.json", "pytorch_model.bin")]}
-        attend(network(), given, (False, False, False), settings="{}", orientation="genomic")
+        attend(network(), given, (False, False, False), settings={}, orientation="genomic")
 
     def test_a_damaged_split(self, tmp_path, attend, capfd):
         path = tmp_path / "genes.tsv"
         path.write_text(path.read_text().replace("test\ng4", "tset\ng4"))
         with pytest.raises(SystemExit):
-            attend(network(), {"weights": []}, settings="{}")
+            attend(network(), {"weights": []}, settings={})
         assert "genes.tsv, line 5: split_enformer is 'tset'" in capfd.readouterr().err
 
     def test_fine_tuned_model(self, tmp_path, attend):
@@ -385,12 +384,12 @@ class TestScripts:
 
     def test_table(self, tmp_path, files):
         for figure, count in (("fig3_6", 18), ("fig3_7", 4)):
-            params = {"figure": figure, "models": json.dumps(MODELS), "distal_bins": 2, "thresholds": [0.05, 0.1]}
+            params = {"figure": figure, "models": MODELS, "distal_bins": 2, "thresholds": [0.05, 0.1]}
             run_script(
                 "tabulate_attention.py",
                 input=SimpleNamespace(attention=files),
                 output=[tmp_path / f"{figure}.tsv"],
-                params=SimpleNamespace(**params),
+                params=scripts.params(**params),
                 log=[str(tmp_path / "log")],
             )
             points = attention.read_points(tmp_path / f"{figure}.tsv")

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import scripts
 from chrom2expr.door import job
 from chrom2expr.errors import InputError
 
@@ -13,7 +14,7 @@ def attempt(log, number, error=None):
     log.unlink(missing_ok=True)
     began, resources = False, SimpleNamespace(attempt=number)
     try:
-        with job(SimpleNamespace(log=[str(log)], resources=resources)):
+        with job(scripts.snakemake(log=[str(log)], resources=resources)):
             began = True
             if error:
                 raise error
@@ -47,6 +48,6 @@ def test_bad_input_of_an_earlier_run_is_forgotten(tmp_path):
 
 def test_without_a_cluster_nothing_counts_the_tries(tmp_path):
     for _ in range(2):
-        with pytest.raises(SystemExit), job(SimpleNamespace(log=[str(tmp_path / "log")])):
+        with pytest.raises(SystemExit), job(scripts.snakemake(log=[str(tmp_path / "log")])):
             raise InputError("bad")
         assert (tmp_path / "log").read_text() == "Error: bad\n" and len(list(tmp_path.iterdir())) == 1

@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import http.client
 import io
-import json
 import runpy
 import ssl
 import tarfile
@@ -12,10 +11,10 @@ import threading
 import urllib.error
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from types import SimpleNamespace
 
 import pytest
 
+import scripts
 from chrom2expr import download, settings
 from chrom2expr.errors import InputError, SystemTrouble
 
@@ -126,8 +125,8 @@ def test_what_is_not_to_be_unpacked_stays_packed(server, target):
 def test_the_door_unpacks_what_the_config_says(server, target, tmp_path):
     for url in (f"{server}/genome.fa.gz?download=1", f"{server}/plain.fa?name=x.gz"):
         source = settings.download_source({"url": url}, "genome.fa")
-        snakemake = SimpleNamespace(
-            params=SimpleNamespace(source=json.dumps(source)), output=[str(target)], log=[str(tmp_path / "log")]
+        snakemake = scripts.snakemake(
+            params=scripts.params(source=source), output=[str(target)], log=[str(tmp_path / "log")]
         )
         runpy.run_path(download.__file__.replace("chrom2expr/download.py", "download.py"), {"snakemake": snakemake})
         assert target.read_bytes() == CONTENT

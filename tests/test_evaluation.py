@@ -1,17 +1,16 @@
 """Scores of a run and the table of a figure, against scipy and plain numpy."""
 
 import csv
-import json
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
 
-import h5py
 import numpy as np
 import pytest
 from scipy import stats
 
 from checked_files import write_checked
+import scripts
 from chrom2expr import baseline, evaluation, predictions
 from chrom2expr.errors import InputError
 from made_files import write_expression, write_genes
@@ -362,18 +361,18 @@ def test_the_doors_lead_from_predictions_to_a_figures_table(run, targets, tmp_pa
     def door(script, **snakemake):
         runpy.run_path(
             str(REPOSITORY / "workflow" / "scripts" / script),
-            {"snakemake": SimpleNamespace(log=[str(tmp_path / "log")], **snakemake)},
+            {"snakemake": scripts.snakemake(log=[str(tmp_path / "log")], **snakemake)},
         )
 
     settings = {"resamples": 20, "seed": 1}
     scores = SimpleNamespace(**files(tmp_path)._asdict())
-    door("evaluate_run.py", input=SimpleNamespace(predictions=run.path), output=scores, params=SimpleNamespace(**settings))
+    door("evaluate_run.py", input=SimpleNamespace(predictions=run.path), output=scores, params=scripts.params(**settings))
     means = SimpleNamespace(**files(tmp_path, "baseline")._asdict())
     door(
         "evaluate_baseline.py",
         input=targets,
         output=means,
-        params=SimpleNamespace(backbone="enformer", **settings),
+        params=scripts.params(backbone="enformer", **settings),
     )
     thesis = REPOSITORY / "config" / "thesis_values.tsv"
     lists = {name: [getattr(scores, name), getattr(means, name)] for name in evaluation.ScoreFiles._fields}
@@ -381,14 +380,12 @@ def test_the_doors_lead_from_predictions_to_a_figures_table(run, targets, tmp_pa
         "tabulate_figure.py",
         input=SimpleNamespace(**lists, thesis=thesis),
         output=SimpleNamespace(table=tmp_path / "fig.tsv", pairs=tmp_path / "pairs.tsv"),
-        params=SimpleNamespace(
+        params=scripts.params(
             figure="fig3_1",
-            runs=json.dumps(
-                [
-                    {"run": "a/b/c/d", "x": "Enformer predictions", "series": "MSE"},
-                    {"run": "baseline/enformer", "x": "Enformer predictions"},
-                ]
-            ),
+            runs=[
+                {"run": "a/b/c/d", "x": "Enformer predictions", "series": "MSE"},
+                {"run": "baseline/enformer", "x": "Enformer predictions"},
+            ],
             compare_with_thesis=compare,
         ),
     )
@@ -403,7 +400,7 @@ def test_the_doors_lead_from_predictions_to_a_figures_table(run, targets, tmp_pa
         "tabulate_variation.py",
         input=SimpleNamespace(expression=targets.expression, thesis=thesis),
         output=[tmp_path / "variation.tsv"],
-        params=SimpleNamespace(compare_with_thesis=compare),
+        params=scripts.params(compare_with_thesis=compare),
     )
     stated = [row["thesis"] for row in rows(tmp_path / "variation.tsv")]
     assert stated == (["3.330000", "7.790000"] * 2 if compare else [""] * 4)

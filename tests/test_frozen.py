@@ -1,11 +1,11 @@
 """The head on a frozen trunk: the same as running the trunk in every epoch, from embeddings read once."""
 
-import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+import scripts
 from chrom2expr import enformer, finetune, frozen, heads, metrics, reader, training, tuning, windows
 from chrom2expr.errors import InputError
 from chrom2expr.reader import FeatureStore
@@ -21,13 +21,13 @@ def embed(files, folder, **changes):
     shards = []
     for codes in files.shards:
         shards.append(folder / "window" / codes.name)
-        params = {"room": "enformer", "bins": BINS, "settings": "{}", "source": "window", "reverse_complement": False}
+        params = {"room": "enformer", "bins": BINS, "settings": {}, "source": "window", "reverse_complement": False}
         geometry = {key: getattr(GEOMETRY, key) for key in ("sequence_length", "bins", "bin_size")}
         weights = [str(files.folder / "weights" / name) for name in ("config.json", "pytorch_model.bin")]
         snakemake = SimpleNamespace(
             input=SimpleNamespace(codes=str(codes), weights=Namedlist(weights)),
             output=[str(shards[-1])],
-            params=SimpleNamespace(**{**params, **changes}, geometry=json.dumps(geometry)),
+            params=scripts.params(**{**params, **changes}, geometry=geometry),
             resources=SimpleNamespace(batch_size=4, allow_cpu=0),
             threads=1,
             log=[str(folder / "log.txt")],

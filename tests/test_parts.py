@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from checked_files import alter
+import scripts
 from chrom2expr import heads, parts, predictions, single_cnn
 from chrom2expr.errors import InputError
 from test_single_cnn import GENES, TISSUES, make_task, planted, with_missing  # noqa: F401
@@ -41,10 +42,10 @@ def runs(planted, tmp_path_factory):  # noqa: F811
     ]
     (folder / "joined").mkdir()
     given = {f"{name.rstrip('s').replace('summary', 'summarie')}s": [p / f for p in pieces] for name, f in FILES.items()}
-    snakemake = SimpleNamespace(
+    snakemake = scripts.snakemake(
         input=SimpleNamespace(**given),
         output=SimpleNamespace(**{name: folder / "joined" / file for name, file in FILES.items()}),
-        params=SimpleNamespace(room="single_cnn"),
+        params=scripts.params(room="single_cnn"),
         log=[str(folder / "join.log")],
     )
     runpy.run_path(heads.__file__.replace("chrom2expr/heads.py", "join_tissues.py"), {"snakemake": snakemake})

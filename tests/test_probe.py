@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 from made_files import write_expression
+import scripts
 from chrom2expr import heads, linear, probe, settings, spatial
 from chrom2expr.errors import InputError
 from chrom2expr.store import ShardWriter
@@ -270,9 +271,9 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
             features=tmp_path / "features.h5", genes=tmp_path / "genes.tsv", expression=tmp_path / "expression.h5"
         ),
         output=SimpleNamespace(**{name: tmp_path / "run" / file for name, file in made.items()}),
-        params=SimpleNamespace(
+        params=scripts.params(
             room="probe", backbone="enformer", tracks="embedding", orientation="gene", bins=0,
-            loss=json.dumps({"alpha": 0, "beta": 1}), settings="{}", grid="{}", batch_size=64, max_epochs=0,
+            loss={"alpha": 0, "beta": 1}, settings={}, grid={}, batch_size=64, max_epochs=0,
             patience=0, select_by="validation_loss", seed=1, part=0, parts=1,
         ),
         threads=torch.get_num_threads(),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from made_files import write_expression
+import scripts
 from chrom2expr import heads, linear, ridge, spatial
 from chrom2expr.errors import InputError
 from chrom2expr.store import ShardWriter
@@ -342,10 +343,10 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
             genes=tmp_path / "genes.tsv", expression=tmp_path / "expression.h5",
         ),
         output=SimpleNamespace(**{name: tmp_path / "run" / file for name, file in made.items()}),
-        params=SimpleNamespace(
+        params=scripts.params(
             room="ridge", backbone="beluga", tracks="chromatin", orientation="gene", bins=10, part=0, parts=1,
-            loss=json.dumps({"alpha": 0, "beta": 1}), settings=json.dumps({"standardise": False}),
-            grid=json.dumps({"penalty": [0.001, 0.1, 10]}), batch_size=64, max_epochs=0, patience=0,
+            loss={"alpha": 0, "beta": 1}, settings={"standardise": False},
+            grid={"penalty": [0.001, 0.1, 10]}, batch_size=64, max_epochs=0, patience=0,
             select_by="validation_cross_gene", seed=1,
         ),
         threads=torch.get_num_threads(),

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import scripts
 from chrom2expr import genes, sequences, windows
 from chrom2expr.errors import InputError
 from chrom2expr.files import sha256
@@ -188,7 +189,8 @@ class Files(SimpleNamespace):
 
 
 def run_door(script, log, **given):
-    job = SimpleNamespace(log=[str(log)], **{key: Files(**values) for key, values in given.items()})
+    params = scripts.params(**given.pop("params", {}))
+    job = scripts.snakemake(log=[str(log)], params=params, **{key: Files(**values) for key, values in given.items()})
     runpy.run_path(str(SCRIPTS / script), init_globals={"snakemake": job})
 
 
@@ -213,21 +215,21 @@ def stage(tmp_path):
             log,
             input=dict(annotation=tmp_path / "genes.csv", chain=tmp_path / "over.chain"),
             output=dict(places=places, dropped=tmp_path / "dropped.tsv"),
-            params=dict(exclude_types="[]", exclude_chromosomes="[]", contigs="all"),
+            params=dict(exclude_types=[], exclude_chromosomes=[], contigs="all"),
         )
         run_door(
             "split_genes.py",
             log,
             input=dict(places=places),
             output=dict(genes=tmp_path / "genes.tsv"),
-            params=dict(held_out='{"enformer": ["chr2"]}', seed=1),
+            params=dict(held_out={"enformer": ["chr2"]}, seed=1),
         )
         run_door(
             "compute_targets.py",
             log,
             input=dict(annotation=tmp_path / "genes.csv", expression=tmp_path / "exp.csv", places=places),
             output=dict(expression=tmp_path / "expression.h5"),
-            params=dict(ids="auto", pseudocount="0.0001", missing="keep"),
+            params=dict(ids="auto", pseudocount=0.0001, missing="keep"),
         )
         for assembly in ("grch37", "grch38"):
             fa = tmp_path / f"{assembly}.fa"
@@ -244,7 +246,7 @@ def stage(tmp_path):
             ),
             output=dict(codes=tmp_path / "001.h5"),
             params=dict(
-                assembly="grch38", geometry='{"bin_size": 8, "bins": 4, "sequence_length": 64}', shard=1, shards=3
+                assembly="grch38", geometry={"bin_size": 8, "bins": 4, "sequence_length": 64}, shard=1, shards=3
             ),
         )
 

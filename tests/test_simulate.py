@@ -4,7 +4,6 @@ import gzip
 from dataclasses import replace
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 import pyBigWig

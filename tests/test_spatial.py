@@ -1,6 +1,5 @@
 """The spatial basis against its formula, gene by gene, bin by bin; and the file of reduced features."""
 
-import json
 import math
 import runpy
 from types import SimpleNamespace
@@ -9,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 from checked_files import alter
+import scripts
 from chrom2expr import reduced, spatial
 from chrom2expr.errors import InputError
 from chrom2expr.reader import FeatureStore, merge
@@ -345,10 +345,10 @@ def test_a_damaged_or_incomplete_file_is_named(tmp_path):
 def test_the_script_reduces_what_its_params_say(tmp_path, reduction, bins):
     store = write_store(tmp_path / "s.h5", ENFORMER, random_tracks(ENFORMER))
     geometry = {"sequence_length": 196_608, "bins": 896, "bin_size": 128}
-    snakemake = SimpleNamespace(
+    snakemake = scripts.snakemake(
         input=SimpleNamespace(features=str(store), shards=[]),
         output=[str(tmp_path / "made.h5")],
-        params=SimpleNamespace(reduction=reduction, geometry=json.dumps(geometry), bins=bins, tracks="all"),
+        params=scripts.params(reduction=reduction, geometry=geometry, bins=bins, tracks="all"),
         log=[str(tmp_path / "log.txt")],
     )
     runpy.run_path(spatial.__file__.replace("chrom2expr/spatial.py", "reduce_features.py"), {"snakemake": snakemake})

@@ -3,7 +3,6 @@
 import csv
 import time
 
-import h5py
 import numpy as np
 import pytest
 from scipy import stats

@@ -14,6 +14,7 @@ import pytest
 import torch
 from checked_files import alter
 from made_files import write_expression
+import scripts
 from chrom2expr import cnn, expression, heads, metrics, training
 from chrom2expr.errors import InputError
 from chrom2expr.losses import hybrid_loss
@@ -242,9 +243,9 @@ def job(planted, tmp_path):
             "bins": 0,
             "part": 0,
             "parts": 1,
-            "loss": json.dumps({"alpha": alpha, "beta": beta}),
-            "settings": json.dumps({**NETWORK, "transform": "log1p", "weight_decay": 0.01}),
-            "grid": json.dumps({"learning_rate": [1e-2], "dropout": [0.1]}),
+            "loss": {"alpha": alpha, "beta": beta},
+            "settings": {**NETWORK, "transform": "log1p", "weight_decay": 0.01},
+            "grid": {"learning_rate": [1e-2], "dropout": [0.1]},
             "batch_size": 20,
             "max_epochs": 6,
             "patience": 3,
@@ -254,7 +255,7 @@ def job(planted, tmp_path):
         return SimpleNamespace(
             input=SimpleNamespace(**{name: str(path) for name, path in given.items()}, shards=[]),
             output=SimpleNamespace(**{name: out / file for name, file in made.items()}),
-            params=SimpleNamespace(**{**defaults, **params}),
+            params=scripts.params(**{**defaults, **params}),
             threads=1,
             resources=SimpleNamespace(allow_cpu=0),
             log=[str(out / "log.txt")],
@@ -290,7 +291,7 @@ def test_planted_signal_is_found_and_gone_when_shuffled_and_the_loss_decides_whi
 
 
 def test_files_of_a_run(job, planted):
-    few = {"grid": json.dumps({"learning_rate": [1e-3, 1e30], "dropout": [0.1]}), "max_epochs": 1}
+    few = {"grid": {"learning_rate": [1e-3, 1e30], "dropout": [0.1]}, "max_epochs": 1}
     first, second = job("first", **few), job("second", **few)
     _run(first)
     _run(second)

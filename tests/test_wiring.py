@@ -199,8 +199,8 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.source.sha256": refused("0" * 64, "the config expects 0000"),
     },
     "lift": {
-        "params.exclude_types": "[]",
-        "params.exclude_chromosomes": '["chrX", "chr8"]',
+        "params.exclude_types": [],
+        "params.exclude_chromosomes": ["chrX", "chr8"],
         "params.contigs": "primary",
         "input.annotation": Raw("geneanno_moved.csv"),
         "input.chain": Raw("other.over.chain.gz"),
@@ -209,15 +209,15 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.held_out.enformer": ["chr8"],
         "params.held_out.beluga": ["chr1", "chr8"],
         "params.seed": 2,
-        "input.places": of("lift", "places", params__exclude_types="[]"),
+        "input.places": of("lift", "places", params__exclude_types=[]),
     },
     "targets": {
-        "params.pseudocount": several("0.2", '{"default": 0.1, "tissue 2": 0.3}'),
+        "params.pseudocount": several(0.2, {"default": 0.1, "tissue 2": 0.3}),
         "params.missing": refused("error", "no value for gene"),
         "params.ids": refused("gene_id", "expression: ids"),
         "input.annotation": Raw("geneanno_swapped.csv"),
         "input.expression": Raw("other.exp.csv"),
-        "input.places": of("lift", "places", params__exclude_types="[]"),
+        "input.places": of("lift", "places", params__exclude_types=[]),
     },
     "index_grch38": {"input.fasta": Raw("grch38_longer.fa")},
     "codes_0": {
@@ -386,8 +386,8 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.bins": refused(4, "its features have bins 2"),
         "params.orientation": same("genomic", "a mean over the bins has no direction"),
         "params.select_by": same("validation_loss", ONE_POINT),
-        "params.settings": same('{"standardise": true}', ONE_POINT),
-        "params.grid": same('{"penalty": [1]}', ONE_POINT),
+        "params.settings": same({"standardise": True}, ONE_POINT),
+        "params.grid": same({"penalty": [1]}, ONE_POINT),
         "input.features": of("means", params__bins=4),
     },
     "fit_frozen": TUNED
@@ -468,14 +468,14 @@ CHANGES: dict[str, dict[str, Any]] = {
     },
     "tabulate_attention": {
         "params.figure": "fig3_6",
-        "params.models": json.dumps([MODELS[0], {**MODELS[1], "series": "Another"}]),
+        "params.models": [MODELS[0], {**MODELS[1], "series": "Another"}],
         "params.distal_bins": 3,
         "params.thresholds": [0.09, 0.1, 0.12],
         "input.attention": each("attend_run", "attend_base"),
     },
     "tabulate_figure": {
         "params.figure": "fig2_4",
-        "params.runs": json.dumps([{**RUNS[0], "series": "Another"}, *RUNS[1:]]),
+        "params.runs": [{**RUNS[0], "series": "Another"}, *RUNS[1:]],
         "params.compare_with_thesis": False,
         "input.cross_gene": OTHER_SCORES,
         "input.cross_celltype": each("evaluate_ridge", "evaluate_cnn", "baseline", name="cross_celltype"),
@@ -484,8 +484,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     },
     "tabulate_overview": {
         "params.figure": "fig2_2",
-        "params.backbones": json.dumps([{**OVERVIEW[0], "bins": [6]}]),
-        "params.heads": '["Ridge", "Probe"]',
+        "params.backbones": [{**OVERVIEW[0], "bins": [6]}],
+        "params.heads": ["Ridge", "Probe"],
         "input.tracks": [Raw("targets_other.txt")],
         "input.features": [
             of("merge_measured", input__shards=[of("bin_0", input__manifest=FEWER_TRACKS)])

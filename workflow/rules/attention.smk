@@ -20,16 +20,16 @@ rule attend_base:
         "../envs/model.yaml"
     threads: config["threads"]["predict_tracks"]
     resources:
-        mem_mb=backbone_param("mem_mb", int),
-        runtime=backbone_param("runtime", int),
+        mem_mb=setting("backbones", "mem_mb"),
+        runtime=setting("backbones", "runtime"),
         gpu=1,
         allow_cpu=ALLOW_CPU,
     params:
-        room=backbone_param("room", str),
-        backbone=lambda wildcards: SOURCES[wildcards.source]["backbone"],
-        geometry=source_geometry,
-        orientation=config["inputs"]["orientation"],
-        settings=source_param("settings"),
+        room=param(setting("backbones", "room")),
+        backbone=param(lambda wildcards: SOURCES[wildcards.source]["backbone"]),
+        geometry=param(source_geometry),
+        orientation=param(config["inputs"]["orientation"]),
+        settings=param(setting("sources", "settings")),
     script:
         "../scripts/attend_genes.py"
 
@@ -56,16 +56,16 @@ rule attend_run:
         "../envs/model.yaml"
     threads: config["threads"]["predict_tracks"]
     resources:
-        mem_mb=backbone_param("mem_mb", int),
-        runtime=backbone_param("runtime", int),
+        mem_mb=setting("backbones", "mem_mb"),
+        runtime=setting("backbones", "runtime"),
         gpu=1,
         allow_cpu=ALLOW_CPU,
     params:
-        room=backbone_param("room", str),
-        head_room=head_param("room", str),
-        backbone=lambda wildcards: SOURCES[wildcards.source]["backbone"],
-        geometry=source_geometry,
-        orientation=config["inputs"]["orientation"],
+        room=param(setting("backbones", "room")),
+        head_room=param(setting("heads", "room")),
+        backbone=param(lambda wildcards: SOURCES[wildcards.source]["backbone"]),
+        geometry=param(source_geometry),
+        orientation=param(config["inputs"]["orientation"]),
     script:
         "../scripts/attend_genes.py"
 
@@ -90,9 +90,9 @@ rule tabulate_attention:
         mem_mb=1000,
         runtime=10,
     params:
-        figure="{figure}",
-        models=lambda wildcards: as_json(settings.attention_models(config, wildcards.figure)),
-        distal_bins=config["attention"]["distal_bins"],
-        thresholds=config["attention"]["thresholds"],
+        figure=param(lambda wildcards: wildcards.figure),
+        models=param(lambda wildcards: settings.attention_models(config, wildcards.figure)),
+        distal_bins=param(config["attention"]["distal_bins"]),
+        thresholds=param(config["attention"]["thresholds"]),
     script:
         "../scripts/tabulate_attention.py"

@@ -37,6 +37,14 @@ ALLOW_CPU = int(config["allow_cpu"])
 CHARTS = sorted(set(config["figures"]) - {"fig2_1", "fig2_2", *settings.ATTENTION})
 # A run: one head, fitted to one source with one loss.
 RUN = "{source}/{inputs}/{head}/{loss}"
+# The wildcard, or the key of a source, that names an entry of a section.
+WILDCARDS = {
+    "backbones": "backbone",
+    "sources": "source",
+    "inputs": "inputs",
+    "heads": "head",
+    "losses": "loss",
+}
 
 
 def one_of(names):
@@ -62,9 +70,21 @@ def code(script, *rooms):
     return settings.modules(SCRIPTS, script, rooms)
 
 
-def as_json(value):
-    """A param that compares equal whatever the order of the config's keys."""
-    return json.dumps(value, sort_keys=True)
+def setting(section, key):
+    """What the config says under `key` of the entry of `section` that a job's wildcards name, itself or by its source."""
+
+    def value(wildcards):
+        entry = getattr(wildcards, WILDCARDS[section], None)
+        if entry is None:
+            entry = SOURCES[wildcards.source][WILDCARDS[section]]
+        return (config["inputs"]["sets"] if section == "inputs" else config[section])[entry][key]
+
+    return value
+
+
+def param(value):
+    """A param, or a function of the wildcards that gives one, as JSON: equal whatever the order of the config's keys."""
+    return lambda wildcards: json.dumps(value(wildcards) if callable(value) else value, sort_keys=True)
 
 
 def resource(name):
@@ -77,14 +97,9 @@ def backbone_of(source):
     return config["backbones"][SOURCES[source]["backbone"]]
 
 
-def backbone_param(key, encode=as_json):
-    """A param read from the wildcards' backbone, which a source names or which is a wildcard itself."""
-
-    def value(wildcards):
-        name = getattr(wildcards, "backbone", None) or SOURCES[wildcards.source]["backbone"]
-        return encode(config["backbones"][name][key])
-
-    return value
+def genome_of(suffix):
+    """A file of the genome that the wildcards' backbone reads."""
+    return lambda wildcards: f"<results>/genome/{setting('backbones', 'assembly')(wildcards)}.{suffix}"
 
 
 def shard_names(count):
@@ -101,16 +116,6 @@ def shards_of(name):
 def feature_shards(wildcards):
     """The shards of the wildcards' source."""
     return shards_of(wildcards.source)
-
-
-def source_param(key, encode=as_json):
-    """A param read from the wildcards' source."""
-    return lambda wildcards: encode(SOURCES[wildcards.source][key])
-
-
-def head_param(key, encode=as_json):
-    """A param read from the wildcards' head."""
-    return lambda wildcards: encode(config["heads"][wildcards.head][key])
 
 
 def figure_scores(file):
@@ -160,11 +165,6 @@ def simulated_training_inputs(backbone):
     }
 
 
-def inputs_param(key, encode=as_json):
-    """A param read from the wildcards' inputs."""
-    return lambda wildcards: encode(config["inputs"]["sets"][wildcards.inputs][key])
-
-
 def head_features(wildcards):
     """What a head is fitted to: the source's feature store, or features reduced from it."""
     features = config["heads"][wildcards.head]["features"]
@@ -191,7 +191,7 @@ def head_shards(wildcards):
 
 def source_geometry(wildcards):
     """The geometry of a source: its own, or its backbone's."""
-    return as_json(SOURCES[wildcards.source].get("geometry") or backbone_of(wildcards.source)["geometry"])
+    return SOURCES[wildcards.source].get("geometry") or backbone_of(wildcards.source)["geometry"]
 
 
 def sequence_shards(wildcards):

@@ -43,14 +43,16 @@ rule reduce_features:
         mem_mb=2000,
         runtime=240,
     params:
-        reduction="{reduction}",
-        geometry=source_geometry,
+        reduction=param(lambda wildcards: wildcards.reduction),
+        geometry=param(source_geometry),
         # How many bins in the middle: those around the TSS, or those that the inputs name.
-        bins=lambda wildcards: (
-            backbone_param("central_bins", int)
-            if wildcards.reduction == "central_means"
-            else inputs_param("bins", int)
-        )(wildcards),
-        tracks=inputs_param("tracks", str),
+        bins=param(
+            lambda wildcards: (
+                setting("backbones", "central_bins")
+                if wildcards.reduction == "central_means"
+                else setting("inputs", "bins")
+            )(wildcards)
+        ),
+        tracks=param(setting("inputs", "tracks")),
     script:
         "../scripts/reduce_features.py"

@@ -28,9 +28,9 @@ rule tabulate_figure:
         mem_mb=1000,
         runtime=10,
     params:
-        figure="{figure}",
-        runs=lambda wildcards: as_json(settings.figure_entries(config, wildcards.figure)),
-        compare_with_thesis=config["compare_with_thesis"],
+        figure=param(lambda wildcards: wildcards.figure),
+        runs=param(lambda wildcards: settings.figure_entries(config, wildcards.figure)),
+        compare_with_thesis=param(config["compare_with_thesis"]),
     script:
         "../scripts/tabulate_figure.py"
 
@@ -56,9 +56,9 @@ rule tabulate_overview:
         mem_mb=1000,
         runtime=10,
     params:
-        figure="fig2_1",
-        backbones=as_json(OVERVIEW),
-        heads=as_json(
+        figure=param("fig2_1"),
+        backbones=param(OVERVIEW),
+        heads=param(
             list(dict.fromkeys(config["heads"][run["head"]]["label"] for run in figure_runs("fig2_1")))
         ),
     script:
@@ -83,7 +83,7 @@ rule tabulate_network:
         mem_mb=2000,
         runtime=10,
     params:
-        figure="fig2_2",
+        figure=param("fig2_2"),
     script:
         "../scripts/tabulate_network.py"
 
@@ -107,7 +107,7 @@ rule tabulate_variation:
         mem_mb=2000,
         runtime=10,
     params:
-        compare_with_thesis=config["compare_with_thesis"],
+        compare_with_thesis=param(config["compare_with_thesis"]),
     script:
         "../scripts/tabulate_variation.py"
 
@@ -135,6 +135,6 @@ rule draw_figure:
         mem_mb=1000,
         runtime=10,
     params:
-        figure="{figure}",
+        figure=param(lambda wildcards: wildcards.figure),
     script:
         "../scripts/draw_figure.py"

@@ -22,19 +22,19 @@ rule embed_sequences:
         "../envs/model.yaml"
     threads: config["threads"]["predict_tracks"]
     resources:
-        mem_mb=backbone_param("mem_mb", int),
-        runtime=backbone_param("runtime", int),
+        mem_mb=setting("backbones", "mem_mb"),
+        runtime=setting("backbones", "runtime"),
         gpu=1,
         allow_cpu=ALLOW_CPU,
         # Decides memory and speed, not the result: as a resource it triggers no rerun.
-        batch_size=backbone_param("batch_size", int),
+        batch_size=setting("backbones", "batch_size"),
     params:
-        room=backbone_param("room", str),
-        geometry=source_geometry,
-        bins=source_param("bins", int),
-        reverse_complement=backbone_param("reverse_complement", bool),
-        settings=source_param("settings"),
-        source="{source}",
+        room=param(setting("backbones", "room")),
+        geometry=param(source_geometry),
+        bins=param(setting("sources", "bins")),
+        reverse_complement=param(setting("backbones", "reverse_complement")),
+        settings=param(setting("sources", "settings")),
+        source=param(lambda wildcards: wildcards.source),
     script:
         "../scripts/embed_sequences.py"
 
@@ -65,26 +65,26 @@ rule finetune_backbone:
         "../envs/model.yaml"
     threads: config["threads"]["fit_head"]
     resources:
-        mem_mb=head_param("mem_mb", int),
-        runtime=head_param("runtime", int),
+        mem_mb=setting("heads", "mem_mb"),
+        runtime=setting("heads", "runtime"),
         gpu=lambda wildcards: config["heads"][wildcards.head]["settings"].get("devices", 1),
         allow_cpu=ALLOW_CPU,
         # When another job's hold on the checkpoints ends, not the result: as a resource it triggers no rerun.
         owner_stale_after=config["owner_stale_after"],
     params:
-        room=head_param("room", str),
-        backbone=lambda wildcards: SOURCES[wildcards.source]["backbone"],
-        source="{source}",
-        geometry=source_geometry,
-        bins=source_param("bins", int),
-        trunk=source_param("settings"),
-        loss=lambda wildcards: as_json(config["losses"][wildcards.loss]),
-        settings=head_param("settings"),
-        grid=head_param("grid"),
-        batch_size=head_param("batch_size", int),
-        max_epochs=head_param("max_epochs", int),
-        patience=head_param("patience", int),
-        select_by=head_param("select_by", str),
-        seed=config["seed"],
+        room=param(setting("heads", "room")),
+        backbone=param(lambda wildcards: SOURCES[wildcards.source]["backbone"]),
+        source=param(lambda wildcards: wildcards.source),
+        geometry=param(source_geometry),
+        bins=param(setting("sources", "bins")),
+        trunk=param(setting("sources", "settings")),
+        loss=param(lambda wildcards: config["losses"][wildcards.loss]),
+        settings=param(setting("heads", "settings")),
+        grid=param(setting("heads", "grid")),
+        batch_size=param(setting("heads", "batch_size")),
+        max_epochs=param(setting("heads", "max_epochs")),
+        patience=param(setting("heads", "patience")),
+        select_by=param(setting("heads", "select_by")),
+        seed=param(config["seed"]),
     script:
         "../scripts/finetune_backbone.py"

@@ -22,9 +22,9 @@ rule lift_genes:
         mem_mb=2000,
         runtime=30,
     params:
-        exclude_types=as_json(config["genes"]["exclude_types"]),
-        exclude_chromosomes=as_json(config["genes"]["exclude_chromosomes"]),
-        contigs=config["genes"]["contigs"],
+        exclude_types=param(config["genes"]["exclude_types"]),
+        exclude_chromosomes=param(config["genes"]["exclude_chromosomes"]),
+        contigs=param(config["genes"]["contigs"]),
     script:
         "../scripts/lift_genes.py"
 
@@ -48,8 +48,8 @@ rule split_genes:
         mem_mb=2000,
         runtime=30,
     params:
-        held_out=as_json({name: backbone["held_out"] for name, backbone in config["backbones"].items()}),
-        seed=config["seed"],
+        held_out=param({name: backbone["held_out"] for name, backbone in config["backbones"].items()}),
+        seed=param(config["seed"]),
     script:
         "../scripts/split_genes.py"
 
@@ -75,8 +75,8 @@ rule compute_targets:
         mem_mb=2000,
         runtime=30,
     params:
-        ids=config["expression"]["ids"],
-        pseudocount=as_json(config["expression"]["pseudocount"]),
-        missing=config["expression"]["missing"],
+        ids=param(config["expression"]["ids"]),
+        pseudocount=param(config["expression"]["pseudocount"]),
+        missing=param(config["expression"]["missing"]),
     script:
         "../scripts/compute_targets.py"

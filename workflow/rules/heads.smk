@@ -24,26 +24,26 @@ rule fit_head:
         "../envs/model.yaml"
     threads: config["threads"]["fit_head"]
     resources:
-        mem_mb=head_param("mem_mb", int),
-        runtime=head_param("runtime", int),
+        mem_mb=setting("heads", "mem_mb"),
+        runtime=setting("heads", "runtime"),
         gpu=1,
         allow_cpu=ALLOW_CPU,
     params:
-        room=head_param("room", str),
-        backbone=lambda wildcards: SOURCES[wildcards.source]["backbone"],
-        tracks=inputs_param("tracks", str),
-        bins=inputs_param("bins", int),
-        orientation=config["inputs"]["orientation"],
-        loss=lambda wildcards: as_json(config["losses"][wildcards.loss]),
-        settings=head_param("settings"),
-        grid=head_param("grid"),
-        batch_size=head_param("batch_size", int),
-        max_epochs=head_param("max_epochs", int),
-        patience=head_param("patience", int),
-        select_by=head_param("select_by", str),
-        seed=config["seed"],
-        part=lambda wildcards: int(wildcards.get("part", 0)),
-        parts=lambda wildcards: TISSUE_JOBS[wildcards.head],
+        room=param(setting("heads", "room")),
+        backbone=param(lambda wildcards: SOURCES[wildcards.source]["backbone"]),
+        tracks=param(setting("inputs", "tracks")),
+        bins=param(setting("inputs", "bins")),
+        orientation=param(config["inputs"]["orientation"]),
+        loss=param(lambda wildcards: config["losses"][wildcards.loss]),
+        settings=param(setting("heads", "settings")),
+        grid=param(setting("heads", "grid")),
+        batch_size=param(setting("heads", "batch_size")),
+        max_epochs=param(setting("heads", "max_epochs")),
+        patience=param(setting("heads", "patience")),
+        select_by=param(setting("heads", "select_by")),
+        seed=param(config["seed"]),
+        part=param(lambda wildcards: int(wildcards.get("part", 0))),
+        parts=param(lambda wildcards: TISSUE_JOBS[wildcards.head]),
     script:
         "../scripts/fit_head.py"
 
@@ -89,7 +89,7 @@ rule join_tissues:
         mem_mb=8000,
         runtime=30,
     params:
-        room=head_param("room", str),
+        room=param(setting("heads", "room")),
     script:
         "../scripts/join_tissues.py"
 
@@ -114,8 +114,8 @@ rule evaluate_run:
         mem_mb=1000,
         runtime=10,
     params:
-        resamples=config["bootstrap_resamples"],
-        seed=config["seed"],
+        resamples=param(config["bootstrap_resamples"]),
+        seed=param(config["seed"]),
     script:
         "../scripts/evaluate_run.py"
 
@@ -141,8 +141,8 @@ rule evaluate_baseline:
         mem_mb=1000,
         runtime=10,
     params:
-        backbone="{backbone}",
-        resamples=config["bootstrap_resamples"],
-        seed=config["seed"],
+        backbone=param(lambda wildcards: wildcards.backbone),
+        resamples=param(config["bootstrap_resamples"]),
+        seed=param(config["seed"]),
     script:
         "../scripts/evaluate_baseline.py"

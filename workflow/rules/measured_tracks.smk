@@ -21,10 +21,10 @@ rule collect_bigwigs:
         mem_mb=1000,
         runtime=720,
     params:
-        templates=source_param("bigwigs"),
-        missing=source_param("missing_bigwigs", str),
-        group=lambda wildcards: int(wildcards.shard),
-        groups=source_param("groups", int),
+        templates=param(setting("sources", "bigwigs")),
+        missing=param(setting("sources", "missing_bigwigs")),
+        group=param(lambda wildcards: int(wildcards.shard)),
+        groups=param(setting("sources", "groups")),
     script:
         "../scripts/collect_bigwigs.py"
 
@@ -36,7 +36,7 @@ rule bin_bigwigs:
         chain=resource("liftover_chain"),
         manifest="<resources>/bigwigs/{source}/{shard}.tsv",
         folder="<resources>/bigwigs/{source}/{shard}",
-        info=lambda wildcards: f"<results>/genome/{backbone_of(wildcards.source)['assembly']}.json",
+        info=genome_of("json"),
         code=code("bin_bigwigs.py"),
     output:
         "<results>/features/{source}/{shard}.h5",
@@ -54,8 +54,8 @@ rule bin_bigwigs:
         mem_mb=4000,
         runtime=360,
     params:
-        assembly=backbone_param("assembly", str),
-        geometry=backbone_param("geometry"),
-        source="{source}",
+        assembly=param(setting("backbones", "assembly")),
+        geometry=param(setting("backbones", "geometry")),
+        source=param(lambda wildcards: wildcards.source),
     script:
         "../scripts/bin_bigwigs.py"

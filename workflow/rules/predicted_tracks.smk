@@ -22,18 +22,18 @@ rule predict_tracks:
         "../envs/model.yaml"
     threads: config["threads"]["predict_tracks"]
     resources:
-        mem_mb=backbone_param("mem_mb", int),
-        runtime=backbone_param("runtime", int),
+        mem_mb=setting("backbones", "mem_mb"),
+        runtime=setting("backbones", "runtime"),
         gpu=1,
         allow_cpu=ALLOW_CPU,
         # Decides memory and speed, not the result: as a resource it triggers no rerun.
-        batch_size=backbone_param("batch_size", int),
+        batch_size=setting("backbones", "batch_size"),
     params:
-        room=backbone_param("room", str),
-        geometry=backbone_param("geometry"),
-        settings=backbone_param("settings"),
-        reverse_complement=backbone_param("reverse_complement", bool),
-        central_bins=backbone_param("central_bins", int),
-        source="{source}",
+        room=param(setting("backbones", "room")),
+        geometry=param(setting("backbones", "geometry")),
+        settings=param(setting("backbones", "settings")),
+        reverse_complement=param(setting("backbones", "reverse_complement")),
+        central_bins=param(setting("backbones", "central_bins")),
+        source=param(lambda wildcards: wildcards.source),
     script:
         "../scripts/predict_tracks.py"

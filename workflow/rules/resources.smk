@@ -19,8 +19,10 @@ rule download:
         mem_mb=1000,
         runtime=240,
     params:
-        source=lambda wildcards: as_json(
-            settings.download_source(config["resources"][wildcards.resource], wildcards.file)
+        source=param(
+            lambda wildcards: settings.download_source(
+                config["resources"][wildcards.resource], wildcards.file
+            )
         ),
     script:
         "../scripts/download.py"

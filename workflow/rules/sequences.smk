@@ -28,9 +28,9 @@ rule extract_sequences:
     """Write the codes of one shard of genes' sequences, after checking every gene against the genome."""
     input:
         places="<results>/genes/places.tsv",
-        fasta=backbone_param("assembly", "<results>/genome/{}.fa".format),
-        fai=backbone_param("assembly", "<results>/genome/{}.fa.fai".format),
-        info=backbone_param("assembly", "<results>/genome/{}.json".format),
+        fasta=genome_of("fa"),
+        fai=genome_of("fa.fai"),
+        info=genome_of("json"),
         chain=resource("liftover_chain"),
         code=code("extract_sequences.py"),
     output:
@@ -46,9 +46,9 @@ rule extract_sequences:
         mem_mb=2000,
         runtime=60,
     params:
-        assembly=backbone_param("assembly", str),
-        geometry=backbone_param("geometry"),
-        shard=lambda wildcards: int(wildcards.shard),
-        shards=backbone_param("shards", int),
+        assembly=param(setting("backbones", "assembly")),
+        geometry=param(setting("backbones", "geometry")),
+        shard=param(lambda wildcards: int(wildcards.shard)),
+        shards=param(setting("backbones", "shards")),
     script:
         "../scripts/extract_sequences.py"

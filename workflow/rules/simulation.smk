@@ -30,8 +30,8 @@ rule simulate_genome:
         mem_mb=3000,
         runtime=20,
     params:
-        simulation=as_json(config["simulation"]["genome"]),
-        seed=config["seed"],
+        simulation=param(config["simulation"]["genome"]),
+        seed=param(config["seed"]),
     script:
         "../scripts/simulate_genome.py"
 
@@ -66,10 +66,10 @@ for simulated_backbone, simulated_weights in [
             runtime=60,
             gpu=1,
         params:
-            room=config["backbones"][simulated_backbone]["room"],
-            backbone=simulated_backbone,
-            geometry=as_json(config["backbones"][simulated_backbone]["geometry"]),
-            settings=as_json(config["simulation"]["backbones"][simulated_backbone]),
-            seed=config["seed"],
+            room=param(config["backbones"][simulated_backbone]["room"]),
+            backbone=param(simulated_backbone),
+            geometry=param(config["backbones"][simulated_backbone]["geometry"]),
+            settings=param(config["simulation"]["backbones"][simulated_backbone]),
+            seed=param(config["seed"]),
         script:
             "../scripts/train_simulated_backbone.py"

@@ -1,12 +1,11 @@
 """A backbone's weights, or a fine-tuned model, and sequences in; attention of the test genes' TSS out."""
 
 import importlib
-import json
 from pathlib import Path
 
 from chrom2expr.door import job
 
-with job(snakemake):  # noqa: F821
+with job(snakemake) as call:
     import torch
 
     from chrom2expr import attention
@@ -15,12 +14,12 @@ with job(snakemake):  # noqa: F821
     from chrom2expr.genes import read_split
     from chrom2expr.windows import Geometry
 
-    given, params = snakemake.input, snakemake.params  # noqa: F821
-    torch.set_num_threads(snakemake.threads)  # noqa: F821
-    geometry = Geometry.from_config(json.loads(params.geometry))
+    given, params = call.input, call.params
+    torch.set_num_threads(call.threads)
+    geometry = Geometry.from_config(params.geometry)
     query = attention.tss_bin(geometry)
     gene_id, split = read_split(given.genes, params.backbone)
-    device = choose_device(snakemake.resources.allow_cpu)  # noqa: F821
+    device = choose_device(call.resources.allow_cpu)
     room = importlib.import_module(f"chrom2expr.{params.room}")
     rows = importlib.import_module(f"chrom2expr.{params.room}_attention")
     if head_room := params.get("head_room"):
@@ -29,7 +28,7 @@ with job(snakemake):  # noqa: F821
     else:
         # One file, or the files of a folder.
         weights = Path(given.weights) if isinstance(given.weights, str) else Path(given.weights[0]).parent
-        trunk = room.read(weights, geometry, **json.loads(params.settings))
+        trunk = room.read(weights, geometry, **params.settings)
     trunk = trunk.to(device)
     with SequenceStore(given.codes, geometry.sequence_length) as store:
         attention.attend_genes(
@@ -37,5 +36,5 @@ with job(snakemake):  # noqa: F821
             store.select(gene_id[split == "test"]),
             geometry,
             params.orientation,
-            snakemake.output[0],  # noqa: F821
+            call.output[0],
         )

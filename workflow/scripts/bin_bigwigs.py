@@ -1,18 +1,17 @@
 """One group's bigWigs and the genes in; a feature shard of the measured tracks out."""
 
-import json
 from importlib.metadata import version
 
 from chrom2expr.door import job
 
-with job(snakemake):
+with job(snakemake) as call:
     from chrom2expr import bigwig
     from chrom2expr.files import read_json
     from chrom2expr.genes import check_chain, check_places, read_chain, read_genes
     from chrom2expr.tracks import read_manifest
     from chrom2expr.windows import Geometry
 
-    source, settings = snakemake.input, snakemake.params
+    source, settings = call.input, call.params
     genome = read_json(source.info)
     genes = read_genes(source.places)
     check_chain(read_chain(source.chain), settings.assembly, genome["contigs"])
@@ -20,10 +19,10 @@ with job(snakemake):
     bigwig.bin_group(
         read_manifest(source.manifest),
         genes,
-        Geometry.from_config(json.loads(settings.geometry)),
+        Geometry.from_config(settings.geometry),
         genome["contigs"],
         settings.assembly,
-        snakemake.output[0],
+        call.output[0],
         {
             "source": settings.source,
             "genome_sha256": genome["sha256"],

@@ -1,12 +1,11 @@
 """Download one resource."""
 
-import json
 
 from chrom2expr import download
 from chrom2expr.door import job
 
-with job(snakemake):
-    source = json.loads(snakemake.params.source)
+with job(snakemake) as call:
+    source = call.params.source
     download.resource(
-        source["url"], snakemake.output[0], source["member"], source["sha256"], unpack=source["unpack"]
+        source["url"], call.output[0], source["member"], source["sha256"], unpack=source["unpack"]
     )

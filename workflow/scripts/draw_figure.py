@@ -2,12 +2,12 @@
 
 from chrom2expr.door import job
 
-with job(snakemake):  # noqa: F821
+with job(snakemake) as call:
     from chrom2expr import plots
 
     plots.draw(
-        snakemake.params.figure,  # noqa: F821
-        snakemake.input.table,  # noqa: F821
-        snakemake.output.pdf,  # noqa: F821
-        snakemake.output.png,  # noqa: F821
+        call.params.figure,
+        call.input.table,
+        call.output.pdf,
+        call.output.png,
     )

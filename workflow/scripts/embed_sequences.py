@@ -2,9 +2,8 @@
 
 from chrom2expr.door import job
 
-with job(snakemake):  # noqa: F821
+with job(snakemake) as call:
     import importlib
-    import json
 
     import torch
 
@@ -12,20 +11,20 @@ with job(snakemake):  # noqa: F821
     from chrom2expr.device import choose_device
     from chrom2expr.windows import Geometry
 
-    given, params = snakemake.input, snakemake.params  # noqa: F821
-    torch.set_num_threads(snakemake.threads)  # noqa: F821
-    geometry = Geometry.from_config(json.loads(params.geometry))
-    device = choose_device(snakemake.resources.allow_cpu)  # noqa: F821
+    given, params = call.input, call.params
+    torch.set_num_threads(call.threads)
+    geometry = Geometry.from_config(params.geometry)
+    device = choose_device(call.resources.allow_cpu)
     weights, weights_sha256 = files.weights(given.weights)
     room = importlib.import_module(f"chrom2expr.{params.room}")
-    backbone = room.load_embedder(weights, geometry, json.loads(params.settings), device)
+    backbone = room.load_embedder(weights, geometry, params.settings, device)
     inference.embed_shard(
         backbone,
         given.codes,
-        snakemake.output[0],  # noqa: F821
+        call.output[0],
         geometry=geometry,
         bins=params.bins,
-        batch_size=snakemake.resources.batch_size,  # noqa: F821
+        batch_size=call.resources.batch_size,
         reverse_complement=params.reverse_complement,
         provenance=inference.provenance(params.source, weights_sha256, backbone.software, device),
         device=device,

@@ -2,10 +2,10 @@
 
 from chrom2expr.door import job
 
-with job(snakemake):  # noqa: F821
+with job(snakemake) as call:
     from chrom2expr import baseline, evaluation
 
-    given, made, params = snakemake.input, snakemake.output, snakemake.params  # noqa: F821
+    given, made, params = call.input, call.output, call.params
     evaluation.evaluate(
         baseline.training_means(given.genes, given.expression, params.backbone),
         evaluation.ScoreFiles(made.cross_gene, made.cross_celltype, made.bootstrap),

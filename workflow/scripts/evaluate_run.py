@@ -2,12 +2,12 @@
 
 from chrom2expr.door import job
 
-with job(snakemake):  # noqa: F821
+with job(snakemake) as call:
     from chrom2expr import evaluation
 
-    made, params = snakemake.output, snakemake.params  # noqa: F821
+    made, params = call.output, call.params
     evaluation.evaluate(
-        evaluation.read_test_predictions(snakemake.input.predictions),  # noqa: F821
+        evaluation.read_test_predictions(call.input.predictions),
         evaluation.ScoreFiles(made.cross_gene, made.cross_celltype, made.bootstrap),
         resamples=params.resamples,
         seed=params.seed,

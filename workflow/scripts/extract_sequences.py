@@ -1,25 +1,24 @@
 """The genes' places and an indexed genome in; the sequence codes of one shard of genes out."""
 
-import json
 
 from chrom2expr.door import job
 
-with job(snakemake):
+with job(snakemake) as call:
     from chrom2expr import sequences
     from chrom2expr.files import read_json
     from chrom2expr.genes import check_chain, check_places, read_chain, read_genes
     from chrom2expr.windows import Geometry
 
-    source, params = snakemake.input, snakemake.params
+    source, params = call.input, call.params
     genome = read_json(source.info)
     genes = read_genes(source.places)
     check_chain(read_chain(source.chain), params.assembly, genome["contigs"])
     check_places(genes, genome["contigs"], params.assembly, source.places)
     sequences.write_codes(
-        snakemake.output[0],
+        call.output[0],
         sequences.shard_of(genes, params.shard, params.shards),
         sequences.Genome(source.fasta, genome["fai_sha256"]),
         params.assembly,
-        Geometry.from_config(json.loads(params.geometry)),
+        Geometry.from_config(params.geometry),
         genome["sha256"],
     )

@@ -2,9 +2,8 @@
 
 from chrom2expr.door import job
 
-with job(snakemake):  # noqa: F821
+with job(snakemake) as call:
     import importlib
-    import json
     from pathlib import Path
 
     import torch
@@ -14,25 +13,25 @@ with job(snakemake):  # noqa: F821
     from chrom2expr.ownership import owned
     from chrom2expr.windows import Geometry
 
-    given, params, made = snakemake.input, snakemake.params, snakemake.output  # noqa: F821
-    torch.set_num_threads(snakemake.threads)  # noqa: F821
+    given, params, made = call.input, call.params, call.output
+    torch.set_num_threads(call.threads)
     room = importlib.import_module(f"chrom2expr.{params.room}")
-    geometry = Geometry.from_config(json.loads(params.geometry))
+    geometry = Geometry.from_config(params.geometry)
     weights, weights_sha256 = files.weights(given.weights)
     trunk = room.Trunk(
         weights=weights,
         geometry=geometry,
         bins=params.bins,
-        settings=json.loads(params.trunk),
+        settings=params.trunk,
         weights_sha256=weights_sha256,
     )
     data = room.read_data(given.codes, given.genes, given.expression, params.backbone, params.source, geometry)
-    device = choose_device(snakemake.resources.allow_cpu)  # noqa: F821
+    device = choose_device(call.resources.allow_cpu)
     task = heads.Task.of(data, params, device)
     folder = Path(made.model).parent
     # Not an output: it must outlive a job that is killed.
     checkpoints = folder / "checkpoints"
-    resources = snakemake.resources  # noqa: F821
+    resources = call.resources
     # The job of a Snakemake that was killed may live on, beside that of the next one.
     with owned(checkpoints, resources.owner_stale_after) as owner:
         files.clear_partials(folder)

@@ -2,7 +2,7 @@
 
 from chrom2expr.door import job
 
-with job(snakemake):  # noqa: F821
+with job(snakemake) as call:
     import importlib
 
     import torch
@@ -10,8 +10,8 @@ with job(snakemake):  # noqa: F821
     from chrom2expr import heads
     from chrom2expr.device import choose_device
 
-    given, params, made = snakemake.input, snakemake.params, snakemake.output  # noqa: F821
-    torch.set_num_threads(snakemake.threads)  # noqa: F821
+    given, params, made = call.input, call.params, call.output
+    torch.set_num_threads(call.threads)
     room = importlib.import_module(f"chrom2expr.{params.room}")
     data = heads.read_data(
         given.features,
@@ -22,6 +22,6 @@ with job(snakemake):  # noqa: F821
         params.orientation,
         params.bins or None,
     )
-    device = choose_device(snakemake.resources.allow_cpu)  # noqa: F821
+    device = choose_device(call.resources.allow_cpu)
     task = heads.Task.of(heads.of_tissues(data, params.part, params.parts), params, device)
     heads.write_run(task, room.fit(task), made.model, made.grid, made.predictions, made.summary)

@@ -2,7 +2,7 @@
 
 from chrom2expr.door import job
 
-with job(snakemake):
+with job(snakemake) as call:
     from chrom2expr.sequences import index_genome
 
-    index_genome(snakemake.input.fasta, snakemake.output.fasta, snakemake.output.info)
+    index_genome(call.input.fasta, call.output.fasta, call.output.info)

@@ -2,13 +2,13 @@
 
 from chrom2expr.door import job
 
-with job(snakemake):  # noqa: F821
+with job(snakemake) as call:
     import importlib
 
     from chrom2expr import parts
 
-    given, made = snakemake.input, snakemake.output  # noqa: F821
-    room = importlib.import_module(f"chrom2expr.{snakemake.params.room}")  # noqa: F821
+    given, made = call.input, call.output
+    room = importlib.import_module(f"chrom2expr.{call.params.room}")
     room.join(given.models, made.model)
     parts.join_grids(given.grids, made.grid)
     parts.join_predictions(given.predictions, made.predictions)

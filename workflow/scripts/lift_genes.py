@@ -1,20 +1,19 @@
 """Gene table and chain in; the places of the genes to work with, and the dropped genes, out."""
 
-import json
 
 from chrom2expr.door import job
 
-with job(snakemake):
+with job(snakemake) as call:
     from chrom2expr import genes
 
-    source, params = snakemake.input, snakemake.params
+    source, params = call.input, call.params
     kept, dropped = genes.build_genes(
         genes.read_annotation(source.annotation),
         genes.read_chain(source.chain),
         source.annotation,
-        exclude_types=json.loads(params.exclude_types),
-        exclude_chromosomes=json.loads(params.exclude_chromosomes),
+        exclude_types=params.exclude_types,
+        exclude_chromosomes=params.exclude_chromosomes,
         contigs=params.contigs,
     )
-    genes.write_table(snakemake.output.dropped, dropped)
-    genes.write_table(snakemake.output.places, kept)
+    genes.write_table(call.output.dropped, dropped)
+    genes.write_table(call.output.places, kept)

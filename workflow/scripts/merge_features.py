@@ -2,7 +2,7 @@
 
 from chrom2expr.door import job
 
-with job(snakemake):
+with job(snakemake) as call:
     from chrom2expr import reader
 
-    reader.merge(snakemake.input.shards, snakemake.output[0])
+    reader.merge(call.input.shards, call.output[0])

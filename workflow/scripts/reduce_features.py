@@ -2,13 +2,12 @@
 
 from chrom2expr.door import job
 
-with job(snakemake):  # noqa: F821
-    import json
+with job(snakemake) as call:
 
     from chrom2expr import spatial
     from chrom2expr.windows import Geometry
 
-    given, params = snakemake.input, snakemake.params  # noqa: F821
-    geometry = Geometry.from_config(json.loads(params.geometry))
+    given, params = call.input, call.params
+    geometry = Geometry.from_config(params.geometry)
     reduction = {"spatial_basis": spatial.reduce, "central_means": spatial.average}[params.reduction]
-    reduction(given.features, snakemake.output[0], geometry, params.bins or None, params.tracks)  # noqa: F821
+    reduction(given.features, call.output[0], geometry, params.bins or None, params.tracks)

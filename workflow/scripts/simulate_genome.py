@@ -1,17 +1,16 @@
 """Door of rule simulate_genome: a small genome with planted grammar, in the formats of the real resources."""
 
-import json
 
 from chrom2expr.door import job
 
-with job(snakemake):
+with job(snakemake) as call:
     from chrom2expr import simulate
 
-    simulation = simulate.simulate(simulate.Settings(**json.loads(snakemake.params.simulation)), snakemake.params.seed)
+    simulation = simulate.simulate(simulate.Settings(**call.params.simulation), call.params.seed)
     enformer, beluga = simulate.enformer_tracks(simulation), simulate.beluga_tracks(simulation)
     print(f"{len(simulation.genes):,} genes, {len(simulation.sites):,} motif sites")
     print(f"{len(enformer)} tracks for Enformer, {len(beluga)} for Beluga")
-    output = snakemake.output
+    output = call.output
     simulate.write_fasta(output.grch37, simulation.grch37)
     simulate.write_fasta(output.grch38, simulation.grch38)
     simulate.write_chain(output.chain, simulation)

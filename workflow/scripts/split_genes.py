@@ -1,12 +1,11 @@
 """The places of the genes in; genes.tsv, with their splits, out."""
 
-import json
 
 from chrom2expr.door import job
 
-with job(snakemake):
+with job(snakemake) as call:
     from chrom2expr import genes
 
-    places, params = snakemake.input.places, snakemake.params
-    table = genes.split_genes(genes.read_genes(places), json.loads(params.held_out), params.seed, places)
-    genes.write_table(snakemake.output[0], table)
+    places, params = call.input.places, call.params
+    table = genes.split_genes(genes.read_genes(places), params.held_out, params.seed, places)
+    genes.write_table(call.output[0], table)

@@ -2,14 +2,13 @@
 
 from chrom2expr.door import job
 
-with job(snakemake):  # noqa: F821
-    import json
+with job(snakemake) as call:
 
     from chrom2expr import evaluation
 
-    given, made, params = snakemake.input, snakemake.output, snakemake.params  # noqa: F821
+    given, made, params = call.input, call.output, call.params
     files = map(evaluation.ScoreFiles, given.cross_gene, given.cross_celltype, given.bootstrap)
     thesis = evaluation.read_thesis_values(given.thesis) if params.compare_with_thesis else {}
-    bars, pairs = evaluation.figure_tables(params.figure, json.loads(params.runs), list(files), thesis)
+    bars, pairs = evaluation.figure_tables(params.figure, params.runs, list(files), thesis)
     evaluation.write_figure_table(made.table, bars)
     evaluation.write_pairs(made.pairs, pairs)

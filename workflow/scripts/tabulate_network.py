@@ -2,11 +2,11 @@
 
 from chrom2expr.door import job
 
-with job(snakemake):  # noqa: F821
+with job(snakemake) as call:
     from chrom2expr import architecture, cnn, diagrams
 
-    (model,) = snakemake.input.model  # noqa: F821
+    (model,) = call.input.model
     network, metadata = cnn.load(model)
     shape = metadata["network"]
-    layers = architecture.layers(snakemake.params.figure, network, shape["tracks"], shape["bins"])  # noqa: F821
-    diagrams.write_layers(snakemake.output[0], layers)  # noqa: F821
+    layers = architecture.layers(call.params.figure, network, shape["tracks"], shape["bins"])
+    diagrams.write_layers(call.output[0], layers)

@@ -2,8 +2,7 @@
 
 from chrom2expr.door import job
 
-with job(snakemake):  # noqa: F821
-    import json
+with job(snakemake) as call:
     from pathlib import Path
 
     from chrom2expr import diagrams
@@ -12,9 +11,9 @@ with job(snakemake):  # noqa: F821
     from chrom2expr.tracks import read_tracks
     from chrom2expr.windows import Geometry
 
-    given, params = snakemake.input, snakemake.params  # noqa: F821
+    given, params = call.input, call.params
     stores = {Path(path).stem: path for path in given.features}
-    backbones = json.loads(params.backbones)
+    backbones = params.backbones
 
     def count(kinds, track_types):
         return sum(kind in kinds or "all" in kinds for kind in track_types)
@@ -30,5 +29,5 @@ with job(snakemake):  # noqa: F821
                 counts.append(count(kinds, store.track_type))
         backbone["measured"] = counts
     tissues = len(read_targets(given.expression).tissue)
-    parts = diagrams.overview(params.figure, backbones, json.loads(params.heads), tissues)
-    diagrams.write_parts(snakemake.output[0], parts)  # noqa: F821
+    parts = diagrams.overview(params.figure, backbones, params.heads, tissues)
+    diagrams.write_parts(call.output[0], parts)

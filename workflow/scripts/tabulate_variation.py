@@ -2,9 +2,9 @@
 
 from chrom2expr.door import job
 
-with job(snakemake):  # noqa: F821
+with job(snakemake) as call:
     from chrom2expr import evaluation, variation
 
-    given = snakemake.input  # noqa: F821
-    thesis = evaluation.read_thesis_values(given.thesis) if snakemake.params.compare_with_thesis else {}  # noqa: F821
-    variation.tabulate(given.expression, snakemake.output[0], thesis)  # noqa: F821
+    given = call.input
+    thesis = evaluation.read_thesis_values(given.thesis) if call.params.compare_with_thesis else {}
+    variation.tabulate(given.expression, call.output[0], thesis)

@@ -1,19 +1,18 @@
 """Door of rule train_simulated_backbone: a small Enformer or Beluga, trained on one backbone's simulated tracks."""
 
 import importlib
-import json
 from pathlib import Path
 
 from chrom2expr.door import job
 
-with job(snakemake):
+with job(snakemake) as call:
     import torch
 
     from chrom2expr import genes, simulate, simulated_backbones, windows
 
-    source, settings = snakemake.input, snakemake.params
-    torch.set_num_threads(snakemake.threads)
-    geometry = windows.Geometry.from_config(json.loads(settings.geometry))
+    source, settings = call.input, call.params
+    torch.set_num_threads(call.threads)
+    geometry = windows.Geometry.from_config(settings.geometry)
     gene_id, split = genes.read_split(source.genes, settings.backbone)
     train, held_out = (
         simulated_backbones.Examples(source.codes, geometry.sequence_length, source.features, gene_id[rows].tolist())
@@ -25,10 +24,10 @@ with job(snakemake):
         held_out,
         simulate.read_motifs(source.motifs),
         geometry,
-        json.loads(settings.settings),
+        settings.settings,
         settings.seed,
     )
     # One checkpoint, or the files of a folder.
-    weights = snakemake.output.weights
+    weights = call.output.weights
     weights = Path(weights) if isinstance(weights, str) else Path(weights[0]).parent
     importlib.import_module(f"chrom2expr.{settings.room}").save(network, weights)

@@ -1,5 +1,6 @@
 """What every script does at its door: a log, a plain message for bad input, progress with an ETA."""
 
+import json
 import signal
 import sys
 import threading
@@ -8,16 +9,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 from chrom2expr.errors import InputError, system_trouble
 
 _STOPPED = 128 + signal.SIGTERM
 
 
+class Call(NamedTuple):
+    """What a rule gives its script: files by name, params as the config has them, resources, threads."""
+
+    input: Any
+    output: Any
+    params: Any
+    resources: Any
+    threads: int
+
+
 @contextmanager
-def job(snakemake: Any) -> Iterator[None]:
-    """Send everything printed to the job's log; turn what the user can mend into one plain message, there and here.
+def job(snakemake: Any) -> Iterator[Call]:
+    """Read the params, which are JSON; send everything printed to the job's log, and what is wrong to the user.
+
+    What the user can mend becomes one plain message, in the log and on the console.
 
     Raises SystemExit(1) on InputError, and at once where an earlier try of this job met one (a cluster's profile counts
     the tries as resources.attempt, and nothing else does); and where the operating system refused something, which
@@ -40,7 +54,7 @@ def job(snakemake: Any) -> Iterator[None]:
             if again:
                 raise InputError(f"{refusal.read_text(encoding='utf-8')} (not tried again: once mended, run again)")
             refusal.unlink(missing_ok=True)
-            yield
+            yield _call(snakemake)
         except InputError as error:
             if attempt and not again:
                 refusal.write_text(str(error), encoding="utf-8")
@@ -56,6 +70,13 @@ def job(snakemake: Any) -> Iterator[None]:
                 _tell(f"System error: {trouble}")
                 raise SystemExit(1) from None
             raise
+
+
+def _call(snakemake: Any) -> Call:
+    params = {name: json.loads(value) for name, value in snakemake.params.items()}
+    return Call(
+        snakemake.input, snakemake.output, SimpleNamespace(**params), snakemake.resources, snakemake.threads
+    )
 
 
 def _tell(message: str) -> None:

@@ -3,10 +3,9 @@
 A head is a room that exports `fit(task: Task) -> Fitted`; the config names it by `heads: NAME: room`.
 """
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -56,13 +55,9 @@ class Task:
 
     @classmethod
     def of(cls, data: Data, params: Any, device: torch.device) -> "Task":
-        """The task of a job, from the params of its rule, which hold the config's sections as JSON."""
-        return cls(
-            data=data,
-            **{key: json.loads(getattr(params, key)) for key in ("loss", "settings", "grid")},
-            **{key: getattr(params, key) for key in ("batch_size", "max_epochs", "patience", "select_by", "seed")},
-            device=device,
-        )
+        """The task of a job, from the params of its rule, which have the fields' names."""
+        names = {field.name for field in fields(cls)} - {"data", "device"}
+        return cls(data=data, device=device, **{name: getattr(params, name) for name in names})
 
 
 class Fitted(Protocol):

@@ -1,0 +1,141 @@
+"""Find the class that a name in the config stands for, and what it declares, without importing it.
+
+A name is one of chrom2expr's own (`OWN`), or one that an installed package brings by an entry point of the group
+`chrom2expr.heads` (`.backbones`, `.losses`, ...), or `path/to/file.py:Class`, a file of one's own.
+
+Every class declares what the config and the workflow must know of it in an attribute `declares`, a dictionary written
+out in full: it is read from the source text, so that a dry run needs neither PyTorch nor the package's environment.
+
+`api`: the version of the interface that the class was written for (see `API`).
+`schema`: JSON schema of what it understands in its section of the config, defaults included.
+What else each kind declares, its base class says.
+"""
+
+import ast
+import importlib
+import importlib.util
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from chrom2expr.errors import InputError
+
+# Raised when a base class changes in a way that classes written for it would not survive.
+API = 1
+OWN: dict[str, dict[str, str]] = {
+    "backbones": {},
+    "heads": {},
+    "losses": {},
+    "figures": {},
+    "adaptations": {},
+    "reductions": {},
+    "metrics": {},
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a name stands for: the class `attribute` of `module`, whose text lies in `path`, and what it declares."""
+
+    kind: str
+    name: str
+    module: str
+    attribute: str
+    path: Path
+    declares: Mapping[str, Any]
+
+    def load(self) -> Any:
+        """Import the class. Raises InputError where its module cannot be imported here."""
+        try:
+            if self.module in sys.modules or importlib.util.find_spec(self.module):
+                module = importlib.import_module(self.module)
+            else:
+                module = _import_file(self.module, self.path)
+        except ImportError as error:
+            raise InputError(
+                f"{self.kind}: {self.name}: {self.path} cannot be imported ({error}): install what it needs into the "
+                "environment of this job"
+            ) from error
+        return getattr(module, self.attribute)
+
+
+@cache
+def find(kind: str, name: str) -> Entry:
+    """The entry of `kind` (a key of OWN) that is called `name`.
+
+    >>> find("losses", "hybrid").attribute
+    'Hybrid'
+
+    Raises InputError for a name that nobody brings, or several do; for a class that is not where it is said to be; and
+    for one that declares nothing, or was written for another version of the interface.
+    """
+    brought = {entry.name: entry.value for entry in _brought(kind)}
+    if twice := brought.keys() & OWN[kind]:
+        raise InputError(f"an installed package brings {kind} {min(twice)}, a name of chrom2expr's own: rename it")
+    known = OWN[kind] | brought
+    if name in known:
+        module, _, attribute = known[name].partition(":")
+        path = _text_of(module)
+        if path is None:
+            raise InputError(f"{kind}: {name} is said to lie in {module}, which cannot be found: install it again")
+    else:
+        file, _, attribute = name.rpartition(":")
+        path = Path(file)
+        if path.suffix != ".py" or not path.is_file():
+            raise InputError(f"there is no {name} among {kind}; there are {', '.join(sorted(known))}")
+        module = f"chrom2expr_file_{path.stem}"
+    declares = _declared(path, attribute)
+    if declares.get("api") != API:
+        raise InputError(
+            f"{path}: {attribute} was written for version {declares.get('api')} of chrom2expr's interface, this is "
+            f"version {API}: look for a newer one, or see docs/extending.md"
+        )
+    return Entry(kind, name, module, attribute, path, declares)
+
+
+def names(kind: str) -> list[str]:
+    """The names of a kind, chrom2expr's own first, then those that installed packages bring."""
+    return [*OWN[kind], *sorted(entry.name for entry in _brought(kind))]
+
+
+@cache
+def _brought(kind: str) -> tuple[Any, ...]:
+    return tuple(entry_points(group=f"chrom2expr.{kind}"))
+
+
+def _text_of(module: str) -> Path | None:
+    """Where a module's text lies. Imports the packages that hold it, not the module itself."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except ImportError:
+        return None
+    return Path(spec.origin) if spec and spec.origin else None
+
+
+def _declared(path: Path, attribute: str) -> dict[str, Any]:
+    """The dictionary `declares` in the body of a class, read from the text of its module."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef) and node.name == attribute:
+            for line in node.body:
+                targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
+                if any(isinstance(target, ast.Name) and target.id == "declares" for target in targets):
+                    try:
+                        return ast.literal_eval(line.value)
+                    except ValueError:
+                        raise InputError(
+                            f"{path}, line {line.lineno}: declares must be written out in full, without names or calls"
+                        ) from None
+            raise InputError(f"{path}, line {node.lineno}: {attribute} has no dictionary `declares`: docs/extending.md")
+    raise InputError(f"{path}: there is no class {attribute} in it")
+
+
+def _import_file(module: str, path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(module, path)
+    found = importlib.util.module_from_spec(spec)
+    sys.modules[module] = found
+    spec.loader.exec_module(found)
+    return found
