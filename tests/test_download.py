@@ -15,7 +15,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 import scripts
-from chrom2expr import download, settings
+from chrom2expr.config import resources
+from chrom2expr import download
 from chrom2expr.errors import InputError, SystemTrouble
 
 CONTENT = b">chr1\nACGT\n" * 1000
@@ -124,7 +125,7 @@ def test_what_is_not_to_be_unpacked_stays_packed(server, target):
 
 def test_the_door_unpacks_what_the_config_says(server, target, tmp_path):
     for url in (f"{server}/genome.fa.gz?download=1", f"{server}/plain.fa?name=x.gz"):
-        source = settings.download_source({"url": url}, "genome.fa")
+        source = resources.download_source({"url": url}, "genome.fa")
         snakemake = scripts.snakemake(
             params=scripts.params(source=source), output=[str(target)], log=[str(tmp_path / "log")]
         )

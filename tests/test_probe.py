@@ -3,6 +3,7 @@
 import json
 import runpy
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import h5py
@@ -12,7 +13,8 @@ import torch
 import yaml
 from made_files import write_expression
 import scripts
-from chrom2expr import heads, linear, probe, settings, spatial
+from chrom2expr.config import schema
+from chrom2expr import heads, linear, probe, spatial
 from chrom2expr.errors import InputError
 from chrom2expr.store import ShardWriter
 from chrom2expr.tables import write_table
@@ -236,12 +238,12 @@ def test_a_gpu_finds_the_same():
 
 
 def test_the_config_gives_a_probe_no_grid_and_refuses_one():
-    schema = yaml.safe_load((settings._LIBRARY.parents[1] / "schemas/rooms/probe.schema.yaml").read_text())
-    section = settings._with_defaults({"features": "central_means"}, schema, schema)
+    rules = yaml.safe_load((Path(heads.__file__).parents[2] / "schemas/rooms/probe.schema.yaml").read_text())
+    section = schema._with_defaults({"features": "central_means"}, rules, rules)
     assert section == {"features": "central_means", "settings": {}, "grid": {}}
-    assert not list(settings._rejected(section, schema))
+    assert not list(schema._rejected(section, rules))
     for key, value in (("grid", {"penalty": [1]}), ("settings", {"x": 1}), ("features", "spatial_basis")):
-        assert list(settings._rejected({**section, key: value}, schema))
+        assert list(schema._rejected({**section, key: value}, rules))
 
 
 def test_from_the_store_to_the_files_of_a_run(tmp_path):

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from chrom2expr import evaluation, plots, settings
+from chrom2expr.config import dependencies, resources, runs, schema
+from chrom2expr import evaluation, plots
 from chrom2expr.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,7 +51,7 @@ def broken(config, keys, value):
 
 def test_thesis_config_is_accepted_and_completed(config):
     del config["genes"]["contigs"]
-    full = settings.checked(config, SCHEMA)
+    full = schema.checked(config, SCHEMA)
     assert full["genes"]["contigs"] == "all"
     assert full["threads"] == {"predict_tracks": 8, "fit_head": 8}
     assert full["backbones"]["enformer"]["mem_mb"] == 16000
@@ -172,7 +173,7 @@ def test_thesis_config_is_accepted_and_completed(config):
 )
 def test_a_bad_key_is_named(config, keys, value, named):
     with pytest.raises(InputError, match="config/README.md") as error:
-        settings.checked(broken(config, keys, value), SCHEMA)
+        schema.checked(broken(config, keys, value), SCHEMA)
     assert named in str(error.value)
 
 
@@ -194,14 +195,14 @@ def test_a_bad_key_is_named(config, keys, value, named):
 )
 def test_a_bad_key_of_the_simulation_is_named(demo, keys, value, named):
     with pytest.raises(InputError) as error:
-        settings.checked(broken(demo, ["simulation", *keys], value), SCHEMA)
+        schema.checked(broken(demo, ["simulation", *keys], value), SCHEMA)
     assert named in str(error.value)
 
 
 def test_the_demo_is_accepted_and_rooms_are_completed(demo):
     demo["heads"]["multi_cnn"]["settings"] = {"blocks": 3}
     demo["backbones"]["enformer"]["settings"] = {}
-    full = settings.checked(demo, SCHEMA)
+    full = schema.checked(demo, SCHEMA)
     assert full["heads"]["multi_cnn"]["settings"]["transform"] == "log1p"
     assert full["backbones"]["enformer"]["settings"] == {"use_tf_gamma": False, "positional_basis": "library"}
     assert full["backbones"]["beluga"]["settings"] == demo["backbones"]["beluga"]["settings"]
@@ -211,7 +212,7 @@ def test_the_demo_is_accepted_and_rooms_are_completed(demo):
 def test_a_room_without_a_schema_takes_what_it_is_given(config):
     own = {"room": "training", "settings": {"blocks": "many", "anything": [1]}, "grid": {"strength": ["weak"]}}
     config["heads"]["multi_cnn_cage"] = own | {"label": "Mine"}
-    full = settings.checked(config, SCHEMA)["heads"]["multi_cnn_cage"]
+    full = schema.checked(config, SCHEMA)["heads"]["multi_cnn_cage"]
     assert (full["settings"], full["grid"]) == (own["settings"], own["grid"])
 
 
@@ -241,7 +242,7 @@ def parameters(function):
 def test_a_missing_section_is_named(config):
     del config["losses"]
     with pytest.raises(InputError, match="losses"):
-        settings.checked(config, SCHEMA)
+        schema.checked(config, SCHEMA)
 
 
 def test_every_key_is_documented_and_described():
@@ -271,20 +272,20 @@ def test_the_schema_knows_the_figures_that_can_be_drawn():
 
 
 def test_a_line_of_runs_is_every_combination_in_order(config):
-    full = settings.checked(config, SCHEMA)
-    runs = settings.figure_runs(full, "fig3_2")
-    assert len(runs) == 24
-    assert [run["run"] for run in runs[:2]] == [
+    full = schema.checked(config, SCHEMA)
+    found = runs.figure_runs(full, "fig3_2")
+    assert len(found) == 24
+    assert [run["run"] for run in found[:2]] == [
         "enformer_predicted/chromatin/multi_cnn/mse", "enformer_predicted/chromatin/multi_cnn/hybrid_0.1"
     ]  # fmt: skip
-    assert (runs[6]["x"], runs[6]["series"], runs[7]["series"]) == ("Enformer experimental", "MSE", "α = 0.1")
-    runs = settings.figure_runs(full, "fig2_3")
-    assert [(run["x"], run["series"]) for run in runs] == [
+    assert (found[6]["x"], found[6]["series"], found[7]["series"]) == ("Enformer experimental", "MSE", "α = 0.1")
+    found = runs.figure_runs(full, "fig2_3")
+    assert [(run["x"], run["series"]) for run in found] == [
         (x, series)
         for x in ("Beluga", "Enformer 114.7 kb", "Enformer 40.2 kb")
         for series in ("Ridge", "Single-tissue CNN", "Multi-tissue CNN")
     ]
-    assert {run["inputs"] for run in runs[6:]} == {"chromatin_40kb"}
+    assert {run["inputs"] for run in found[6:]} == {"chromatin_40kb"}
 
 
 def test_one_line_adds_a_run_with_a_label_of_its_own(config):
@@ -292,7 +293,7 @@ def test_one_line_adds_a_run_with_a_label_of_its_own(config):
         {"group": "Beluga", "label": "mine", "source": "beluga_experimental", "inputs": "chromatin", "head": "multi_cnn",
          "loss": "pearson"}
     )  # fmt: skip
-    added = settings.figure_runs(settings.checked(config, SCHEMA), "fig2_3")[-1]
+    added = runs.figure_runs(schema.checked(config, SCHEMA), "fig2_3")[-1]
     assert (added["x"], added["series"]) == ("Beluga", "mine")
     assert added["run"] == "beluga_experimental/chromatin/multi_cnn/pearson"
 
@@ -302,7 +303,7 @@ def test_the_overview_says_what_heads_are_given_of_each_backbone(config):
         {"label": "40 kb", "source": "enformer_experimental", "inputs": "chromatin_40kb", "head": "ridge", "loss": "mse"},
         {"source": "enformer_predicted", "inputs": "cage", "head": "probe", "loss": "mse"},
     ]
-    enformer, beluga = settings.overview(settings.checked(config, SCHEMA), "fig2_1")
+    enformer, beluga = runs.overview(schema.checked(config, SCHEMA), "fig2_1")
     assert enformer.pop("geometry") == {"sequence_length": 196608, "bins": 896, "bin_size": 128}
     assert enformer == {
         "name": "enformer", "label": "Enformer", "predicted": True, "measured": ["enformer_experimental"],
@@ -314,8 +315,8 @@ def test_the_overview_says_what_heads_are_given_of_each_backbone(config):
 def test_the_same_run_twice_is_refused_and_the_baseline_has_one_name(config):
     config["figures"]["fig2_3"]["runs"].append(config["figures"]["fig2_3"]["runs"][0])
     with pytest.raises(InputError, match="would both be labelled 'Ridge' of 'Beluga'"):
-        settings.checked(config, SCHEMA)
-    assert settings.BASELINE == evaluation.BASELINE
+        schema.checked(config, SCHEMA)
+    assert runs.BASELINE == evaluation.BASELINE
 
 
 def test_attention_of_two_sources_is_told_apart(config):
@@ -323,24 +324,24 @@ def test_attention_of_two_sources_is_told_apart(config):
     config["sources"]["slice"] = other
     run = {"label": "Fine-tuned, slice", "source": "slice", "inputs": "embedding", "head": "finetuned", "loss": "mse"}
     config["figures"]["fig3_6"] = {"runs": [*config["figures"]["fig3_6"]["runs"], run]}
-    models = settings.attention_models(settings.checked(config, SCHEMA), "fig3_6")
+    models = runs.attention_models(schema.checked(config, SCHEMA), "fig3_6")
     assert [model["series"] for model in models] == [
         "Base Enformer, Enformer embedding", "Base Enformer, Pretrained slice",
         "Fine-tuned, MSE", "Fine-tuned, α = 10", "Fine-tuned, slice",
     ]  # fmt: skip
     other["geometry"] = {"sequence_length": 49792, "bins": 389, "bin_size": 128}
     with pytest.raises(InputError, match="the windows or the test genes of enformer_50kb and slice differ"):
-        settings.checked(config, SCHEMA)
+        schema.checked(config, SCHEMA)
 
 
 def test_an_embedded_source_needs_no_settings(config):
     del config["sources"]["enformer_50kb"]["settings"]
-    full = settings.checked(config, SCHEMA)
+    full = schema.checked(config, SCHEMA)
     assert full["sources"]["enformer_50kb"]["settings"] == {"use_tf_gamma": False, "positional_basis": "library"}
 
 
 def test_every_group_of_a_figure_has_the_baseline_of_its_backbone(config):
-    entries = settings.figure_entries(settings.checked(config, SCHEMA), "fig2_4")
+    entries = runs.figure_entries(schema.checked(config, SCHEMA), "fig2_4")
     assert [entry for entry in entries if "series" not in entry] == [
         {"run": "baseline/beluga", "x": "Beluga"},
         {"run": "baseline/enformer", "x": "Enformer 114.7 kb"},
@@ -352,20 +353,20 @@ def test_every_group_of_a_figure_has_the_baseline_of_its_backbone(config):
 def test_thesis_values_stand_on_bars_of_the_thesis_config(config):
     from chrom2expr.evaluation import read_thesis_values
 
-    full = settings.checked(config, SCHEMA)
+    full = schema.checked(config, SCHEMA)
     stated = {key for key in read_thesis_values(ROOT / "config/thesis_values.tsv") if key[0] != "variation"}
-    bars = {(figure, run["series"], run["x"]) for figure in full["figures"] for run in settings.figure_runs(full, figure)}
+    bars = {(figure, run["series"], run["x"]) for figure in full["figures"] for run in runs.figure_runs(full, figure)}
     assert {(figure, series, x) for figure, _, series, x in stated} <= bars
 
 
 def test_resource_paths():
-    assert settings.resource_path({"url": "https://x.org/a/hg19.fa.gz"}, "genome") == "<resources>/genome/hg19.fa"
-    assert settings.resource_path({"url": "https://x.org/a.tar.gz", "member": "b.pth"}, "w") == "<resources>/w/b.pth"
-    assert settings.resource_path({"url": "https://x.org/a.gz", "path": "mine/c.gz"}, "w") == "mine/c.gz"
+    assert resources.resource_path({"url": "https://x.org/a/hg19.fa.gz"}, "genome") == "<resources>/genome/hg19.fa"
+    assert resources.resource_path({"url": "https://x.org/a.tar.gz", "member": "b.pth"}, "w") == "<resources>/w/b.pth"
+    assert resources.resource_path({"url": "https://x.org/a.gz", "path": "mine/c.gz"}, "w") == "mine/c.gz"
     both = {"url": "https://x.org/m", "files": ["c.json", "d.bin"], "sha256": {"c.json": "0" * 64}}
-    assert settings.resource_path(both, "w") == ["<resources>/w/c.json", "<resources>/w/d.bin"]
-    assert settings.resource_path(both | {"path": "here"}, "w") == ["here/c.json", "here/d.bin"]
-    assert settings.download_source(both, "c.json") == {
+    assert resources.resource_path(both, "w") == ["<resources>/w/c.json", "<resources>/w/d.bin"]
+    assert resources.resource_path(both | {"path": "here"}, "w") == ["here/c.json", "here/d.bin"]
+    assert resources.download_source(both, "c.json") == {
         "url": "https://x.org/m/c.json", "member": None, "unpack": False, "sha256": "0" * 64
     }  # fmt: skip
 
@@ -385,32 +386,32 @@ def test_resource_paths():
 )
 def test_what_is_unpacked_has_a_name_that_says_so(address, name, unpack):
     resource = {"url": f"https://x.org/{address}"}
-    assert settings.resource_path(resource, "r") == f"<resources>/r/{name}"
+    assert resources.resource_path(resource, "r") == f"<resources>/r/{name}"
     source = {"url": resource["url"], "member": None, "unpack": unpack, "sha256": None}
-    assert settings.download_source(resource, name) == source
+    assert resources.download_source(resource, name) == source
 
 
 def test_members_and_listed_files_stay_as_they_are():
     archive = {"url": "https://x.org/a.tar.gz?download=1", "member": "b.gz"}
-    assert settings.resource_path(archive, "w") == "<resources>/w/b.gz"
-    assert settings.download_source(archive, "b.gz") == {**archive, "unpack": False, "sha256": None}
+    assert resources.resource_path(archive, "w") == "<resources>/w/b.gz"
+    assert resources.download_source(archive, "b.gz") == {**archive, "unpack": False, "sha256": None}
     listed = {"url": "https://x.org/m/?download=1", "files": ["c.gz"]}
-    assert settings.resource_path(listed, "w") == ["<resources>/w/c.gz"]
-    found = settings.download_source(listed, "c.gz")
+    assert resources.resource_path(listed, "w") == ["<resources>/w/c.gz"]
+    found = resources.download_source(listed, "c.gz")
     assert (found["url"], found["unpack"]) == ("https://x.org/m/c.gz?download=1", False)
 
 
 def test_an_address_without_a_name_is_legal_where_the_name_stands_elsewhere(config):
     for resource in ({"files": ["a"]}, {"member": "a"}, {"path": "a.gz"}):
         config["resources"]["genome_grch38"] = {"url": "https://x.org/api/?download=1"} | resource
-        settings.checked(config, SCHEMA)
+        schema.checked(config, SCHEMA)
 
 
 def test_loss_labels():
-    assert settings.loss_label({"alpha": 0, "beta": 1}) == "MSE"
-    assert settings.loss_label({"alpha": 1, "beta": 0}) == "Pearson only"
-    assert settings.loss_label({"alpha": 0.1, "beta": 1}) == "α = 0.1"
-    assert settings.loss_label({"alpha": 10, "beta": 2}) == "α = 10, β = 2"
+    assert runs.loss_label({"alpha": 0, "beta": 1}) == "MSE"
+    assert runs.loss_label({"alpha": 1, "beta": 0}) == "Pearson only"
+    assert runs.loss_label({"alpha": 0.1, "beta": 1}) == "α = 0.1"
+    assert runs.loss_label({"alpha": 10, "beta": 2}) == "α = 10, β = 2"
 
 
 def test_modules_follow_imports_and_leave_out_what_only_talks(tmp_path):
@@ -428,7 +429,8 @@ def test_modules_follow_imports_and_leave_out_what_only_talks(tmp_path):
         (library / f"{name}.py").write_text(text)
 
     def names(*rooms):
-        return [Path(path).stem for path in settings.modules(tmp_path, "door.py", rooms)]
+        loaded = [library / f"{room}.py" for room in rooms]
+        return [Path(path).stem for path in dependencies.modules(tmp_path, "door.py", loaded)]
 
     assert names() == ["a", "b"]
     assert names("room") == ["a", "b", "c", "room"]
@@ -437,5 +439,6 @@ def test_modules_follow_imports_and_leave_out_what_only_talks(tmp_path):
 def test_drawing_never_invalidates_computing():
     scripts = ROOT / "workflow/scripts"
     for script, rooms in {"predict_tracks.py": ["enformer", "beluga"], "fit_head.py": ["cnn"], "bin_bigwigs.py": []}.items():
-        used = {Path(path).stem for path in settings.modules(scripts, script, rooms)}
+        loaded = [scripts / f"chrom2expr/{room}.py" for room in rooms]
+        used = {Path(path).stem for path in dependencies.modules(scripts, script, loaded)}
         assert used and not used & {"plots", "evaluation", "settings", "simulate"}

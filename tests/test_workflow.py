@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from chrom2expr import settings
+from chrom2expr.config import dependencies
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "workflow/scripts"
@@ -46,7 +46,9 @@ def rules():
 
 def third_party(script):
     """Distributions that a script, its library modules and the rooms it loads import."""
-    files = [SCRIPTS / script, *map(Path, settings.modules(SCRIPTS, script, ROOMS.get(script, ())))]
+    files = [SCRIPTS / script, *map(Path, dependencies.modules(
+        SCRIPTS, script, [SCRIPTS / f"chrom2expr/{room}.py" for room in ROOMS.get(script, ())]
+    ))]
     names = set()
     for node in (node for file in files for node in ast.walk(ast.parse(file.read_text()))):
         if isinstance(node, ast.Import):
@@ -105,14 +107,11 @@ def test_every_env_holds_what_its_scripts_import():
 
 
 def test_library_imports_point_downwards():
-    imports = {
-        file.stem: {Path(path).stem for path in settings._imports(file)}
-        for file in (SCRIPTS / "chrom2expr").glob("*.py")
-        if file.stem != "__init__"
-    }
+    library = SCRIPTS / "chrom2expr"
+    imports = {file: set(dependencies._imports(file, library)) for file in library.rglob("*.py") if file.name != "__init__.py"}
     while imports:
         bottom = {name for name, uses in imports.items() if not uses & set(imports)}
-        assert bottom, f"these modules import each other in a circle: {sorted(imports)}"
+        assert bottom, f"these modules import each other in a circle: {sorted(map(str, imports))}"
         imports = {name: uses for name, uses in imports.items() if name not in bottom}
 
 

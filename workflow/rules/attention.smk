@@ -82,7 +82,7 @@ rule tabulate_attention:
     benchmark:
         "<benchmarks>/tabulate_figure/{figure}.tsv"
     wildcard_constraints:
-        figure=one_of(settings.ATTENTION),
+        figure=one_of(runs.ATTENTION),
     conda:
         "../envs/figures.yaml"
     threads: 1
@@ -91,7 +91,7 @@ rule tabulate_attention:
         runtime=10,
     params:
         figure=param(lambda wildcards: wildcards.figure),
-        models=param(lambda wildcards: settings.attention_models(config, wildcards.figure)),
+        models=param(lambda wildcards: runs.attention_models(config, wildcards.figure)),
         distal_bins=param(config["attention"]["distal_bins"]),
         thresholds=param(config["attention"]["thresholds"]),
     script:

@@ -9,11 +9,11 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, os.path.join(workflow.basedir, "workflow", "scripts"))
 
-from chrom2expr import settings
+from chrom2expr.config import dependencies, resources, runs, schema
 from chrom2expr.errors import InputError
 
 try:
-    config = settings.checked(
+    config = schema.checked(
         config, os.path.join(workflow.basedir, "workflow", "schemas", "config.schema.yaml")
     )
 except InputError as error:
@@ -34,7 +34,7 @@ ASSEMBLIES = ["grch37", "grch38"]
 # Whether a job may use the CPU though there is a GPU; as a resource it triggers no rerun.
 ALLOW_CPU = int(config["allow_cpu"])
 # Figures of scores; the others have tables of their own.
-CHARTS = sorted(set(config["figures"]) - {"fig2_1", "fig2_2", *settings.ATTENTION})
+CHARTS = sorted(set(config["figures"]) - {"fig2_1", "fig2_2", *runs.ATTENTION})
 # A run: one head, fitted to one source with one loss.
 RUN = "{source}/{inputs}/{head}/{loss}"
 # The wildcard, or the key of a source, that names an entry of a section.
@@ -67,7 +67,7 @@ wildcard_constraints:
 @cache
 def code(script, *rooms):
     """The library modules that `script` and the rooms it finds by name import: an edit there reruns what uses it."""
-    return settings.modules(SCRIPTS, script, rooms)
+    return dependencies.modules(SCRIPTS, script, [f"{SCRIPTS}/chrom2expr/{room}.py" for room in rooms])
 
 
 def setting(section, key):
@@ -89,7 +89,7 @@ def param(value):
 
 def resource(name):
     """Where a resource lies: the user's own file, or the place it is downloaded to."""
-    return settings.resource_path(config["resources"][name], name)
+    return resources.resource_path(config["resources"][name], name)
 
 
 def backbone_of(source):
@@ -122,13 +122,13 @@ def figure_scores(file):
     """One of the score files of each of a figure's runs and baselines."""
     return lambda wildcards: [
         f"<results>/models/{entry['run']}/{file}"
-        for entry in settings.figure_entries(config, wildcards.figure)
+        for entry in runs.figure_entries(config, wildcards.figure)
     ]
 
 
 def figure_runs(figure):
     """The runs of a figure; none if the config leaves it out."""
-    return settings.figure_runs(config, figure) if figure in config["figures"] else []
+    return runs.figure_runs(config, figure) if figure in config["figures"] else []
 
 
 def attention_rooms(source):
@@ -145,7 +145,7 @@ def attention_files(wildcards):
             if model["run"]
             else f"<results>/attention/{model['source']}.h5"
         )
-        for model in settings.attention_models(config, wildcards.figure)
+        for model in runs.attention_models(config, wildcards.figure)
     ]
 
 

@@ -1,7 +1,7 @@
 # Scores of runs -> a figure's table -> the figure.
 
 # What figure 2.1 shows of every backbone.
-OVERVIEW = settings.overview(config, "fig2_1") if "fig2_1" in config["figures"] else []
+OVERVIEW = runs.overview(config, "fig2_1") if "fig2_1" in config["figures"] else []
 
 
 rule tabulate_figure:
@@ -29,7 +29,7 @@ rule tabulate_figure:
         runtime=10,
     params:
         figure=param(lambda wildcards: wildcards.figure),
-        runs=param(lambda wildcards: settings.figure_entries(config, wildcards.figure)),
+        runs=param(lambda wildcards: runs.figure_entries(config, wildcards.figure)),
         compare_with_thesis=param(config["compare_with_thesis"]),
     script:
         "../scripts/tabulate_figure.py"

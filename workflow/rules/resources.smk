@@ -10,7 +10,7 @@ rule download:
     benchmark:
         "<benchmarks>/download/{resource}/{file}.tsv"
     wildcard_constraints:
-        resource=one_of(settings.downloads(config["resources"])),
+        resource=one_of(resources.downloads(config["resources"])),
         file=r"[^/]+",
     conda:
         "../envs/data.yaml"
@@ -20,7 +20,7 @@ rule download:
         runtime=240,
     params:
         source=param(
-            lambda wildcards: settings.download_source(
+            lambda wildcards: resources.download_source(
                 config["resources"][wildcards.resource], wildcards.file
             )
         ),

@@ -1,0 +1,217 @@
+"""Combinations of config keys that are each legal but cannot work together."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from chrom2expr.config.resources import file_name
+from chrom2expr.config.runs import ATTENTION, BASELINE, RUN, attention_models, figure_runs, named_runs
+from chrom2expr.errors import InputError
+from chrom2expr.windows import Geometry, central
+
+_LIBRARY = Path(__file__).parents[1]
+# What only sources of one kind have.
+OWN_KEYS = {"measured": {"bigwigs", "groups", "missing_bigwigs"}, "embedded": {"geometry", "bins", "settings"}}
+
+
+def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
+    """Lines that name the keys of combinations that are each legal but cannot work together."""
+    resources, backbones, sources = config["resources"], config["backbones"], config["sources"]
+    for kind in ("backbones", "heads"):
+        for name, section in config[kind].items():
+            if not (_LIBRARY / f"{section['room']}.py").is_file():
+                yield f"{kind}.{name}.room: there is no {section['room']}.py in {_LIBRARY}"
+    for name, resource in resources.items():
+        if not resource.get("path") and not resource.get("url"):
+            yield f"resources.{name}: needs a url or a path"
+        elif not resource.get("path") and not resource.get("files") and file_name(resource) in ("", ".", ".."):
+            yield (
+                f"resources.{name}.url: {resource['url']} names no file: give the address of the file itself, or "
+                "download it and give its path"
+            )
+        if isinstance(resource.get("sha256"), Mapping) != bool(resource.get("files")) and resource.get("sha256"):
+            yield f"resources.{name}.sha256: give one checksum, or one for each of files"
+    for name, backbone in backbones.items():
+        for key in ("weights", "tracks"):
+            if backbone[key] not in resources:
+                yield f"backbones.{name}.{key}: {backbone[key]} is not among resources"
+        for chromosome in sorted(set(backbone["held_out"]) & set(config["genes"]["exclude_chromosomes"])):
+            yield f"backbones.{name}.held_out: {chromosome} is left out by genes.exclude_chromosomes"
+        try:
+            Geometry.from_config(backbone["geometry"])
+        except InputError as error:
+            yield f"backbones.{name}.geometry: {error}"
+        try:
+            central(backbone["geometry"]["bins"], backbone["central_bins"] or None)
+        except InputError as error:
+            yield f"backbones.{name}.central_bins: {error}"
+    for name, source in sources.items():
+        if source["backbone"] not in backbones:
+            yield f"sources.{name}.backbone: {source['backbone']} is not among backbones"
+        if source["kind"] == "measured" and not source["bigwigs"]:
+            yield f"sources.{name}.bigwigs: a measured source needs at least one template"
+        for kind, keys in OWN_KEYS.items():
+            if source["kind"] != kind:
+                for key in sorted(keys & set(source)):
+                    yield f"sources.{name}.{key}: only {kind} sources have it"
+        if source["kind"] == "embedded" and source["backbone"] in backbones:
+            yield from _window_contradictions(name, source, backbones[source["backbone"]]["geometry"])
+    for name, loss in config["losses"].items():
+        if loss["alpha"] == loss["beta"] == 0:
+            yield f"losses.{name}: alpha and beta are both 0, so nothing would be learned"
+    for name, figure in config["figures"].items():
+        yield from _figure_contradictions(config, name)
+    for name, simulated in config.get("simulation", {}).get("backbones", {}).items():
+        if name not in backbones:
+            yield f"simulation.backbones.{name}: is not among backbones"
+        source = sources.get(simulated["train_on"], {})
+        if (source.get("kind"), source.get("backbone")) != ("measured", name):
+            yield f"simulation.backbones.{name}.train_on: {simulated['train_on']} is not a measured source of {name}"
+
+
+def _window_contradictions(name: str, source: Mapping[str, Any], whole: Mapping[str, int]) -> Iterator[str]:
+    """Lines that say why an embedded source's window cannot be cropped from its backbone's sequences."""
+    own = source["geometry"]
+    try:
+        Geometry.from_config(own)
+    except InputError as error:
+        yield f"sources.{name}.geometry: {error}"
+    if "window" in whole or "window" in own:
+        yield f"sources.{name}: only a backbone with one centred window (geometry: sequence_length) can be embedded"
+    elif own["sequence_length"] > whole["sequence_length"] or (whole["sequence_length"] - own["sequence_length"]) % 2:
+        yield (
+            f"sources.{name}.geometry.sequence_length: {own['sequence_length']:,} bp cannot be the middle of the "
+            f"backbone's {whole['sequence_length']:,} bp: make it shorter by an even number"
+        )
+    elif own["bin_size"] != whole["bin_size"]:
+        yield f"sources.{name}.geometry.bin_size: must be the backbone's, {whole['bin_size']}"
+    elif own["sequence_length"] % own["bin_size"] or (own["sequence_length"] // own["bin_size"] - own["bins"]) % 2:
+        yield (
+            f"sources.{name}.geometry: {own['sequence_length']:,} bp are {own['sequence_length'] / own['bin_size']:g} "
+            f"bins of {own['bin_size']} bp, which cannot be cropped to {own['bins']} by as many whole bins a side"
+        )
+    if source["bins"] > own["bins"]:
+        yield f"sources.{name}.bins: more than geometry.bins ({own['bins']})"
+
+
+def _run_contradictions(config: Mapping[str, Any], run: Mapping[str, str]) -> Iterator[str]:
+    """Lines that say why a run's head cannot take these inputs of this source."""
+    source, inputs = config["sources"][run["source"]], config["inputs"]["sets"][run["inputs"]]
+    head, backbone = config["heads"][run["head"]], config["backbones"][source["backbone"]]
+    features, embedded = head["features"], source["kind"] == "embedded"
+    where = f"heads.{run['head']}.features: {features}"
+    if features not in (("store", "sequences") if embedded else ("store", "spatial_basis", "central_means")):
+        yield f"{where}: does not go with source {run['source']}, which is {source['kind']}"
+    if (inputs["tracks"] == "embedding") != embedded and not (
+        inputs["tracks"] == "embedding" and features == "central_means" and source["kind"] == "predicted"
+    ):
+        yield (
+            f"inputs.sets.{run['inputs']}.tracks: {inputs['tracks']} is not what {run['head']} can take of "
+            f"{run['source']}, which is {source['kind']}"
+        )
+    if features == "central_means" and not backbone["central_bins"]:
+        yield f"{where}: needs backbones.{source['backbone']}.central_bins above 0"
+    if features == "spatial_basis" and config["inputs"]["orientation"] != "gene":
+        yield f"{where}: knows upstream and downstream only, so inputs.orientation must be gene"
+    if features == "sequences" and config["inputs"]["orientation"] != "gene":
+        yield (
+            f"inputs.orientation: {run['head']} reads the forward strand, and its pool does not know the order of "
+            "bins, so there is none to choose: set gene, or leave its runs out of figures"
+        )
+    if features == "sequences" and backbone["reverse_complement"]:
+        yield (
+            f"backbones.{source['backbone']}.reverse_complement: {run['head']} of {run['source']} reads the forward "
+            f"strand only: set it false, or give sources.{run['source']} a backbone of its own"
+        )
+    bins = source["bins"] if embedded else backbone["geometry"]["bins"]
+    if inputs["bins"] and (embedded or features == "central_means"):
+        yield f"inputs.sets.{run['inputs']}.bins: {run['head']} of {run['source']} has no bins to choose from; set 0"
+        return
+    try:
+        middle = central(bins, inputs["bins"] or None)
+    except InputError as error:
+        yield f"inputs.sets.{run['inputs']}.bins: sources.{run['source']}: {error}"
+        return
+    blocks = head["settings"].get("blocks", 0)
+    if isinstance(blocks, int) and (middle.stop - middle.start) >> blocks < 1:
+        yield (
+            f"heads.{run['head']}.settings.blocks: {blocks} halvings leave nothing of the "
+            f"{middle.stop - middle.start} bins of {run['source']}/{run['inputs']}"
+        )
+
+
+def _attention_figure_contradictions(config: Mapping[str, Any], figure: str) -> Iterator[str]:
+    """Lines that say why the attention of a figure's models cannot be shown beside one another."""
+    models, where = attention_models(config, figure), f"figures.{figure}.runs"
+    labels = [model["series"] for model in models]
+    for label in dict.fromkeys(labels):
+        if labels.count(label) > 1:
+            yield f"{where}: {labels.count(label)} models would be called {label!r}: give each a label of its own"
+    windows = {}
+    for model in models:
+        source = config["sources"][model["source"]]
+        windows.setdefault((source["backbone"], source["geometry"]["sequence_length"]), model["source"])
+    if len(windows) > 1:
+        yield f"{where}: the windows or the test genes of {' and '.join(windows.values())} differ: show one of them"
+
+
+def _attention_contradictions(config: Mapping[str, Any], source: str) -> Iterator[str]:
+    """Lines that say why the attention of the TSS's bin cannot be shown for a source's window."""
+    window = config["sources"][source]["geometry"]
+    bins, distal = window["sequence_length"] // window["bin_size"], config["attention"]["distal_bins"]
+    if not bins % 2:
+        yield f"sources.{source}.geometry: {bins} bins have none in the middle, where the TSS's attention is read"
+    if distal >= bins // 2:
+        yield f"attention.distal_bins: none of the {bins // 2} bins on a side of {source} is further away than {distal}"
+
+
+def _figure_contradictions(config: Mapping[str, Any], name: str) -> Iterator[str]:
+    sections = {
+        "source": ("sources", config["sources"]),
+        "inputs": ("inputs.sets", config["inputs"]["sets"]),
+        "head": ("heads", config["heads"]),
+        "loss": ("losses", config["losses"]),
+    }
+    where = f"figures.{name}.runs"
+    unknown = [
+        f"{where}: {part} {run[part]} is not among {sections[part][0]}"
+        for run in named_runs(config, name)
+        for part in RUN
+        if run[part] not in sections[part][1]
+    ]
+    if unknown:
+        yield from dict.fromkeys(unknown)
+        return
+    labelled: dict[tuple[str, str], str] = {}
+    grouped: dict[str, str] = {}
+    for run in figure_runs(config, name):
+        backbone_name = config["sources"][run["source"]]["backbone"]
+        if backbone_name not in config["backbones"]:  # reported with its source
+            continue
+        label = run["series"], run["x"]
+        if label in labelled:
+            yield f"{where}: {labelled[label]} and {run['run']} would both be labelled {label[0]!r} of {label[1]!r}"
+        labelled[label] = run["run"]
+        if run["series"] == BASELINE:
+            yield f"{where}: {run['run']} is labelled {BASELINE!r}, which is what the baseline is called"
+        if grouped.setdefault(run["x"], backbone_name) != backbone_name:
+            yield (
+                f"{where}: group {run['x']!r} mixes {grouped[run['x']]} and {backbone_name}, whose test genes differ: "
+                "give them groups of their own"
+            )
+        yield from _run_contradictions(config, run)
+        if name in ATTENTION and config["heads"][run["head"]]["features"] != "sequences":
+            yield f"{where}: {name} shows the attention of fine-tuned backbones, and {run['run']} is none"
+        elif name in ATTENTION:
+            yield from _attention_contradictions(config, run["source"])
+        if name == "fig2_1" and config["inputs"]["sets"][run["inputs"]]["tracks"] == "embedding":
+            yield f"{where}: fig2_1 shows sources of tracks, and {run['run']} takes an embedding"
+    if name in ATTENTION and all(
+        config["heads"][run["head"]]["features"] == "sequences" for run in figure_runs(config, name)
+    ):
+        yield from _attention_figure_contradictions(config, name)
+    if name == "fig2_2" and len(figure_runs(config, name)) != 1:
+        yield f"{where}: fig2_2 shows the network of one run, so name one"
+    for run in figure_runs(config, name) if name == "fig2_2" else ():
+        if config["heads"][run["head"]]["room"] != "cnn":
+            yield f"{where}: fig2_2 shows a multi-tissue CNN (room: cnn), and the head of {run['run']} is none"

@@ -1,0 +1,155 @@
+"""The config, checked against its schema and completed with its defaults, before any job starts."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache, reduce
+from operator import getitem
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from chrom2expr.config.contradictions import contradictions
+from chrom2expr.config.runs import figure_runs
+from chrom2expr.errors import InputError
+
+# Draft 2020-12, but 5.0 is no integer: a kernel or a batch of 5.0 fails in PyTorch.
+_Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator, type_checker=jsonschema.Draft4Validator.TYPE_CHECKER
+)
+
+
+def checked(config: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
+    """The config with the defaults of its schema, and of the rooms' schemas beside it, filled in.
+
+    What only one room understands is described in `rooms/{room}.schema.yaml` beside `schema`, and under `$defs: run`
+    there, which runs a head's room can fit; a room without such a file takes what it is given. Raises InputError naming
+    every key that a schema rejects, or the keys of a combination that cannot work.
+    """
+    rules = _read_rules(Path(schema))
+    full = _with_defaults(dict(config), rules, rules)
+    _refuse(_rejected(full, rules))
+    for section in ("backbones", "sources", "heads"):
+        for name, entry in full[section].items():
+            entry.setdefault("label", name.replace("_", " "))
+    for source in full["sources"].values():
+        if source["kind"] == "embedded":
+            source.setdefault("settings", {})
+    _refuse(_complete_rooms(full, Path(schema).parent / "rooms"))
+    _refuse(contradictions(full))
+    _refuse(_unfit_runs(full, Path(schema).parent / "rooms"))
+    return full
+
+
+@cache
+def _read_rules(schema: Path) -> dict[str, Any]:
+    # The loader in C, where PyYAML has it, takes a tenth of the time of every dry run.
+    return yaml.load(schema.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def _refuse(problems: Iterable[str]) -> None:
+    if lines := sorted(set(problems)):
+        listed = "\n  ".join(lines)
+        raise InputError(f"the config cannot be used:\n  {listed}\nconfig/README.md explains every key.")
+
+
+def _rejected(section: Any, rules: Mapping[str, Any], path: Sequence[str] = ()) -> Iterator[str]:
+    """Lines that say what a schema rejects in the section of the config at `path`."""
+    for error in _Validator(rules).iter_errors(section):
+        yield from _explained(error, path)
+
+
+def _explained(error: jsonschema.ValidationError, path: Sequence[str]) -> Iterator[str]:
+    """A schema error as lines of key, problem and the key's description; alternatives that all failed, in one line."""
+    key = (*path, *error.absolute_path)
+    if error.context:
+        yield "; or ".join(dict.fromkeys(line for inner in error.context for line in _explained(inner, path)))
+    elif error.validator == "additionalProperties":
+        known = error.schema.get("properties", {})
+        for name in sorted(set(error.instance) - set(known), key=str):
+            yield f"{_key((*key, name))}: is unknown; known are {', '.join(known)}"
+    else:
+        hint = _number_hint(error)
+        if "description" in error.schema and not isinstance(error.instance, Mapping):
+            hint += f" ({error.schema['description']})"
+        yield f"{_key(key)}: {error.message}{hint}"
+
+
+def _number_hint(error: jsonschema.ValidationError) -> str:
+    """What to do about a number that YAML took for text; empty for other errors."""
+    if error.validator != "type" or not isinstance(error.instance, str):
+        return ""
+    try:
+        float(error.instance)
+    except ValueError:
+        return ""
+    return "; to YAML this is text, a number has no quotes and is written 1.0e-4, not 1e-4"
+
+
+def _key(path: Sequence[str | int]) -> str:
+    return ".".join(map(str, path)) or "top level"
+
+
+def _complete_rooms(config: dict[str, Any], schemas: Path) -> Iterator[str]:
+    """Fill in the defaults of the rooms' schemas; lines that say what those reject."""
+    for path, room in _room_sections(config):
+        file = schemas / f"{room}.schema.yaml"
+        if file.is_file():
+            rules = _read_rules(file)
+            section = reduce(getitem, path, config)
+            section.update(_with_defaults(section, rules, rules))
+            yield from _rejected(section, rules, path)
+
+
+def _unfit_runs(config: Mapping[str, Any], schemas: Path) -> Iterator[str]:
+    """Lines that say which runs the room of their head cannot fit: what its schema's `$defs: run` rejects in them.
+
+    Such a schema sees the sections of the config that the run names: `source`, its `backbone`, `inputs` and `loss`.
+    """
+    for figure in config["figures"]:
+        for run in figure_runs(config, figure):
+            file = schemas / f"{config['heads'][run['head']]['room']}.schema.yaml"
+            rules = _read_rules(file).get("$defs", {}).get("run") if file.is_file() else None
+            if rules:
+                source = config["sources"][run["source"]]
+                sections = {
+                    "source": source,
+                    "backbone": config["backbones"][source["backbone"]],
+                    "inputs": config["inputs"]["sets"][run["inputs"]],
+                    "loss": config["losses"][run["loss"]],
+                }
+                for line in _rejected(sections, rules):
+                    yield f"figures.{figure}.runs: {run['run']}: {line}"
+
+
+def _room_sections(config: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Paths of the sections that hold something only a room understands, and the room."""
+    for kind in ("backbones", "heads"):
+        for name, section in config[kind].items():
+            yield (kind, name), section["room"]
+    for name, source in config["sources"].items():
+        if source["kind"] == "embedded" and source["backbone"] in config["backbones"]:
+            yield ("sources", name), config["backbones"][source["backbone"]]["room"]
+    if "simulation" in config:
+        yield ("simulation",), "simulate"
+        for name in config["simulation"]["backbones"]:
+            if name in config["backbones"]:
+                yield ("simulation", "backbones", name), config["backbones"][name]["room"]
+
+
+def _with_defaults(value: Any, rules: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
+    """A copy of `value` with the defaults of its schema `rules`, sections that are left out included."""
+    if "$ref" in rules:
+        rules = root["$defs"][rules["$ref"].rsplit("/", 1)[1]]
+    if not isinstance(value, Mapping):
+        return value
+    full = dict(value)
+    for key, inner in rules.get("properties", {}).items():
+        if key not in full and "default" in inner:
+            full[key] = inner["default"]
+    other = rules.get("additionalProperties")
+    for key in full:
+        inner = rules.get("properties", {}).get(key, other)
+        if isinstance(inner, Mapping):
+            full[key] = _with_defaults(full[key], inner, root)
+    return full
