@@ -121,8 +121,7 @@ def feature_shards(wildcards):
 def figure_scores(file):
     """One of the score files of each of a figure's runs and baselines."""
     return lambda wildcards: [
-        f"<results>/models/{entry['run']}/{file}"
-        for entry in runs.figure_entries(config, wildcards.figure)
+        f"<results>/models/{entry['run']}/{file}" for entry in runs.figure_entries(config, wildcards.figure)
     ]
 
 
