@@ -41,7 +41,7 @@ rule attend_run:
         genes="<results>/genes/genes.tsv",
         model=f"<results>/models/{RUN}/model.pt",
         code=lambda wildcards: code(
-            "attend_genes.py", *attention_rooms(wildcards.source), config["heads"][wildcards.head]["room"]
+            "attend_genes.py", *attention_rooms(wildcards.source), *head_files(wildcards)
         ),
     output:
         f"<results>/models/{RUN}/attention.h5",
@@ -62,7 +62,7 @@ rule attend_run:
         allow_cpu=ALLOW_CPU,
     params:
         room=param(setting("backbones", "room")),
-        head_room=param(setting("heads", "room")),
+        head=param(setting("heads", "type")),
         backbone=param(lambda wildcards: SOURCES[wildcards.source]["backbone"]),
         geometry=param(source_geometry),
         orientation=param(config["inputs"]["orientation"]),

@@ -9,6 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, os.path.join(workflow.basedir, "workflow", "scripts"))
 
+from chrom2expr import registry
 from chrom2expr.config import dependencies, resources, runs, schema
 from chrom2expr.errors import InputError
 
@@ -27,7 +28,7 @@ MEASURED = [name for name, source in SOURCES.items() if source["kind"] == "measu
 EMBEDDED = [name for name, source in SOURCES.items() if source["kind"] == "embedded"]
 SEQUENCE_HEADS = [name for name, head in config["heads"].items() if head["features"] == "sequences"]
 # Jobs that a head's tissues are dealt out to.
-TISSUE_JOBS = {name: head["settings"].get("jobs", 1) for name, head in config["heads"].items()}
+TISSUE_JOBS = {name: head["jobs"] for name, head in config["heads"].items()}
 SPLIT_HEADS = [name for name, jobs in TISSUE_JOBS.items() if jobs > 1]
 OTHER_HEADS = [name for name in config["heads"] if name not in (*SEQUENCE_HEADS, *SPLIT_HEADS)]
 ASSEMBLIES = ["grch37", "grch38"]
@@ -65,9 +66,11 @@ wildcard_constraints:
 
 
 @cache
-def code(script, *rooms):
-    """The library modules that `script` and the rooms it finds by name import: an edit there reruns what uses it."""
-    return dependencies.modules(SCRIPTS, script, [f"{SCRIPTS}/chrom2expr/{room}.py" for room in rooms])
+def code(script, *loaded):
+    """The library modules that `script`, and the files it finds by name, import: an edit there reruns what uses it."""
+    # A backbone's room is given by its name yet.
+    files = [name if name.endswith(".py") else f"{SCRIPTS}/chrom2expr/{name}.py" for name in loaded]
+    return dependencies.modules(SCRIPTS, script, files)
 
 
 def setting(section, key):
@@ -100,6 +103,19 @@ def backbone_of(source):
 def genome_of(suffix):
     """A file of the genome that the wildcards' backbone reads."""
     return lambda wildcards: f"<results>/genome/{setting('backbones', 'assembly')(wildcards)}.{suffix}"
+
+
+def loss_of(wildcards):
+    """A run's loss as its section of the config says, without its label, which changes no result."""
+    return {key: value for key, value in config["losses"][wildcards.loss].items() if key != "label"}
+
+
+def head_files(wildcards):
+    """The files whose code a job of the wildcards' head and loss finds by name."""
+    found = [("heads", config["heads"][wildcards.head]["type"])]
+    if "loss" in wildcards.keys():
+        found.append(("losses", config["losses"][wildcards.loss]["type"]))
+    return [os.path.relpath(registry.find(kind, name).path) for kind, name in found]
 
 
 def shard_names(count):

@@ -46,7 +46,7 @@ rule finetune_backbone:
         weights=lambda wildcards: resource(backbone_of(wildcards.source)["weights"]),
         genes="<results>/genes/genes.tsv",
         expression="<results>/genes/expression.h5",
-        code=lambda wildcards: code("finetune_backbone.py", config["heads"][wildcards.head]["room"]),
+        code=lambda wildcards: code("finetune_backbone.py", *head_files(wildcards)),
     output:
         model=f"<results>/models/{RUN}/model.pt",
         grid=f"<results>/models/{RUN}/grid.tsv",
@@ -67,18 +67,18 @@ rule finetune_backbone:
     resources:
         mem_mb=setting("heads", "mem_mb"),
         runtime=setting("heads", "runtime"),
-        gpu=lambda wildcards: config["heads"][wildcards.head]["settings"].get("devices", 1),
+        gpu=setting("heads", "devices"),
         allow_cpu=ALLOW_CPU,
         # When another job's hold on the checkpoints ends, not the result: as a resource it triggers no rerun.
         owner_stale_after=config["owner_stale_after"],
     params:
-        room=param(setting("heads", "room")),
+        type=param(setting("heads", "type")),
         backbone=param(lambda wildcards: SOURCES[wildcards.source]["backbone"]),
         source=param(lambda wildcards: wildcards.source),
         geometry=param(source_geometry),
         bins=param(setting("sources", "bins")),
         trunk=param(setting("sources", "settings")),
-        loss=param(lambda wildcards: config["losses"][wildcards.loss]),
+        loss=param(loss_of),
         settings=param(setting("heads", "settings")),
         grid=param(setting("heads", "grid")),
         batch_size=param(setting("heads", "batch_size")),
@@ -86,5 +86,6 @@ rule finetune_backbone:
         patience=param(setting("heads", "patience")),
         select_by=param(setting("heads", "select_by")),
         seed=param(config["seed"]),
+        devices=param(setting("heads", "devices")),
     script:
         "../scripts/finetune_backbone.py"

@@ -8,7 +8,7 @@ rule fit_head:
         shards=head_shards,
         genes="<results>/genes/genes.tsv",
         expression="<results>/genes/expression.h5",
-        code=lambda wildcards: code("fit_head.py", config["heads"][wildcards.head]["room"]),
+        code=lambda wildcards: code("fit_head.py", *head_files(wildcards)),
     output:
         model=f"<results>/models/{RUN}/model.pt",
         grid=f"<results>/models/{RUN}/grid.tsv",
@@ -29,12 +29,12 @@ rule fit_head:
         gpu=1,
         allow_cpu=ALLOW_CPU,
     params:
-        room=param(setting("heads", "room")),
+        type=param(setting("heads", "type")),
         backbone=param(lambda wildcards: SOURCES[wildcards.source]["backbone"]),
         tracks=param(setting("inputs", "tracks")),
         bins=param(setting("inputs", "bins")),
         orientation=param(config["inputs"]["orientation"]),
-        loss=param(lambda wildcards: config["losses"][wildcards.loss]),
+        loss=param(loss_of),
         settings=param(setting("heads", "settings")),
         grid=param(setting("heads", "grid")),
         batch_size=param(setting("heads", "batch_size")),
@@ -70,7 +70,7 @@ rule join_tissues:
         grids=tissue_parts("grid.tsv"),
         predictions=tissue_parts("predictions.h5"),
         summaries=tissue_parts("summary.json"),
-        code=lambda wildcards: code("join_tissues.py", config["heads"][wildcards.head]["room"]),
+        code=lambda wildcards: code("join_tissues.py", *head_files(wildcards)),
     output:
         model=f"<results>/models/{RUN}/model.pt",
         grid=f"<results>/models/{RUN}/grid.tsv",
@@ -89,7 +89,7 @@ rule join_tissues:
         mem_mb=8000,
         runtime=30,
     params:
-        room=param(setting("heads", "room")),
+        type=param(setting("heads", "type")),
     script:
         "../scripts/join_tissues.py"
 

@@ -8,7 +8,7 @@ from chrom2expr.door import job
 with job(snakemake) as call:
     import torch
 
-    from chrom2expr import attention
+    from chrom2expr import attention, registry
     from chrom2expr.codes import SequenceStore
     from chrom2expr.device import choose_device
     from chrom2expr.genes import read_split
@@ -22,9 +22,8 @@ with job(snakemake) as call:
     device = choose_device(call.resources.allow_cpu)
     room = importlib.import_module(f"chrom2expr.{params.room}")
     rows = importlib.import_module(f"chrom2expr.{params.room}_attention")
-    if head_room := params.get("head_room"):
-        network, _ = importlib.import_module(f"chrom2expr.{head_room}").load(given.model)
-        trunk = network.trunk
+    if head := getattr(params, "head", None):
+        trunk = registry.find("heads", head).load().load(given.model).network.trunk
     else:
         # One file, or the files of a folder.
         weights = Path(given.weights) if isinstance(given.weights, str) else Path(given.weights[0]).parent

@@ -3,29 +3,27 @@
 from chrom2expr.door import job
 
 with job(snakemake) as call:
-    import importlib
     from pathlib import Path
 
     import torch
 
-    from chrom2expr import files, heads
+    from chrom2expr import files, finetune, heads, registry, run_files, tuning
     from chrom2expr.device import choose_device
     from chrom2expr.ownership import owned
     from chrom2expr.windows import Geometry
 
     given, params, made = call.input, call.params, call.output
     torch.set_num_threads(call.threads)
-    room = importlib.import_module(f"chrom2expr.{params.room}")
     geometry = Geometry.from_config(params.geometry)
     weights, weights_sha256 = files.weights(given.weights)
-    trunk = room.Trunk(
+    trunk = finetune.Trunk(
         weights=weights,
         geometry=geometry,
         bins=params.bins,
         settings=params.trunk,
         weights_sha256=weights_sha256,
     )
-    data = room.read_data(given.codes, given.genes, given.expression, params.backbone, params.source, geometry)
+    data = finetune.read_data(given.codes, given.genes, given.expression, params.backbone, params.source, geometry)
     device = choose_device(call.resources.allow_cpu)
     task = heads.Task.of(data, params, device)
     folder = Path(made.model).parent
@@ -35,7 +33,8 @@ with job(snakemake) as call:
     # The job of a Snakemake that was killed may live on, beside that of the next one.
     with owned(checkpoints, resources.owner_stale_after) as owner:
         files.clear_partials(folder)
-        fitted, left = room.fit(task, trunk, checkpoints, resources.gpu, owner.check)
+        kept = tuning.Checkpoints(checkpoints, owner.check)
+        head = registry.find("heads", params.type).load().fit(task, trunk, kept, resources.gpu)
         written = (made.model, made.grid, made.predictions, made.summary)
-        heads.write_run(task, fitted, *written, owner.check)
-        left.remove(written)
+        run_files.write_run(task, head, *written, owner.check)
+        kept.remove(written)

@@ -3,13 +3,10 @@
 from chrom2expr.door import job
 
 with job(snakemake) as call:
-    import importlib
-
-    from chrom2expr import parts
+    from chrom2expr import registry, run_files
 
     given, made = call.input, call.output
-    room = importlib.import_module(f"chrom2expr.{call.params.room}")
-    room.join(given.models, made.model)
-    parts.join_grids(given.grids, made.grid)
-    parts.join_predictions(given.predictions, made.predictions)
-    parts.join_summaries(given.summaries, made.predictions, made.summary)
+    registry.find("heads", call.params.type).load().join(given.models, made.model)
+    run_files.join_grids(given.grids, made.grid)
+    run_files.join_predictions(given.predictions, made.predictions)
+    run_files.join_summaries(given.summaries, made.predictions, made.summary)

@@ -6,7 +6,7 @@ with job(snakemake) as call:
     from chrom2expr import architecture, cnn, diagrams
 
     (model,) = call.input.model
-    network, metadata = cnn.load(model)
-    shape = metadata["network"]
-    layers = architecture.layers(call.params.figure, network, shape["tracks"], shape["bins"])
+    head = cnn.MultiTissueCNN.load(model)
+    bins, tracks = head.metadata["network"]["shape"]
+    layers = architecture.layers(call.params.figure, head.network, tracks, bins)
     diagrams.write_layers(call.output[0], layers)

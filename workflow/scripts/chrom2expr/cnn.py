@@ -1,9 +1,7 @@
 """The thesis's CNN head (section 2.3, figure 2.2): from the tracks of every bin to expression in every tissue."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +11,7 @@ from torch import nn
 from chrom2expr import training
 from chrom2expr.errors import InputError
 from chrom2expr.files import Format
-from chrom2expr.heads import Task, check_tissues, described
-from chrom2expr.reader import Selection
-from chrom2expr.tensors import read_tensors, write_tensors
+from chrom2expr.head import NetworkHead
 
 FORMAT = Format("chrom2expr multi-tissue CNN model", 1)
 
@@ -122,67 +118,82 @@ class Dropout(nn.Module):
         return x * torch.empty_like(x).bernoulli_(kept, generator=self.stream) / kept
 
 
-@dataclass
-class FittedCNN:
-    """The chosen network of a grid (see heads.Fitted)."""
+class MultiTissueCNN(NetworkHead):
+    """The CNN with one output for each tissue, over the grid of learning rate and dropout."""
 
-    model: ExpressionCNN
-    table: list[dict[str, Any]]
-    metadata: dict[str, Any]
-    batch_size: int
-    device: torch.device
+    declares = {
+        "api": 1,
+        "takes": "store",
+        "halves_bins": "blocks",
+        "schema": {
+            "properties": {
+                "batch_size": {"minimum": 2, "description": "Genes in a step; BatchNorm needs two."},
+                "settings": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "transform": {
+                            "enum": ["log1p", "none"],
+                            "default": "log1p",
+                            "description": "What is done to the tracks first.",
+                        },
+                        "width": {
+                            "type": "integer",
+                            "minimum": 1,
+                            "default": 128,
+                            "description": "Channels of every convolution.",
+                        },
+                        "kernel_size": {
+                            "type": "integer",
+                            "minimum": 1,
+                            "not": {"multipleOf": 2},
+                            "default": 5,
+                            "description": "Bins that a convolution sees; odd.",
+                        },
+                        "blocks": {
+                            "type": "integer",
+                            "minimum": 0,
+                            "default": 7,
+                            "description": "Residual blocks, each of which halves the bins.",
+                        },
+                        "weight_decay": {
+                            "type": "number",
+                            "minimum": 0,
+                            "default": 1e-2,
+                            "description": "Weight decay of AdamW.",
+                        },
+                    },
+                },
+                "grid": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["learning_rate", "dropout"],
+                    "properties": {
+                        "learning_rate": {
+                            "description": "Learning rate of AdamW.",
+                            "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+                        },
+                        "dropout": {
+                            "description": "Probability that the last layer does not see a feature.",
+                            "items": {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
+                        },
+                    },
+                },
+            },
+        },
+    }
+    format = FORMAT
 
-    def predict(self, features: Selection) -> np.ndarray:
-        return training.predict([self.model], features, self.batch_size, self.device)[0]
-
-    def save(self, path: Path) -> None:
-        save(path, self.model, self.metadata)
-
-
-def fit(task: Task) -> FittedCNN:
-    """Fit the grid over learning rate and dropout, and keep the best network (see training.fit_grid).
-
-    Raises InputError as that does, and when a tissue has no training gene with a value.
-    """
-    check_tissues(task.data, train=1, val=0)
-    train, validation = task.data.splits["train"], task.data.splits["val"]
-    schedule, shape = plan(task, tissues=len(task.data.tissue))
-    start = training.target_means(train.observed)
-
-    def build(point: Mapping[str, float]) -> ExpressionCNN:
-        return ExpressionCNN(**shape, dropout=point["dropout"], seed=task.seed, start=start)
-
-    model, table = training.fit_grid(build, training.expand(task.grid), train, validation, schedule, task.device)
-    metadata = {"network": {**shape, "dropout": model.dropout.probability}, **described(task.data)}
-    return FittedCNN(model, table, metadata, task.batch_size, task.device)
-
-
-def plan(task: Task, tissues: int) -> tuple[training.Schedule, dict[str, Any]]:
-    """How to train, and the arguments of ExpressionCNN that all networks of the task have in common."""
-    settings = dict(task.settings)
-    schedule = training.Schedule(
-        alpha=task.loss["alpha"],
-        beta=task.loss["beta"],
-        batch_size=task.batch_size,
-        max_epochs=task.max_epochs,
-        patience=task.patience,
-        select_by=task.select_by,
-        weight_decay=settings.pop("weight_decay"),
-        seed=task.seed,
-    )
-    _, bins, tracks = task.data.splits["train"].features.shape
-    return schedule, {"tracks": tracks, "bins": bins, "tissues": tissues, **settings}
-
-
-def save(path: str | Path, model: ExpressionCNN, metadata: Mapping[str, Any]) -> None:
-    """Write the weights with what it takes to rebuild and to use them; `metadata["network"]` rebuilds the network."""
-    state = {name: value.cpu() for name, value in model.state_dict().items()}
-    write_tensors(path, FORMAT, {"state": state, "metadata": dict(metadata)})
-
-
-def load(path: str | Path) -> tuple[ExpressionCNN, dict[str, Any]]:
-    """The network of a model.pt, on the CPU in eval mode, and its metadata: network, track_id, tissue, inputs."""
-    saved = read_tensors(path, FORMAT)
-    model = ExpressionCNN(**saved["metadata"]["network"])
-    model.load_state_dict(saved["state"])
-    return model.eval(), saved["metadata"]
+    @classmethod
+    def build(
+        cls,
+        shape: Sequence[int],
+        tissues: int,
+        settings: Mapping[str, Any],
+        point: Mapping[str, Any],
+        seed: int = 0,
+        start: np.ndarray | None = None,
+    ) -> ExpressionCNN:
+        bins, tracks = shape
+        sizes = {name: value for name, value in settings.items() if name != "weight_decay"}
+        return ExpressionCNN(tracks, bins, tissues, **sizes, dropout=point["dropout"], seed=seed, start=start)

@@ -1,10 +1,10 @@
 """Fine-tuning Enformer on expression (thesis, section 3.2): every parameter trains, from the sequence itself."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -16,8 +16,9 @@ from chrom2expr.backbone import load_exactly, one_hot
 from chrom2expr.codes import SequenceStore
 from chrom2expr.errors import InputError
 from chrom2expr.files import Format
+from chrom2expr.head import Head
 from chrom2expr.pool import AttentionPool
-from chrom2expr.tensors import read_tensors
+from chrom2expr.tensors import read_tensors, write_tensors
 from chrom2expr.windows import Geometry, middle
 
 FORMAT = Format("chrom2expr fine-tuned model", 1)
@@ -111,78 +112,181 @@ def read_data(
     return heads.split_data(genes, expression, backbone, store.select, np.array([], dtype=str), inputs)
 
 
-def fit(
-    task: heads.Task, trunk: Trunk, folder: Path, gpus: int = 1, check: Callable[[], None] = lambda: None
-) -> tuple[tuning.Fitted, tuning.Checkpoints]:
-    """Fine-tune for every learning rate of the grid, and keep the best network (see tuning.fit).
+class FineTunedBackbone(Head):
+    """A backbone's trunk, trained further, and the pool over its embedding."""
 
-    `folder` is where the checkpoints lie while the run is under way; a killed run goes on from there. Remove them when
-    its files are written. `gpus` is how many of the GPUs that `task.settings["devices"]` asks for it was given. `check`
-    is called before anything is written there (see tuning.Checkpoints).
-
-    Raises InputError as `tuning.fit` does, and then says what becomes of the checkpoints; and when a tissue has no
-    training gene with a value.
-    """
-    data, settings = task.data, dict(task.settings)
-    heads.check_tissues(data, train=1, val=0)
-    train, validation = data.splits["train"], data.splits["val"]
-    recipe = tuning.Recipe.of(task)
-    if recipe.devices > max(gpus, 1):  # none was asked for where there is none
-        print(f"Warning: devices: {recipe.devices}, but this job was given {gpus}: see --resources gpu=N")
-        recipe = replace(recipe, devices=gpus)
-    options = {key: settings[key] for key in ("batch_norm", "activation_checkpointing", "precision")}
-    start = training.target_means(train.observed)
-
-    def build() -> FineTuned:
-        network = enformer.read(trunk.weights, trunk.geometry, **trunk.settings)
-        # Unused, and the larger part of what is not the trunk.
-        network.heads.clear()
-        pool = AttentionPool(2 * network.dim, len(data.tissue), task.seed, start)
-        return FineTuned(network, pool, trunk.bins, **options)
-
-    checkpoints = tuning.Checkpoints(folder, _identity(task, trunk), check)
-    try:
-        network, table = tuning.fit(
-            build, training.expand(task.grid), train, validation, data.gene_id, recipe, task.device, checkpoints
-        )
-    except tuning.NotFinite as error:
-        raise InputError(
-            f"{error}, or set precision: fp32. The checkpoints of the last good epoch are kept in {folder}; with "
-            "another setting the run begins anew, once that folder is deleted"
-        ) from None
-    shape = {key: getattr(trunk.geometry, key) for key in ("sequence_length", "bins", "bin_size")}
-    metadata = {
-        "config": {**network.trunk.config.to_diff_dict(), "output_heads": {}},
-        "geometry": shape,
-        "settings": dict(trunk.settings),
-        "bins": trunk.bins,
-        "tissue": [str(name) for name in data.tissue],
-        "inputs": {name: str(value) for name, value in data.inputs.items()},
-        "weights_sha256": trunk.weights_sha256,
+    declares = {
+        "api": 1,
+        "takes": "sequences",
+        "devices": True,
+        "schema": {
+            "if": {
+                "properties": {
+                    "settings": {"required": ["batch_norm"], "properties": {"batch_norm": {"const": "train"}}},
+                },
+            },
+            "then": {
+                "properties": {
+                    "batch_size": {"minimum": 2, "description": "Genes in a step; batch_norm: train needs two."},
+                    "settings": {
+                        "properties": {
+                            "activation_checkpointing": {
+                                "const": False,
+                                "description": "Computing activations twice would count batches twice.",
+                            },
+                        },
+                    },
+                },
+            },
+            "properties": {
+                "settings": {
+                    "type": "object",
+                    "default": {},
+                    "additionalProperties": False,
+                    "properties": {
+                        "weight_decay": {
+                            "type": "number",
+                            "minimum": 0,
+                            "default": 1e-3,
+                            "description": "Weight decay of AdamW.",
+                        },
+                        "warmup_steps": {
+                            "type": "integer",
+                            "minimum": 0,
+                            "default": 1000,
+                            "description": "Steps over which the learning rate rises to its value.",
+                        },
+                        "gradient_clip": {
+                            "type": "number",
+                            "minimum": 0,
+                            "default": 0.2,
+                            "description": "Largest norm of the gradient; 0 does not clip.",
+                        },
+                        "accumulation": {
+                            "type": "integer",
+                            "minimum": 1,
+                            "default": 1,
+                            "description": "Batches whose gradients make one step.",
+                        },
+                        "precision": {
+                            "enum": ["bf16", "fp32"],
+                            "default": "bf16",
+                            "description": "Precision of the trunk on a GPU; a CPU always computes in fp32.",
+                        },
+                        "activation_checkpointing": {
+                            "type": "boolean",
+                            "default": False,
+                            "description": "Keep fewer activations for the gradients and compute them twice.",
+                        },
+                        "batch_norm": {
+                            "enum": ["frozen", "train"],
+                            "default": "frozen",
+                            "description": "Statistics of the pretraining or of each batch.",
+                        },
+                    },
+                },
+                "grid": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["learning_rate"],
+                    "properties": {
+                        "learning_rate": {
+                            "description": "Learning rate of AdamW, at its highest.",
+                            "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+                        },
+                    },
+                },
+            },
+        },
     }
-    fitted = tuning.Fitted(network, network.named_once(), FORMAT, table, metadata, task.batch_size, task.device)
-    return fitted, checkpoints
+    network: FineTuned
 
+    def __init__(self, network: FineTuned, table: list[dict[str, Any]], metadata: dict[str, Any]) -> None:
+        self.network, self.table, self.metadata = network.eval(), table, metadata
 
-def load(path: str | Path) -> tuple[FineTuned, dict[str, Any]]:
-    """The network of a model.pt, on the CPU in eval mode, and its metadata.
+    @classmethod
+    def fit(
+        cls, task: heads.Task, trunk: Trunk, checkpoints: tuning.Checkpoints | None = None, gpus: int = 1
+    ) -> Self:
+        """Fine-tune for every learning rate of the grid, and keep the best network (see tuning.fit).
 
-    The metadata: config (of the trunk), geometry (sequence_length, bins, bin_size), settings (of enformer.read), bins,
-    tissue, inputs, weights_sha256. Raises InputError if the file is damaged or its tensors do not fit one another.
-    """
-    path, saved = Path(path), read_tensors(path, FORMAT)
-    metadata = saved["metadata"]
-    geometry = Geometry.centred(**metadata["geometry"])
-    trunk = enformer.build_for(geometry, metadata["config"], path, **metadata["settings"])
-    network = FineTuned(trunk, AttentionPool(2 * trunk.dim, len(metadata["tissue"])), metadata["bins"])
-    load_exactly(network.named_once(), saved["state"], path)
-    return network.eval(), metadata
+        A killed run goes on from its `checkpoints`, if any are kept. Remove them when its files are written. `gpus` is
+        how many of the GPUs that `task.devices` asks for it was given.
+
+        Raises InputError as `tuning.fit` does, and then says what becomes of the checkpoints; and when a tissue has no
+        training gene with a value.
+        """
+        data, settings = task.data, dict(task.settings)
+        heads.check_tissues(data, train=1, val=0)
+        train, validation = data.splits["train"], data.splits["val"]
+        options = tuning.FineTuningOptions.of(task)
+        if options.devices > max(gpus, 1):  # none was asked for where there is none
+            print(f"Warning: devices: {options.devices}, but this job was given {gpus}: see --resources gpu=N")
+            options = replace(options, devices=gpus)
+        own = {key: settings[key] for key in ("batch_norm", "activation_checkpointing", "precision")}
+        start = training.target_means(train.observed)
+
+        def build(_: Mapping[str, Any]) -> FineTuned:
+            network = enformer.read(trunk.weights, trunk.geometry, **trunk.settings)
+            # Unused, and the larger part of what is not the trunk.
+            network.heads.clear()
+            pool = AttentionPool(2 * network.dim, len(data.tissue), task.seed, start)
+            return FineTuned(network, pool, trunk.bins, **own)
+
+        checkpoints = checkpoints or tuning.Checkpoints()
+        checkpoints.identity = _identity(task, trunk)
+        try:
+            network, table = tuning.fit(
+                build, training.expand(task.grid), train, validation, data.gene_id, options, task.device, checkpoints
+            )
+        except tuning.NotFinite as error:
+            raise InputError(
+                f"{error}, or set precision: fp32. The checkpoints of the last good epoch are kept in "
+                f"{checkpoints.folder}; with another setting the run begins anew, once that folder is deleted"
+            ) from None
+        shape = {key: getattr(trunk.geometry, key) for key in ("sequence_length", "bins", "bin_size")}
+        metadata = {
+            "config": {**network.trunk.config.to_diff_dict(), "output_heads": {}},
+            "geometry": shape,
+            "settings": dict(trunk.settings),
+            "bins": trunk.bins,
+            **heads.described(task),
+            "inputs": {name: str(value) for name, value in data.inputs.items()},
+            "weights_sha256": trunk.weights_sha256,
+        }
+        fitted = cls(network, table, metadata)
+        fitted.batch_size, fitted.device = task.batch_size, task.device
+        return fitted
+
+    def __call__(self, features: torch.Tensor) -> torch.Tensor:
+        return self.network(self.network.prepare(features))
+
+    def save(self, path: str | Path) -> None:
+        state = {name: value.cpu() for name, value in self.network.named_once().state_dict().items()}
+        write_tensors(path, FORMAT, {"state": state, "metadata": self.metadata})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """The network of a model.pt, on the CPU in eval mode.
+
+        Its metadata: config (of the trunk), geometry (sequence_length, bins, bin_size), settings (of enformer.read),
+        bins, tissue, inputs, loss, weights_sha256. Raises InputError if the file is damaged or its tensors do not fit
+        one another.
+        """
+        path, saved = Path(path), read_tensors(path, FORMAT)
+        metadata = saved["metadata"]
+        geometry = Geometry.centred(**metadata["geometry"])
+        trunk = enformer.build_for(geometry, metadata["config"], path, **metadata["settings"])
+        network = FineTuned(trunk, AttentionPool(2 * trunk.dim, len(metadata["tissue"])), metadata["bins"])
+        load_exactly(network.named_once(), saved["state"], path)
+        return cls(network, [], metadata)
 
 
 def _identity(task: heads.Task, trunk: Trunk) -> dict[str, Any]:
     """What decides the result of a fit, by name (see tuning.Checkpoints)."""
-    keys = ("loss", "settings", "grid", "batch_size", "max_epochs", "patience", "select_by", "seed")
+    keys = ("settings", "grid", "batch_size", "max_epochs", "patience", "select_by", "seed")
     return {
+        "loss": dict(task.loss.section),
         **{key: getattr(task, key) for key in keys},
         "geometry": {key: getattr(trunk.geometry, key) for key in ("sequence_length", "bins", "bin_size")},
         "bins": trunk.bins,

@@ -4,19 +4,18 @@ A frozen trunk is in eval mode and gives the same embedding in every epoch, so t
 store of kind embedded (see inference.embed_shard), and every loss and seed trains from there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from chrom2expr import backbone, training, tuning
+from chrom2expr import training, tuning
 from chrom2expr.files import Format
-from chrom2expr.heads import Task, check_tissues
+from chrom2expr.head import Build, NetworkHead
+from chrom2expr.heads import Task
 from chrom2expr.pool import AttentionPool
 from chrom2expr.reader import Selection
-from chrom2expr.tensors import read_tensors
 
 FORMAT = Format("chrom2expr frozen-trunk model", 1)
 
@@ -35,35 +34,93 @@ class InMemory:
             yield rows, self.features[rows]
 
 
-def fit(task: Task) -> tuning.Fitted:
-    """Fit the pool for every learning rate of the grid, and keep the best (see tuning.fit).
+class FrozenTrunk(NetworkHead):
+    """The attention pool and linear layer of fine-tuning, on a stored embedding."""
 
-    Raises InputError as that does, and when a tissue has no training gene with a value.
-    """
-    data = task.data
-    check_tissues(data, train=1, val=0)
-    train, validation = (
-        replace(data.splits[name], features=InMemory(data.splits[name].features)) for name in ("train", "val")
-    )
-    shape = {"width": train.features.shape[2], "tissues": len(data.tissue)}
-    start = training.target_means(train.observed)
-    pool, table = tuning.fit(
-        lambda: AttentionPool(**shape, seed=task.seed, start=start),
-        training.expand(task.grid),
-        train,
-        validation,
-        data.gene_id,
-        tuning.Recipe.of(task),
-        task.device,
-        tuning.Checkpoints(),
-    )
-    metadata = {"network": shape, "tissue": [str(name) for name in data.tissue], "inputs": dict(data.inputs)}
-    return tuning.Fitted(pool, pool, FORMAT, table, metadata, task.batch_size, task.device)
+    declares = {
+        "api": 1,
+        "takes": "store",
+        "schema": {
+            "properties": {
+                "settings": {
+                    "type": "object",
+                    "default": {},
+                    "additionalProperties": False,
+                    "properties": {
+                        "weight_decay": {
+                            "type": "number",
+                            "minimum": 0,
+                            "default": 1e-3,
+                            "description": "Weight decay of AdamW.",
+                        },
+                        "warmup_steps": {
+                            "type": "integer",
+                            "minimum": 0,
+                            "default": 1000,
+                            "description": "Steps over which the learning rate rises to its value.",
+                        },
+                        "gradient_clip": {
+                            "type": "number",
+                            "minimum": 0,
+                            "default": 0.2,
+                            "description": "Largest norm of the gradient; 0 does not clip.",
+                        },
+                        "accumulation": {
+                            "type": "integer",
+                            "minimum": 1,
+                            "default": 1,
+                            "description": "Batches whose gradients make one step.",
+                        },
+                    },
+                },
+                "grid": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["learning_rate"],
+                    "properties": {
+                        "learning_rate": {
+                            "description": "Learning rate of AdamW, at its highest.",
+                            "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+                        },
+                    },
+                },
+            },
+        },
+        "run": {
+            "properties": {
+                "source": {
+                    "properties": {
+                        "kind": {
+                            "const": "embedded",
+                            "description": "It is trained on an embedding, which is held in memory.",
+                        },
+                    },
+                },
+            },
+        },
+    }
+    format = FORMAT
 
+    @classmethod
+    def build(
+        cls,
+        shape: Sequence[int],
+        tissues: int,
+        settings: Mapping[str, Any],
+        point: Mapping[str, Any],
+        seed: int = 0,
+        start: np.ndarray | None = None,
+    ) -> AttentionPool:
+        return AttentionPool(shape[1], tissues, seed, start)
 
-def load(path: str | Path) -> tuple[AttentionPool, dict[str, Any]]:
-    """The pool of a model.pt, on the CPU in eval mode, and its metadata: network, tissue, inputs."""
-    saved = read_tensors(path, FORMAT)
-    pool = AttentionPool(**saved["metadata"]["network"])
-    backbone.load_exactly(pool, saved["state"], Path(path))
-    return pool.eval(), saved["metadata"]
+    @classmethod
+    def train(cls, build: Build, task: Task) -> tuple[training.Model, list[dict[str, Any]]]:
+        """Fit the pool for every learning rate of the grid, and keep the best (see tuning.fit)."""
+        train, validation = (
+            replace(task.data.splits[name], features=InMemory(task.data.splits[name].features))
+            for name in ("train", "val")
+        )
+        points, options = training.expand(task.grid), tuning.FineTuningOptions.of(task)
+        return tuning.fit(
+            build, points, train, validation, task.data.gene_id, options, task.device, tuning.Checkpoints()
+        )

@@ -1,26 +1,38 @@
-"""What all heads have in common: the data they are fitted to, the interface they offer, the files they leave behind.
+"""What a head is fitted to: the features and targets of each split, and all that decides the fit."""
 
-A head is a room that exports `fit(task: Task) -> Fitted`; the config names it by `heads: NAME: room`.
-"""
-
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 
-from chrom2expr import metrics, reduced, training
+from chrom2expr import loss as losses
+from chrom2expr import reduced
 from chrom2expr.errors import InputError
 from chrom2expr.expression import read_split_targets
-from chrom2expr.files import write_json
 from chrom2expr.genes import SPLITS
-from chrom2expr.predictions import Predictions, write_predictions
+from chrom2expr.loss import Loss
 from chrom2expr.reader import FeatureStore, Selection
-from chrom2expr.tables import write_table
-from chrom2expr.training import Split
+
+
+@dataclass(frozen=True)
+class Split:
+    """The genes of one split: their features, row by row, and what was observed of them.
+
+    `observed` is (gene, tissue) float32, ln(RPKM + pseudocount), NaN where missing; it is all that is held in memory.
+    `usable` are the rows, ascending, of the genes with a value in any tissue of the run, whichever of them these are;
+    left out, these are all there are.
+    """
+
+    features: Selection
+    observed: np.ndarray
+    usable: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.usable is None:
+            object.__setattr__(self, "usable", np.flatnonzero(~np.isnan(self.observed).all(axis=1)))
 
 
 @dataclass(frozen=True)
@@ -29,6 +41,7 @@ class Data:
 
     `splits` and `gene_id` have the keys train, val and test; `inputs` says which features these are (the store's
     source, the set of tracks, the orientation, how many bins), so that a saved model can name what it wants.
+    `pseudocount` is one number, or one a tissue (tissue,), in RPKM.
     """
 
     splits: Mapping[str, Split]
@@ -36,14 +49,15 @@ class Data:
     tissue: np.ndarray
     track_id: np.ndarray
     inputs: Mapping[str, str | int]
+    pseudocount: float | np.ndarray
 
 
 @dataclass(frozen=True)
 class Task:
-    """Everything that decides a fit: the data and the head's section of the config, with the loss's weights."""
+    """Everything that decides a fit: the data, the loss, prepared, and the head's section of the config."""
 
     data: Data
-    loss: Mapping[str, float]
+    loss: Loss
     settings: Mapping[str, Any]
     grid: Mapping[str, Sequence[float]]
     batch_size: int
@@ -52,24 +66,16 @@ class Task:
     select_by: str
     seed: int
     device: torch.device
+    devices: int = 1
 
     @classmethod
     def of(cls, data: Data, params: Any, device: torch.device) -> "Task":
-        """The task of a job, from the params of its rule, which have the fields' names."""
-        names = {field.name for field in fields(cls)} - {"data", "device"}
-        return cls(data=data, device=device, **{name: getattr(params, name) for name in names})
-
-
-class Fitted(Protocol):
-    """A fitted head."""
-
-    table: list[dict[str, Any]]  # the rows of grid.tsv, one a point tried, with `chosen` yes or no
-
-    def predict(self, features: Selection) -> np.ndarray:
-        """(gene, tissue) float32, in the units of the targets, in the order of `features`."""
-
-    def save(self, path: Path) -> None:
-        """Write all that predicting takes into one file, whole or not at all (see tensors)."""
+        """The task of a job, from the params of its rule, which have the fields' names; the loss is prepared."""
+        loss = losses.build(params.loss)
+        loss.prepare(data.splits["train"].observed, data.pseudocount, data.tissue)
+        names = {field.name for field in fields(cls)} - {"data", "loss", "device"}
+        given = {name: getattr(params, name) for name in names if hasattr(params, name)}
+        return cls(data=data, loss=loss, device=device, **given)
 
 
 def read_data(
@@ -111,7 +117,7 @@ def split_data(
     targets, split = read_split_targets(expression, genes, backbone)
     ids = {name: targets.gene_id[split == name] for name in SPLITS}
     splits = {name: Split(select(ids[name]), targets.log_rpkm[split == name]) for name in SPLITS}
-    return Data(splits, ids, targets.tissue, track_id, inputs)
+    return Data(splits, ids, targets.tissue, track_id, inputs, targets.pseudocount)
 
 
 def of_tissues(data: Data, part: int, parts: int) -> Data:
@@ -121,13 +127,14 @@ def of_tissues(data: Data, part: int, parts: int) -> Data:
     """
     if parts > len(data.tissue):
         raise InputError(
-            f"{len(data.tissue)} tissues cannot be dealt out to {parts} jobs: lower heads: NAME: settings: jobs"
+            f"{len(data.tissue)} tissues cannot be dealt out to {parts} jobs: lower heads: NAME: jobs"
         )
     columns = np.array_split(np.arange(len(data.tissue)), parts)[part]
     splits = {
         name: Split(split.features, split.observed[:, columns], split.usable) for name, split in data.splits.items()
     }
-    return replace(data, splits=splits, tissue=data.tissue[columns])
+    pseudocount = data.pseudocount[columns] if np.ndim(data.pseudocount) else data.pseudocount
+    return replace(data, splits=splits, tissue=data.tissue[columns], pseudocount=pseudocount)
 
 
 def check_tissues(data: Data, train: int = 2, val: int = 2) -> None:
@@ -141,93 +148,14 @@ def check_tissues(data: Data, train: int = 2, val: int = 2) -> None:
             )
 
 
-def write_run(
-    task: Task,
-    fitted: Fitted,
-    model: Path,
-    grid: Path,
-    predictions: Path,
-    summary: Path,
-    check: Callable[[], None] = lambda: None,
-) -> None:
-    """Write a fitted head's files; the predictions are those of the validation and test genes.
+def described(task: Task) -> dict[str, Any]:
+    """What a saved model says of the data and the loss that it was fitted with.
 
-    `check` is called when all is computed, before the first is written. Raises InputError, and writes nothing, where a
-    prediction is not a finite number.
+    track_id and tissue: names in order; inputs: see Data; loss: its section of the config, and its state.
     """
-    data = task.data
-    predicted = {split: fitted.predict(data.splits[split].features) for split in ("val", "test")}
-    for split, values in predicted.items():
-        if len(broken := np.flatnonzero(~np.isfinite(values).all(axis=1))):
-            training.look_for_broken(data.splits[split].features, broken, task.batch_size)
-            raise InputError(
-                f"the predictions of {len(broken)} genes are not finite numbers, the first is "
-                f"{data.gene_id[split][broken[0]]}, although their features are: check these for huge values"
-            )
-    check()
-    fitted.save(model)
-    _write_grid(grid, fitted.table)
-    made = Predictions(
-        predicted=np.concatenate(list(predicted.values())),
-        observed=np.concatenate([data.splits[split].observed for split in predicted]),
-        gene_id=np.concatenate([data.gene_id[split] for split in predicted]),
-        tissue=data.tissue,
-        split=np.concatenate([np.full(len(values), split, dtype=object) for split, values in predicted.items()]),
-    )
-    write_predictions(predictions, made)
-    write_summary(summary, _summary(task, fitted.table, predicted["val"]))
-
-
-def _write_grid(path: Path, table: Sequence[Mapping[str, Any]]) -> None:
-    """grid.tsv: a row a point; empty where a point has no value."""
-    # All their digits.
-    rows = ([repr(cell) if type(cell) is float else cell for cell in row.values()] for row in table)
-    write_table(path, list(table[0]), rows)
-
-
-def scores(predicted: np.ndarray, observed: np.ndarray) -> dict[str, dict[str, float | None]]:
-    """Mean, SEM and counts of both tasks' correlations, (gene, tissue) both; what is undefined is None, as in JSON."""
-    summaries = {
-        name: metrics.summarise(metric(predicted, observed))._asdict()
-        for name, metric in (("cross_gene", metrics.cross_gene), ("cross_celltype", metrics.cross_celltype))
-    }
     return {
-        name: {key: None if math.isnan(value) else value for key, value in summary.items()}
-        for name, summary in summaries.items()
-    }
-
-
-def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
-    """summary.json."""
-    write_json(path, summary, indent=2)
-
-
-def described(data: Data) -> dict[str, Any]:
-    """What a saved model says of the data it was fitted to: track_id and tissue (names in order), inputs (see Data)."""
-    return {
-        "track_id": [str(name) for name in data.track_id],
-        "tissue": [str(name) for name in data.tissue],
-        "inputs": dict(data.inputs),
-    }
-
-
-def _summary(task: Task, table: Sequence[Mapping[str, Any]], predicted: np.ndarray) -> dict[str, Any]:
-    """The points chosen, what they were fitted to, what was missing, and the scores of the validation genes."""
-    return {
+        "track_id": [str(name) for name in task.data.track_id],
+        "tissue": [str(name) for name in task.data.tissue],
         "inputs": dict(task.data.inputs),
-        "loss": dict(task.loss),
-        "device": task.device.type,
-        "tracks": len(task.data.track_id),
-        "tissues": len(task.data.tissue),
-        "genes": {
-            name: {
-                "all": len(split.observed),
-                "with_expression": len(split.usable),
-                "missing_values": int(np.isnan(split.observed).sum()),
-            }
-            for name, split in task.data.splits.items()
-        },
-        "chosen": [row for row in table if row["chosen"] == "yes"],
-        "diverged": sum(row.get("status") == "diverged" for row in table),
-        "validation": scores(predicted, task.data.splits["val"].observed),
+        "loss": {"section": dict(task.loss.section), "state": task.loss.state()},
     }

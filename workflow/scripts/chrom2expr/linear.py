@@ -1,14 +1,14 @@
 """What linear heads share: reading reduced features, tissues by the genes they lack, and the fitted model."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 
 from chrom2expr.files import Format
+from chrom2expr.head import Head
 from chrom2expr.heads import Task
 from chrom2expr.reader import refuse_broken
 from chrom2expr.reduced import ReducedSelection
@@ -17,21 +17,25 @@ from chrom2expr.tensors import read_tensors, write_tensors
 FORMAT = Format("chrom2expr linear model", 1)
 
 
-@dataclass
-class FittedLinear:
-    """A linear model a tissue (see heads.Fitted): features (gene, feature) @ coefficients + intercept.
+class LinearHead(Head):
+    """A linear model of each tissue: features (gene, feature) @ coefficients + intercept.
 
     coefficients: (feature, tissue), in the units of the features as they are in the file; intercept: (tissue,). Both
-    are float64.
+    are float64. Feature k * tracks + t is feature k of track t (see spatial).
     """
 
-    coefficients: np.ndarray
-    intercept: np.ndarray
-    table: list[dict[str, Any]]
-    metadata: dict[str, Any]
-    batch_size: int
+    saved: ClassVar[tuple[str, ...]] = ("coefficients", "intercept")  # arrays that its file holds
 
-    saved: ClassVar[tuple[str, ...]] = ("coefficients", "intercept")
+    def __init__(self, table: list[dict[str, Any]], metadata: dict[str, Any], **arrays: np.ndarray) -> None:
+        self.table, self.metadata = table, metadata
+        self.arrays = {name: arrays[name] for name in self.saved}
+        self.coefficients, self.intercept = arrays["coefficients"], arrays["intercept"]
+
+    def __call__(self, features: torch.Tensor) -> torch.Tensor:
+        coefficients, intercept = (
+            torch.from_numpy(array).to(features.device) for array in (self.coefficients, self.intercept)
+        )
+        return features.double() @ coefficients + intercept
 
     def predict(self, features: ReducedSelection) -> np.ndarray:
         predicted = np.empty((features.shape[0], len(self.intercept)), dtype=np.float32)
@@ -40,17 +44,14 @@ class FittedLinear:
             predicted[rows] = features.read(rows) @ self.coefficients + self.intercept
         return predicted
 
-    def save(self, path: Path) -> None:
-        arrays = {name: torch.from_numpy(getattr(self, name)) for name in self.saved}
+    def save(self, path: str | Path) -> None:
+        arrays = {name: torch.from_numpy(array) for name, array in self.arrays.items()}
         write_tensors(path, FORMAT, {**arrays, "metadata": self.metadata})
 
-
-def load(path: str | Path) -> dict[str, Any]:
-    """What a model.pt holds: coefficients (feature, tissue), intercept (tissue,), metadata.
-
-    Feature k * tracks + t is feature k of track t (see spatial); metadata has track_id, tissue, inputs.
-    """
-    return read_tensors(path, FORMAT)
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        found = read_tensors(path, FORMAT)
+        return cls([], found["metadata"], **{name: found[name].numpy() for name in cls.saved})
 
 
 def read_features(task: Task, split: str, rows: np.ndarray) -> np.ndarray:

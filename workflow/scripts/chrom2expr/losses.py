@@ -2,6 +2,47 @@
 
 import torch
 
+from chrom2expr.loss import Loss
+
+
+class Hybrid(Loss):
+    """L = alpha * (1 - Pearson over the tissues of a gene) + beta * MSE (thesis, section 3.3; see hybrid_loss)."""
+
+    declares = {
+        "api": 1,
+        "schema": {
+            "properties": {
+                "alpha": {"type": "number", "minimum": 0, "description": "Weight of 1 - Pearson over the tissues."},
+                "beta": {"type": "number", "minimum": 0, "description": "Weight of the mean squared error."},
+            },
+            "required": ["alpha", "beta"],
+            "not": {
+                "properties": {"alpha": {"const": 0}, "beta": {"const": 0}},
+                "description": "alpha and beta are both 0, so nothing would be learned",
+            },
+        },
+        "labels": [
+            [{"alpha": 0}, "MSE"],
+            [{"beta": 0}, "Pearson only"],
+            [{"beta": 1}, "α = {alpha:g}"],
+            [{}, "α = {alpha:g}, β = {beta:g}"],
+        ],
+        "traits": {"squared_error": [{"alpha": 0}], "one_tissue": [{"alpha": 0}]},
+    }
+
+    def __init__(self, alpha: float, beta: float) -> None:
+        super().__init__(alpha=alpha, beta=beta)
+        self.alpha, self.beta = alpha, beta
+
+    def __call__(self, predicted: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
+        return hybrid_loss(predicted, observed, self.alpha, self.beta)
+
+    def of_each_tissue(self, predicted: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
+        """beta * MSE of each column, (tissue,); 0 where all are missing. A single tissue has no Pearson term."""
+        present = ~observed.isnan()
+        squares = torch.where(present, predicted - observed, 0).square()
+        return self.beta * (squares.sum(dim=0) / present.sum(dim=0).clamp(min=1))
+
 
 def hybrid_loss(predicted: torch.Tensor, observed: torch.Tensor, alpha: float, beta: float) -> torch.Tensor:
     """L = alpha * (1 - Pearson over the tissues of a gene) + beta * MSE, averaged over genes (thesis, section 3.3).

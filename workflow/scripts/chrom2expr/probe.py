@@ -14,6 +14,8 @@ At thesis size, 21,988 training genes x 5,313 features, X and Q are 0.93 GB each
 peaks at 3.4 GiB (measured).
 """
 
+from typing import Self
+
 import numpy as np
 import torch
 
@@ -27,37 +29,64 @@ TOLERANCE = 1e-6
 SINGULAR = 1e-6
 
 
-def fit(task: Task) -> linear.FittedLinear:
-    """Fit every tissue. There is nothing to choose: the grid, the validation genes and the seed have no influence.
+class LinearProbe(linear.LinearHead):
+    """Ordinary least squares of every tissue."""
 
-    Coefficients are float64. The table has a row a tissue: tissue, training_genes (with a value), rank (of the centred
-    features of the genes it was fitted from), validation_cross_gene (None where undefined), validation_genes, chosen
-    (yes).
+    declares = {
+        "api": 1,
+        "takes": "reduced",
+        "schema": {
+            "properties": {
+                "features": {"const": "central_means", "description": "Means over the bins at the TSS."},
+                "settings": {"type": "object", "additionalProperties": False, "default": {}, "description": "None."},
+                "grid": {"type": "object", "additionalProperties": False, "default": {}, "description": "None."},
+            },
+        },
+        "run": {
+            "properties": {
+                "loss": {
+                    "properties": {
+                        "squared_error": {"const": True, "description": "A probe minimises the squared error."},
+                    },
+                },
+            },
+        },
+    }
 
-    Raises InputError when the features are not one mean a track, the loss is not the squared error, a feature is not a
-    finite number, or a tissue has fewer than two training or validation genes.
-    """
-    _check(task)
-    train, validation = task.data.splits["train"], task.data.splits["val"]
-    rows = train.usable
-    observed = train.observed[rows].astype(np.float64)
-    features = linear.read_features(task, "train", rows)
-    print(f"{observed.shape[1]} tissues, {len(rows):,} training genes x {features.shape[1]:,} features", flush=True)
-    coefficients, intercept, rank = _solve(features, observed, task.device)
-    held_out = linear.read_features(task, "val", np.arange(len(validation.observed)))
-    scores = metrics.cross_gene(held_out @ coefficients + intercept, validation.observed)
-    table = [
-        {
-            "tissue": str(tissue),
-            "training_genes": int((~np.isnan(observed[:, column])).sum()),
-            "rank": int(rank[column]),
-            "validation_cross_gene": None if np.isnan(scores[column]) else float(scores[column]),
-            "validation_genes": int((~np.isnan(validation.observed[:, column])).sum()),
-            "chosen": "yes",
-        }
-        for column, tissue in enumerate(task.data.tissue)
-    ]
-    return linear.FittedLinear(coefficients, intercept, table, described(task.data), task.batch_size)
+    @classmethod
+    def fit(cls, task: Task) -> Self:
+        """Fit every tissue. There is nothing to choose: the grid, the validation genes and the seed have no influence.
+
+        Coefficients are float64. The table has a row for each tissue: tissue, training_genes (with a value), rank (of
+        the centred features of the genes it was fitted from), validation_cross_gene (None where undefined),
+        validation_genes, chosen (yes).
+
+        Raises InputError when the features are not one mean a track, the loss is not the squared error, a feature is
+        not a finite number, or a tissue has fewer than two training or validation genes.
+        """
+        _check(task)
+        train, validation = task.data.splits["train"], task.data.splits["val"]
+        rows = train.usable
+        observed = train.observed[rows].astype(np.float64)
+        features = linear.read_features(task, "train", rows)
+        print(f"{observed.shape[1]} tissues, {len(rows):,} training genes x {features.shape[1]:,} features", flush=True)
+        coefficients, intercept, rank = _solve(features, observed, task.device)
+        held_out = linear.read_features(task, "val", np.arange(len(validation.observed)))
+        scores = metrics.cross_gene(held_out @ coefficients + intercept, validation.observed)
+        table = [
+            {
+                "tissue": str(tissue),
+                "training_genes": int((~np.isnan(observed[:, column])).sum()),
+                "rank": int(rank[column]),
+                "validation_cross_gene": None if np.isnan(scores[column]) else float(scores[column]),
+                "validation_genes": int((~np.isnan(validation.observed[:, column])).sum()),
+                "chosen": "yes",
+            }
+            for column, tissue in enumerate(task.data.tissue)
+        ]
+        fitted = cls(table, described(task), coefficients=coefficients, intercept=intercept)
+        fitted.batch_size = task.batch_size
+        return fitted
 
 
 class _Factors:
@@ -128,8 +157,8 @@ def _solve(
 
 def _check(task: Task) -> None:
     """Raise InputError before anything is read."""
-    if task.loss["alpha"] != 0:
-        raise InputError("a probe minimises the squared error: fit it with a loss of alpha 0 (losses: NAME: alpha)")
+    if not task.loss.has("squared_error"):
+        raise InputError("a probe minimises the squared error: fit it with that as its loss (hybrid with alpha 0)")
     if task.data.splits["train"].features.shape[1:] != (len(task.data.track_id),):
         raise InputError(
             "a probe takes one mean a track, (gene, track), and was given something else: set heads: NAME: features to "

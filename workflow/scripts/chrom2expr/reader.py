@@ -287,6 +287,13 @@ def refuse_broken(selection: "Selection", rows: np.ndarray, features: np.ndarray
         )
 
 
+def look_for_broken(features: Selection, rows: np.ndarray, batch_size: int) -> None:
+    """Raise InputError where a feature of these rows is not a finite number: reads them all, once all has failed."""
+    for start in range(0, len(rows), batch_size):
+        part = rows[start : start + batch_size]
+        refuse_broken(features, part, features.read(part))
+
+
 def _datasets(store: FeatureStore) -> list[str]:
     return [name for name in ("tracks", "covered", *get_args(Means)) if name in store.file]
 

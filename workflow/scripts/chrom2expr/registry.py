@@ -28,8 +28,15 @@ from chrom2expr.errors import InputError
 API = 1
 OWN: dict[str, dict[str, str]] = {
     "backbones": {},
-    "heads": {},
-    "losses": {},
+    "heads": {
+        "ridge": "chrom2expr.ridge:Ridge",
+        "probe": "chrom2expr.probe:LinearProbe",
+        "cnn": "chrom2expr.cnn:MultiTissueCNN",
+        "single_cnn": "chrom2expr.single_cnn:SingleTissueCNNs",
+        "frozen": "chrom2expr.frozen:FrozenTrunk",
+        "finetuned": "chrom2expr.finetune:FineTunedBackbone",
+    },
+    "losses": {"hybrid": "chrom2expr.losses:Hybrid"},
     "figures": {},
     "adaptations": {},
     "reductions": {},
@@ -100,6 +107,15 @@ def find(kind: str, name: str) -> Entry:
 def names(kind: str) -> list[str]:
     """The names of a kind, chrom2expr's own first, then those that installed packages bring."""
     return [*OWN[kind], *sorted(entry.name for entry in _brought(kind))]
+
+
+def holds(when: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+    """Whether the settings have the values that `when` names, as in the labels and traits of a loss.
+
+    >>> holds({"alpha": 0}, {"alpha": 0, "beta": 1})
+    True
+    """
+    return all(key in settings and settings[key] == value for key, value in when.items())
 
 
 @cache

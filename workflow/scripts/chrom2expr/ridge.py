@@ -15,8 +15,7 @@ XX' and its eigenvectors, 3.9 GB each as float64. Measured: 12.5 GiB, in 30 minu
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, Self
 
 import numpy as np
 import scipy.linalg
@@ -33,61 +32,106 @@ BLOCK = 2048
 UNCERTAIN = 1000
 
 
-@dataclass
-class FittedRidge(linear.FittedLinear):
-    """The model, and the penalties that were chosen, (tissue,) float64."""
+class Ridge(linear.LinearHead):
+    """Ridge regression of every tissue, and the penalties that were chosen, (tissue,) float64."""
 
-    penalties: np.ndarray
+    declares = {
+        "api": 1,
+        "takes": "reduced",
+        "schema": {
+            "properties": {
+                "select_by": {
+                    "const": "validation_cross_gene",
+                    "description": "Ridge chooses its penalties by the validation genes' Spearman.",
+                },
+                "settings": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "standardise": {
+                            "type": "boolean",
+                            "default": False,
+                            "description": "Bring every feature to mean 0 and variance 1 before the fit.",
+                        },
+                    },
+                },
+                "grid": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["penalty"],
+                    "properties": {
+                        "penalty": {
+                            "description": "Weight of the squared coefficients beside the squared errors of all genes.",
+                            "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1e300},
+                        },
+                    },
+                },
+            },
+        },
+        "run": {
+            "properties": {
+                "loss": {
+                    "properties": {
+                        "squared_error": {"const": True, "description": "Ridge minimises the squared error."},
+                    },
+                },
+            },
+        },
+    }
+    saved = (*linear.LinearHead.saved, "penalties")
 
-    saved: ClassVar[tuple[str, ...]] = (*linear.FittedLinear.saved, "penalties")
+    @property
+    def penalties(self) -> np.ndarray:
+        return self.arrays["penalties"]
 
+    @classmethod
+    def fit(cls, task: Task) -> Self:
+        """Fit every tissue with every penalty of `task.grid["penalty"]`; keep each tissue's best.
 
-def fit(task: Task) -> FittedRidge:
-    """Fit every tissue with every penalty of `task.grid["penalty"]`; keep each tissue's best.
+        The best has the highest cross-gene Spearman over the tissue's validation genes, the first of equals. A tissue where
+        that is undefined for every penalty (a constant target) takes the penalty that is best on average for the others,
+        and is named. `task.settings["standardise"]` (False if absent, as in ExPecto): bring every feature to mean 0 and
+        variance 1 over the training genes first, those that a tissue lacks included. Constant features have no influence
+        either way.
 
-    The best has the highest cross-gene Spearman over the tissue's validation genes, the first of equals. A tissue where
-    that is undefined for every penalty (a constant target) takes the penalty that is best on average for the others,
-    and is named. `task.settings["standardise"]` (False if absent, as in ExPecto): bring every feature to mean 0 and
-    variance 1 over the training genes first, those that a tissue lacks included. Constant features have no influence
-    either way.
+        The table has a row a tissue and penalty: tissue, penalty, validation_cross_gene (None where undefined),
+        validation_genes (over how many), chosen (yes or no).
 
-    The table has a row a tissue and penalty: tissue, penalty, validation_cross_gene (None where undefined),
-    validation_genes (over how many), chosen (yes or no).
-
-    Raises InputError when the features are not reduced, the loss is not the squared error, a penalty is not above 0, a
-    feature is not a finite number, or a tissue has fewer than two training or validation genes.
-    """
-    penalties = _checked(task)
-    train, validation = task.data.splits["train"], task.data.splits["val"]
-    standardise = bool(task.settings.get("standardise", False))
-    rows = train.usable
-    observed = train.observed[rows].astype(np.float64)
-    print(f"{len(task.data.tissue)} tissues x {len(penalties)} penalties, {len(rows):,} training genes")
-    features = linear.read_features(task, "train", rows)
-    design = _Design.of(features, standardise, task.device)
-    held_out = linear.read_features(task, "val", np.arange(len(validation.observed)))
-    factors = (_Primal if features.shape[1] <= len(rows) else _Dual)(design, held_out)
-    factors.warn_of_rounding(penalties, int((~np.isnan(observed)).sum(axis=0).min()))
-    solutions, offsets = _solve(factors, observed, penalties)
-    scores = np.stack(
-        [
-            metrics.cross_gene(factors.predict(solution) + offset, validation.observed)
-            for solution, offset in zip(solutions, offsets, strict=True)
-        ]
-    )
-    chosen = _choose(scores, penalties, task.data.tissue)
-    tissues = np.arange(len(chosen))
-    coefficients, intercept = design.unscaled(
-        factors.coefficients(solutions[chosen, :, tissues].T), offsets[chosen, tissues]
-    )
-    return FittedRidge(
-        coefficients,
-        intercept,
-        _table(scores, chosen, penalties, task),
-        {**described(task.data), "standardise": standardise},
-        task.batch_size,
-        penalties[chosen],
-    )
+        Raises InputError when the features are not reduced, the loss is not the squared error, a penalty is not above 0, a
+        feature is not a finite number, or a tissue has fewer than two training or validation genes.
+        """
+        penalties = _checked(task)
+        train, validation = task.data.splits["train"], task.data.splits["val"]
+        standardise = bool(task.settings.get("standardise", False))
+        rows = train.usable
+        observed = train.observed[rows].astype(np.float64)
+        print(f"{len(task.data.tissue)} tissues x {len(penalties)} penalties, {len(rows):,} training genes")
+        features = linear.read_features(task, "train", rows)
+        design = _Design.of(features, standardise, task.device)
+        held_out = linear.read_features(task, "val", np.arange(len(validation.observed)))
+        factors = (_Primal if features.shape[1] <= len(rows) else _Dual)(design, held_out)
+        factors.warn_of_rounding(penalties, int((~np.isnan(observed)).sum(axis=0).min()))
+        solutions, offsets = _solve(factors, observed, penalties)
+        scores = np.stack(
+            [
+                metrics.cross_gene(factors.predict(solution) + offset, validation.observed)
+                for solution, offset in zip(solutions, offsets, strict=True)
+            ]
+        )
+        chosen = _choose(scores, penalties, task.data.tissue)
+        tissues = np.arange(len(chosen))
+        coefficients, intercept = design.unscaled(
+            factors.coefficients(solutions[chosen, :, tissues].T), offsets[chosen, tissues]
+        )
+        fitted = cls(
+            _table(scores, chosen, penalties, task),
+            {**described(task), "standardise": standardise},
+            coefficients=coefficients,
+            intercept=intercept,
+            penalties=penalties[chosen],
+        )
+        fitted.batch_size = task.batch_size
+        return fitted
 
 
 class _Design:
@@ -348,8 +392,8 @@ def _table(scores: np.ndarray, chosen: np.ndarray, penalties: np.ndarray, task: 
 
 def _checked(task: Task) -> np.ndarray:
     """The penalties, (penalty,) float64. Raises InputError before anything is read."""
-    if task.loss["alpha"] != 0:
-        raise InputError("ridge minimises the squared error: fit it with a loss of alpha 0 (losses: NAME: alpha)")
+    if not task.loss.has("squared_error"):
+        raise InputError("ridge minimises the squared error: fit it with that as its loss (hybrid with alpha 0)")
     if task.select_by != "validation_cross_gene":
         raise InputError("ridge chooses its penalties by the validation genes: select_by must be validation_cross_gene")
     if len(task.data.splits["train"].features.shape) != 2:

@@ -8,23 +8,23 @@ taken.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import nn
 
 from chrom2expr import metrics, training
-from chrom2expr.cnn import Dropout, ExpressionCNN, ResidualConvBlock, convolution, plan
+from chrom2expr.cnn import Dropout, ExpressionCNN, ResidualConvBlock, convolution
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
 from chrom2expr.files import Format
-from chrom2expr.heads import Task, check_tissues, described
-from chrom2expr.reader import Selection
+from chrom2expr.head import Head
+from chrom2expr.heads import Split, Task, check_tissues, described
+from chrom2expr.reader import Selection, look_for_broken
 from chrom2expr.tensors import read_tensors, write_tensors
-from chrom2expr.training import Course, Schedule, Split
+from chrom2expr.training import TrainingOptions, Trial
 
 FORMAT = Format("chrom2expr single-tissue CNN model", 1)
 
@@ -148,121 +148,192 @@ class AdamW:
         self._attach(bundle)
 
 
-@dataclass
-class FittedSingleCNNs:
-    """The chosen network of every tissue (see heads.Fitted); `bundle` of them predict at a time, from one reading."""
+class SingleTissueCNNs(Head):
+    """The chosen network of every tissue, side by side; `bundle` of them predict at a time, from one reading."""
 
-    model: Bundle
-    table: list[dict[str, Any]]
-    metadata: dict[str, Any]
-    bundle: int
-    batch_size: int
-    device: torch.device
+    declares = {
+        "api": 1,
+        "takes": "store",
+        "halves_bins": "blocks",
+        "by_tissue": True,
+        "schema": {
+            "properties": {
+                "batch_size": {"minimum": 2, "description": "Genes in a step; BatchNorm needs two."},
+                "settings": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "transform": {
+                            "enum": ["log1p", "none"],
+                            "default": "log1p",
+                            "description": "What is done to the tracks first.",
+                        },
+                        "width": {
+                            "type": "integer",
+                            "minimum": 1,
+                            "default": 128,
+                            "description": "Channels of every convolution.",
+                        },
+                        "kernel_size": {
+                            "type": "integer",
+                            "minimum": 1,
+                            "not": {"multipleOf": 2},
+                            "default": 5,
+                            "description": "Bins that a convolution sees; odd.",
+                        },
+                        "blocks": {
+                            "type": "integer",
+                            "minimum": 0,
+                            "default": 7,
+                            "description": "Residual blocks, each of which halves the bins.",
+                        },
+                        "weight_decay": {
+                            "type": "number",
+                            "minimum": 0,
+                            "default": 1e-2,
+                            "description": "Weight decay of AdamW.",
+                        },
+                        "bundle": {
+                            "type": "integer",
+                            "minimum": 0,
+                            "default": 128,
+                            "description": "Networks trained at a time; 0 is all of them.",
+                        },
+                    },
+                },
+                "grid": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["learning_rate", "dropout"],
+                    "properties": {
+                        "learning_rate": {
+                            "description": "Learning rate of AdamW.",
+                            "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+                        },
+                        "dropout": {
+                            "description": "Probability that the last layer does not see a feature.",
+                            "items": {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
+                        },
+                    },
+                },
+            },
+        },
+        "run": {
+            "properties": {
+                "loss": {
+                    "properties": {
+                        "one_tissue": {"const": True, "description": "A network of one tissue has no others to compare."},
+                    },
+                },
+            },
+        },
+    }
+    bundle: int = 0
+
+    def __init__(self, network: Bundle, table: list[dict[str, Any]], metadata: dict[str, Any]) -> None:
+        self.network, self.table, self.metadata = network.eval(), table, metadata
+
+    @classmethod
+    def fit(cls, task: Task) -> Self:
+        """Train a network for every tissue and grid point (learning_rate x dropout), and keep each tissue's best.
+
+        `task.settings`: those of the multi-tissue CNN (see cnn.ExpressionCNN), and `bundle`, the networks trained at a time
+        (0 or absent: all), which bounds memory: a network takes four times its weights, and its activations for a batch,
+        about batch_size * bins * width * 50 bytes. Every bundle reads the training and validation genes once an epoch,
+        whatever its size, so half the size is twice the reading; results do not depend on it but for rounding.
+
+        A network's best epoch and a tissue's best point are those of the highest Spearman over the tissue's validation
+        genes (select_by validation_cross_gene; where it is undefined, of the lowest loss, and the tissue is named) or of
+        the lowest mean squared error (validation_loss); the first of equals. Networks that have stopped or diverged leave
+        the bundle at the end of the epoch.
+
+        A batch holds any training genes, with values or without, in an order that follows from the seed. A gene that a
+        tissue lacks is left out of that network's loss, though not of its BatchNorm's statistics; in a batch without any
+        gene observed in its tissue, a network takes no step of AdamW. Initial weights and dropout follow from the seed and
+        the tissue's name. So nothing of a network depends on which other tissues there are, or what they lack.
+
+        The table has a row a tissue and point: tissue, its settings, status (ok or diverged), epochs run, epoch chosen,
+        validation_loss and validation_cross_gene there (None where undefined), validation_tissues (1 where defined, or 0),
+        chosen (yes or no).
+
+        Raises InputError when the loss is not defined over one tissue, a tissue has fewer than two training or validation genes, and when all
+        networks of a tissue diverge.
+        """
+        if not task.loss.has("one_tissue"):
+            raise InputError(
+                "a network of one tissue needs a loss that is defined over one, and this one compares tissues: fit it with "
+                "another, such as hybrid with alpha 0 (config: losses)"
+            )
+        check_tissues(task.data)
+        settings = {"transform": "log1p", **task.settings}
+        size = settings.pop("bundle", 0)
+        options = training.TrainingOptions.of(task)
+        settings.pop("weight_decay", None)
+        _, bins, tracks = task.data.splits["train"].features.shape
+        shape = {"tracks": tracks, "bins": bins, "tissues": 1, **settings}
+        train, validation = task.data.splits["train"], task.data.splits["val"]
+        rows = np.arange(len(train.observed))  # not those usable to any tissue: which they are, others decide
+        training.check(rows, train, validation, options)
+        starts = training.target_means(train.observed)
+        points = training.expand(task.grid)
+        runs = [_TissueTrial(tissue, str(name), point) for tissue, name in enumerate(task.data.tissue) for point in points]
+        parts = _parts(len(runs), size)
+        print(
+            f"{len(task.data.tissue)} tissues x {len(points)} grid points = {len(runs)} networks in {len(parts)} bundles "
+            f"of up to {len(parts[0])}, each at most {options.max_epochs} epochs of {len(rows):,} training genes"
+        )
+        progress = Progress(len(parts) * options.max_epochs * len(rows), "genes (of all epochs and bundles)")
+        for part in parts:
+            chunk = [runs[index] for index in part]
+            networks = (
+                ExpressionCNN(
+                    **shape,
+                    dropout=run.point["dropout"],
+                    seed=network_seed(task.seed, run.point["tissue"]),
+                    start=starts[[run.tissue]],
+                )
+                for run in chunk
+            )
+            states, dropouts = zip(*((network.state_dict(), network.dropout) for network in networks), strict=True)
+            bundle = Bundle(shape, states, dropouts).to(task.device)
+            del states
+            _train(bundle, chunk, rows, train, validation, options, progress)
+            _keep_the_best(runs)
+        best = _choose(runs, task.data.tissue, options)
+        dropouts = [Dropout(run.point["dropout"], seed=0) for run in best]
+        metadata = {"network": shape, "dropout": [run.point["dropout"] for run in best], **described(task)}
+        fitted = cls(
+            Bundle(shape, [run.state for run in best], dropouts),
+            [run.row(chosen=run is best[run.tissue]) for run in runs],
+            metadata,
+        )
+        fitted.bundle, fitted.batch_size, fitted.device = size, task.batch_size, task.device
+        return fitted
+
+    def __call__(self, features: torch.Tensor) -> torch.Tensor:
+        return self.network(self.network.prepare(features))
 
     def predict(self, features: Selection) -> np.ndarray:
-        parts = [self.model.pick(part).to(self.device) for part in _parts(self.model.networks, self.bundle)]
+        parts = [self.network.pick(part).to(self.device) for part in _parts(self.network.networks, self.bundle)]
         return np.hstack(training.predict(parts, features, self.batch_size, self.device))
 
-    def save(self, path: Path) -> None:
-        write_tensors(path, FORMAT, {"state": dict(self.model.state_dict()), "metadata": self.metadata})
+    def save(self, path: str | Path) -> None:
+        write_tensors(path, FORMAT, {"state": dict(self.network.state_dict()), "metadata": self.metadata})
 
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        saved = read_tensors(path, FORMAT)
+        metadata = saved["metadata"]
+        dropouts = [Dropout(probability, seed=0) for probability in metadata["dropout"]]
+        return cls(Bundle(metadata["network"], [saved["state"]], dropouts), [], metadata)
 
-def load(path: str | Path) -> tuple[Bundle, dict[str, Any]]:
-    """The networks of a model.pt, one a tissue, on the CPU in eval mode; and their metadata.
-
-    model(model.prepare(features)) is (gene, tissue). Metadata: network (shape), dropout (a tissue), track_id, tissue,
-    inputs.
-    """
-    saved = read_tensors(path, FORMAT)
-    metadata = saved["metadata"]
-    dropouts = [Dropout(probability, seed=0) for probability in metadata["dropout"]]
-    return Bundle(metadata["network"], [saved["state"]], dropouts).eval(), metadata
-
-
-def join(models: Sequence[Path], output: Path) -> None:
-    """Write one model.pt of several that were fitted to different tissues, in their order (see parts)."""
-    saved = [read_tensors(path, FORMAT) for path in models]
-    metadata = [part["metadata"] for part in saved]
-    per_tissue = {name: [value for part in metadata for value in part[name]] for name in ("dropout", "tissue")}
-    state = _join([part["state"] for part in saved])
-    write_tensors(output, FORMAT, {"state": state, "metadata": {**metadata[0], **per_tissue}})
-
-
-def fit(task: Task) -> FittedSingleCNNs:
-    """Train a network for every tissue and grid point (learning_rate x dropout), and keep each tissue's best.
-
-    `task.settings`: those of the multi-tissue CNN (see cnn.ExpressionCNN), and `bundle`, the networks trained at a time
-    (0 or absent: all), which bounds memory: a network takes four times its weights, and its activations for a batch,
-    about batch_size * bins * width * 50 bytes. Every bundle reads the training and validation genes once an epoch,
-    whatever its size, so half the size is twice the reading; results do not depend on it but for rounding.
-
-    A network's best epoch and a tissue's best point are those of the highest Spearman over the tissue's validation
-    genes (select_by validation_cross_gene; where it is undefined, of the lowest loss, and the tissue is named) or of
-    the lowest mean squared error (validation_loss); the first of equals. Networks that have stopped or diverged leave
-    the bundle at the end of the epoch.
-
-    A batch holds any training genes, with values or without, in an order that follows from the seed. A gene that a
-    tissue lacks is left out of that network's loss, though not of its BatchNorm's statistics; in a batch without any
-    gene observed in its tissue, a network takes no step of AdamW. Initial weights and dropout follow from the seed and
-    the tissue's name. So nothing of a network depends on which other tissues there are, or what they lack.
-
-    The table has a row a tissue and point: tissue, its settings, status (ok or diverged), epochs run, epoch chosen,
-    validation_loss and validation_cross_gene there (None where undefined), validation_tissues (1 where defined, or 0),
-    chosen (yes or no).
-
-    Raises InputError when alpha is not 0, a tissue has fewer than two training or validation genes, and when all
-    networks of a tissue diverge.
-    """
-    if task.loss["alpha"] != 0 or task.loss["beta"] <= 0:
-        raise InputError(
-            "a network of one tissue minimises the squared error, since there is no Pearson correlation over one "
-            "tissue: fit it with a loss of alpha 0 and beta above 0 (losses: NAME)"
-        )
-    check_tissues(task.data)
-    settings = dict(task.settings)
-    size = settings.pop("bundle", 0)
-    settings.pop("jobs", None)  # the workflow's: which tissues are this job's
-    schedule, shape = plan(replace(task, settings=settings), tissues=1)
-    shape.setdefault("transform", "log1p")
-    train, validation = task.data.splits["train"], task.data.splits["val"]
-    rows = np.arange(len(train.observed))  # not those usable to any tissue: which they are, others decide
-    training.check(rows, train, validation, schedule)
-    starts = training.target_means(train.observed)
-    points = training.expand(task.grid)
-    runs = [_Run(tissue, str(name), point) for tissue, name in enumerate(task.data.tissue) for point in points]
-    parts = _parts(len(runs), size)
-    print(
-        f"{len(task.data.tissue)} tissues x {len(points)} grid points = {len(runs)} networks in {len(parts)} bundles "
-        f"of up to {len(parts[0])}, each at most {schedule.max_epochs} epochs of {len(rows):,} training genes"
-    )
-    progress = Progress(len(parts) * schedule.max_epochs * len(rows), "genes (of all epochs and bundles)")
-    for part in parts:
-        chunk = [runs[index] for index in part]
-        networks = (
-            ExpressionCNN(
-                **shape,
-                dropout=run.point["dropout"],
-                seed=network_seed(task.seed, run.point["tissue"]),
-                start=starts[[run.tissue]],
-            )
-            for run in chunk
-        )
-        states, dropouts = zip(*((network.state_dict(), network.dropout) for network in networks), strict=True)
-        bundle = Bundle(shape, states, dropouts).to(task.device)
-        del states
-        _train(bundle, chunk, rows, train, validation, schedule, progress)
-        _keep_the_best(runs)
-    best = _choose(runs, task.data.tissue, schedule)
-    dropouts = [Dropout(run.point["dropout"], seed=0) for run in best]
-    metadata = {"network": shape, "dropout": [run.point["dropout"] for run in best], **described(task.data)}
-    return FittedSingleCNNs(
-        Bundle(shape, [run.state for run in best], dropouts),
-        [run.row(chosen=run is best[run.tissue]) for run in runs],
-        metadata,
-        size,
-        task.batch_size,
-        task.device,
-    )
+    @classmethod
+    def join(cls, models: Sequence[str | Path], output: str | Path) -> None:
+        saved = [read_tensors(path, FORMAT) for path in models]
+        metadata = [part["metadata"] for part in saved]
+        per_tissue = {name: [value for part in metadata for value in part[name]] for name in ("dropout", "tissue")}
+        state = _join([part["state"] for part in saved])
+        write_tensors(output, FORMAT, {"state": state, "metadata": {**metadata[0], **per_tissue}})
 
 
 def network_seed(seed: int, tissue: str) -> int:
@@ -270,8 +341,8 @@ def network_seed(seed: int, tissue: str) -> int:
     return int(np.random.SeedSequence([seed, *tissue.encode()]).generate_state(1)[0])
 
 
-class _Run(Course):
-    """A network's course, the column of its tissue, and its state at the best epoch."""
+class _TissueTrial(Trial):
+    """A network's trial, the column of its tissue, and its state at the best epoch."""
 
     def __init__(self, tissue: int, name: str, point: Mapping[str, float]) -> None:
         super().__init__({"tissue": name, **point})
@@ -281,40 +352,40 @@ class _Run(Course):
 
 def _train(
     bundle: Bundle,
-    runs: Sequence[_Run],
+    runs: Sequence[_TissueTrial],
     rows: np.ndarray,
     train: Split,
     validation: Split,
-    schedule: Schedule,
+    options: TrainingOptions,
     progress: Progress,
 ) -> None:
     """Train a bundle until its last network stops, and record it in `runs`, one a network."""
     device = bundle.stem.weight.device
     rates = [run.point["learning_rate"] for run in runs]
-    optimiser = AdamW(bundle, torch.tensor(rates, dtype=torch.float64, device=device), schedule.weight_decay)
-    shuffle = np.random.default_rng(schedule.seed)
+    optimiser = AdamW(bundle, torch.tensor(rates, dtype=torch.float64, device=device), options.weight_decay)
+    shuffle = np.random.default_rng(options.seed)
     observed = torch.from_numpy(train.observed).to(device)
-    for epoch in range(1, schedule.max_epochs + 1):
+    for epoch in range(1, options.max_epochs + 1):
         tissues = np.array([run.tissue for run in runs])
         targets = observed[:, torch.from_numpy(tissues).to(device)]
         # Stays on the device: looking at every step's losses would make a GPU wait for each.
         total = torch.zeros(len(runs), device=device)
         bundle.train()
         for batch, features in train.features.batches(
-            training.shuffled(rows, shuffle, schedule.batch_size), schedule.batch_size
+            training.shuffled(rows, shuffle, options.batch_size), options.batch_size
         ):
             prepared = bundle.prepare(torch.from_numpy(features).to(device))
             target = targets[torch.from_numpy(batch).to(device)]
-            losses = schedule.beta * squared_errors(bundle(prepared), target)
+            losses = options.loss.of_each_tissue(bundle(prepared), target)
             losses.sum().backward()
             optimiser.step(~target.isnan().all(dim=0))
             total += losses.detach()
             progress.advance(len(batch))
-        _validate(bundle, runs, tissues, epoch, total.isfinite().tolist(), validation, schedule)
+        _validate(bundle, runs, tissues, epoch, total.isfinite().tolist(), validation, options)
         going = [index for index, run in enumerate(runs) if not run.stopped]
         if all(run.diverged for run in runs):
-            training.look_for_broken(train.features, rows, schedule.batch_size)
-            training.look_for_broken(validation.features, np.arange(len(validation.observed)), schedule.batch_size)
+            look_for_broken(train.features, rows, options.batch_size)
+            look_for_broken(validation.features, np.arange(len(validation.observed)), options.batch_size)
         if not going:
             return
         if len(going) < len(runs):
@@ -322,33 +393,26 @@ def _train(
             optimiser.pick(going, bundle)
 
 
-def squared_errors(predicted: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
-    """Mean squared error of each column, (gene, network) twice -> (network,); 0 where all are missing (NaN)."""
-    present = ~observed.isnan()
-    squares = torch.where(present, predicted - observed, 0).square()
-    return squares.sum(dim=0) / present.sum(dim=0).clamp(min=1)
-
-
 def _validate(
     bundle: Bundle,
-    runs: Sequence[_Run],
+    runs: Sequence[_TissueTrial],
     tissues: np.ndarray,
     epoch: int,
     finite: Sequence[bool],
     validation: Split,
-    schedule: Schedule,
+    options: TrainingOptions,
 ) -> None:
     """Score every network on the validation genes, from one pass over their features; keep the states of new bests."""
     device = bundle.stem.weight.device
-    [predicted] = training.predict([bundle], validation.features, schedule.batch_size, device)
+    [predicted] = training.predict([bundle], validation.features, options.batch_size, device)
     observed = validation.observed[:, tissues]
-    losses = schedule.beta * squared_errors(torch.from_numpy(predicted), torch.from_numpy(observed)).numpy()
+    losses = options.loss.of_each_tissue(torch.from_numpy(predicted), torch.from_numpy(observed)).numpy()
     correlations = metrics.cross_gene(predicted, observed)
     for index, run in enumerate(runs):
         found = float(correlations[index])
         scores = {"validation_loss": float(losses[index]), "validation_cross_gene": found}
         scores["validation_tissues"] = int(not np.isnan(found))
-        if run.record(epoch, scores, finite[index], schedule):
+        if run.record(epoch, scores, finite[index], options):
             run.state = bundle.state(index)
         elif run.diverged:
             run.state = {}
@@ -361,9 +425,9 @@ def _validate(
     )
 
 
-def _keep_the_best(runs: Sequence[_Run]) -> None:
+def _keep_the_best(runs: Sequence[_TissueTrial]) -> None:
     """Forget the states that a finished network of the same tissue, or the first of equals, beats."""
-    best: dict[int, _Run] = {}
+    best: dict[int, _TissueTrial] = {}
     for run in runs:
         if run.state:
             former = best.setdefault(run.tissue, run)
@@ -373,7 +437,7 @@ def _keep_the_best(runs: Sequence[_Run]) -> None:
                 run.state = {}
 
 
-def _choose(runs: Sequence[_Run], tissues: np.ndarray, schedule: Schedule) -> list[_Run]:
+def _choose(runs: Sequence[_TissueTrial], tissues: np.ndarray, options: TrainingOptions) -> list[_TissueTrial]:
     """The best network of each tissue, those whose states were kept; prints what to be wary of."""
     best = {run.tissue: run for run in runs if run.state}
     if lost := [str(name) for tissue, name in enumerate(tissues) if tissue not in best]:
@@ -383,7 +447,7 @@ def _choose(runs: Sequence[_Run], tissues: np.ndarray, schedule: Schedule) -> li
             "values (settings: transform: log1p tames them)"
         )
     chosen = [best[tissue] for tissue in range(len(tissues))]
-    print(f"chosen by {schedule.select_by}: a network for each of {len(chosen)} tissues")
+    print(f"chosen by {options.select_by}: a network for each of {len(chosen)} tissues")
     if diverged := sum(run.diverged for run in runs):
         print(f"Warning: {diverged} of {len(runs)} networks diverged and were dropped: see grid.tsv")
     undefined = [run.point["tissue"] for run in chosen if np.isnan(run.best["validation_cross_gene"])]

@@ -2,8 +2,8 @@
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -11,40 +11,29 @@ import torch
 from chrom2expr import metrics
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
-from chrom2expr.losses import hybrid_loss
-from chrom2expr.reader import Selection, refuse_broken
+from chrom2expr.heads import Split, Task
+from chrom2expr.loss import Loss
+from chrom2expr.reader import Selection, look_for_broken
 
 
 @dataclass(frozen=True)
-class Split:
-    """The genes of one split: their features, row by row, and what was observed of them.
+class TrainingOptions:
+    """How to train: the loss, the loop, AdamW's weight decay, and what the best epoch is chosen by."""
 
-    `observed` is (gene, tissue) float32, ln(RPKM + pseudocount), NaN where missing; it is all that is held in memory.
-    `usable` are the rows, ascending, of the genes with a value in any tissue of the run, whichever of them these are;
-    left out, these are all there are.
-    """
-
-    features: Selection
-    observed: np.ndarray
-    usable: np.ndarray | None = None
-
-    def __post_init__(self) -> None:
-        if self.usable is None:
-            object.__setattr__(self, "usable", np.flatnonzero(~np.isnan(self.observed).all(axis=1)))
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How to train: the loss's weights, the loop, AdamW's weight decay, and what the best epoch is chosen by."""
-
-    alpha: float
-    beta: float
+    loss: Loss
     batch_size: int
     max_epochs: int
     patience: int
     select_by: Literal["validation_loss", "validation_cross_gene"]
-    weight_decay: float
     seed: int
+    weight_decay: float = 0.0
+
+    @classmethod
+    def of(cls, task: Task) -> Self:
+        """The options of a task, of which the head's settings give those that it has."""
+        names = {field.name for field in fields(cls)}
+        own = {name: getattr(task, name) for name in names if hasattr(task, name)}
+        return cls(**own, **{name: value for name, value in task.settings.items() if name in names - own.keys()})
 
 
 class Model(torch.nn.Module):
@@ -65,14 +54,14 @@ def fit_grid(
     points: Sequence[Mapping[str, float]],
     train: Split,
     validation: Split,
-    schedule: Schedule,
+    options: TrainingOptions,
     device: torch.device,
 ) -> tuple[Model, list[dict[str, Any]]]:
     """Train `build(point)` for every point of the grid; return the best model, on `device` in eval mode, and the table.
 
     Each epoch reads the training genes once, in an order drawn from the seed, and the validation genes once; every
     point that has not stopped takes its own AdamW step (learning rate: `point["learning_rate"]`) on each batch. A
-    point's best epoch is kept by `schedule.select_by`; it stops after `patience` epochs without a better one, and is
+    point's best epoch is kept by `options.select_by`; it stops after `patience` epochs without a better one, and is
     dropped when its loss is no longer finite. Points do not influence one another: one trained alone ends in the same
     bits.
 
@@ -83,41 +72,34 @@ def fit_grid(
     `validation_loss` and `validation_cross_gene` (mean over the tissues where it is defined) at that epoch,
     `validation_tissues` (how many those are), `chosen` (yes or no).
 
-    Raises InputError when there is nothing to train on, when the Pearson term has fewer than two tissues, and when
+    Raises InputError when there is nothing to train on, when the loss has fewer tissues than it needs, and when
     every point diverges.
     """
     rows = train.usable
-    check(rows, train, validation, schedule)
-    runs = [_Run(dict(point), build(point).to(device), schedule.weight_decay) for point in points]
-    shuffle = np.random.default_rng(schedule.seed)
+    check(rows, train, validation, options)
+    runs = [_NetworkTrial(dict(point), build(point).to(device), options.weight_decay) for point in points]
+    shuffle = np.random.default_rng(options.seed)
     targets = torch.from_numpy(train.observed).to(device)
-    print(f"{len(runs)} grid points, at most {schedule.max_epochs} epochs of {len(rows):,} training genes")
-    progress = Progress(schedule.max_epochs * len(rows), "genes (of all epochs)")
-    for epoch in range(1, schedule.max_epochs + 1):
+    print(f"{len(runs)} grid points, at most {options.max_epochs} epochs of {len(rows):,} training genes")
+    progress = Progress(options.max_epochs * len(rows), "genes (of all epochs)")
+    for epoch in range(1, options.max_epochs + 1):
         active = [run for run in runs if not run.stopped]
         if not active:
             break
-        order = shuffled(rows, shuffle, schedule.batch_size)
-        for batch, features in train.features.batches(order, schedule.batch_size):
+        order = shuffled(rows, shuffle, options.batch_size)
+        for batch, features in train.features.batches(order, options.batch_size):
             prepared = active[0].model.prepare(torch.from_numpy(features).to(device))
             observed = targets[torch.from_numpy(batch).to(device)]
             for run in active:
-                run.step(prepared, observed, schedule)
+                run.step(prepared, observed, options)
             progress.advance(len(batch))
-        _validate(active, epoch, validation, schedule, device)
+        _validate(active, epoch, validation, options, device)
         if all(run.diverged for run in active):
-            look_for_broken(train.features, rows, schedule.batch_size)
-            look_for_broken(validation.features, np.arange(validation.features.shape[0]), schedule.batch_size)
-    best = _choose(runs, schedule)
+            look_for_broken(train.features, rows, options.batch_size)
+            look_for_broken(validation.features, np.arange(validation.features.shape[0]), options.batch_size)
+    best = _choose(runs, options)
     best.model.load_state_dict(best.state)
     return best.model.eval(), [run.row(chosen=run is best) for run in runs]
-
-
-def look_for_broken(features: Selection, rows: np.ndarray, batch_size: int) -> None:
-    """Raise InputError where a feature of these rows is not a finite number: reads them all, once all has failed."""
-    for start in range(0, len(rows), batch_size):
-        part = rows[start : start + batch_size]
-        refuse_broken(features, part, features.read(part))
 
 
 def target_means(observed: np.ndarray) -> np.ndarray:
@@ -146,7 +128,7 @@ def predict(models: Sequence[Model], features: Selection, batch_size: int, devic
 
 
 @dataclass
-class Course:
+class Trial:
     """One point of the grid on its way: the epochs run, the best of them, and whether it has stopped.
 
     `score` is what is minimised, and a pair: by validation_cross_gene, an undefined correlation (NaN) is behind every
@@ -161,7 +143,7 @@ class Course:
     stopped: bool = False
     diverged: bool = False
 
-    def record(self, epoch: int, scores: dict[str, float], finite: bool, schedule: Schedule) -> bool:
+    def record(self, epoch: int, scores: dict[str, float], finite: bool, options: TrainingOptions) -> bool:
         """Take in an epoch's validation scores, and whether its training losses were finite: is it the best so far?
 
         Afterwards `stopped` says whether patience has run out, or `diverged` too that a loss was not finite.
@@ -171,13 +153,13 @@ class Course:
             self.stopped = self.diverged = True
             return False
         score = (0.0, scores["validation_loss"])
-        if schedule.select_by == "validation_cross_gene":
+        if options.select_by == "validation_cross_gene":
             correlation = scores["validation_cross_gene"]
             score = (float("inf"), score[1]) if np.isnan(correlation) else (-correlation, 0.0)
         better = score < self.score
         if better:
             self.score, self.best_epoch, self.best = score, epoch, scores
-        self.stopped = epoch - self.best_epoch >= schedule.patience
+        self.stopped = epoch - self.best_epoch >= options.patience
         return better
 
     def row(self, chosen: bool) -> dict[str, Any]:
@@ -195,8 +177,8 @@ class Course:
         }
 
 
-class _Run(Course):
-    """A course with its model and optimiser, and the model's state at the best epoch."""
+class _NetworkTrial(Trial):
+    """A trial with its model and optimiser, and the model's state at the best epoch."""
 
     def __init__(self, point: dict[str, float], model: Model, weight_decay: float) -> None:
         super().__init__(point)
@@ -207,17 +189,17 @@ class _Run(Course):
         self.total_loss: torch.Tensor | float = 0.0
         self.state: dict[str, torch.Tensor] = {}
 
-    def step(self, prepared: torch.Tensor, observed: torch.Tensor, schedule: Schedule) -> None:
+    def step(self, prepared: torch.Tensor, observed: torch.Tensor, options: TrainingOptions) -> None:
         self.model.train()
         self.optimiser.zero_grad()
-        loss = hybrid_loss(self.model(prepared), observed, schedule.alpha, schedule.beta)
+        loss = options.loss(self.model(prepared), observed)
         loss.backward()
         self.optimiser.step()
         # Stays on the device: looking at every step's loss would make a GPU wait for each.
         self.total_loss = self.total_loss + loss.detach()
 
-    def record(self, epoch: int, scores: dict[str, float], finite: bool, schedule: Schedule) -> bool:
-        better = super().record(epoch, scores, finite, schedule)
+    def record(self, epoch: int, scores: dict[str, float], finite: bool, options: TrainingOptions) -> bool:
+        better = super().record(epoch, scores, finite, options)
         self.total_loss = 0.0
         if better:
             self.state = {name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()}
@@ -226,15 +208,15 @@ class _Run(Course):
         return better
 
 
-def _validate(active: Sequence[_Run], epoch: int, validation: Split, schedule: Schedule, device: torch.device) -> None:
+def _validate(active: Sequence[_NetworkTrial], epoch: int, validation: Split, options: TrainingOptions, device: torch.device) -> None:
     """Score every active point on the validation genes, from one pass over their features."""
     observed = torch.from_numpy(validation.observed)
-    predictions = predict([run.model for run in active], validation.features, schedule.batch_size, device)
+    predictions = predict([run.model for run in active], validation.features, options.batch_size, device)
     for run, predicted in zip(active, predictions, strict=True):
-        loss = hybrid_loss(torch.from_numpy(predicted), observed, schedule.alpha, schedule.beta)
+        loss = options.loss(torch.from_numpy(predicted), observed)
         correlation, _, tissues, undefined = metrics.summarise(metrics.cross_gene(predicted, validation.observed))
         scores = {"validation_loss": float(loss), "validation_cross_gene": correlation, "validation_tissues": tissues}
-        run.record(epoch, scores, np.isfinite(float(run.total_loss)), schedule)
+        run.record(epoch, scores, np.isfinite(float(run.total_loss)), options)
         settings = ", ".join(f"{name} {value:g}" for name, value in run.point.items())
         state = "diverged, dropped" if run.diverged else "stopped" if run.stopped else ""
         lost = f" ({undefined} tissues undefined)" if undefined else ""
@@ -242,7 +224,7 @@ def _validate(active: Sequence[_Run], epoch: int, validation: Split, schedule: S
         print(f"epoch {epoch}: {settings}: {found} {state}".rstrip())
 
 
-def _choose(runs: Sequence[_Run], schedule: Schedule) -> _Run:
+def _choose(runs: Sequence[_NetworkTrial], options: TrainingOptions) -> _NetworkTrial:
     """The best point of all, the first of equals; says so when it lies on an edge of the learning rates tried."""
     candidates = [run for run in runs if run.state and np.isfinite(run.score[0])]
     if not candidates and any(run.state for run in runs):
@@ -259,21 +241,21 @@ def _choose(runs: Sequence[_Run], schedule: Schedule) -> _Run:
     best = min(candidates, key=lambda run: run.score)
     rates = sorted({run.point["learning_rate"] for run in runs})
     rate = best.point["learning_rate"]
-    print(f"chosen by {schedule.select_by}: {best.point}, epoch {best.best_epoch}")
+    print(f"chosen by {options.select_by}: {best.point}, epoch {best.best_epoch}")
     if len(rates) > 1 and rate in (rates[0], rates[-1]):
         side = "smallest" if rate == rates[0] else "largest"
         print(f"Warning: the best learning rate, {rate:g}, is the {side} one tried: consider widening the grid")
     return best
 
 
-def check(rows: np.ndarray, train: Split, validation: Split, schedule: Schedule) -> None:
+def check(rows: np.ndarray, train: Split, validation: Split, options: TrainingOptions) -> None:
     """Raise InputError before any work where training could not mean anything."""
     if len(rows) < 2:
         raise InputError(f"{len(rows)} training genes have an observed expression value: at least two are needed")
     if not len(validation.usable):
         raise InputError("no validation gene has an observed expression value: nothing to choose the model by")
-    if schedule.alpha and train.observed.shape[1] < 2:
+    if train.observed.shape[1] < 2 and not options.loss.has("one_tissue"):
         raise InputError(
-            "the loss's Pearson term runs over the tissues of a gene, and there is one tissue: set losses: NAME: alpha "
-            "to 0"
+            "the loss runs over the tissues of a gene, and there is one tissue: take a loss that one tissue is enough "
+            "for, such as hybrid with alpha 0 (config: losses)"
         )

@@ -21,14 +21,13 @@ from chrom2expr import metrics, training
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
 from chrom2expr.files import Format, clear_partials
-from chrom2expr.heads import Task
-from chrom2expr.losses import hybrid_loss
+from chrom2expr.heads import Split
 from chrom2expr.reader import Selection
 from chrom2expr.tensors import read_tensors, write_tensors
-from chrom2expr.training import Course, Split
+from chrom2expr.training import Trial
 
 # What a run that is killed goes on from.
-CHECKPOINT = Format("chrom2expr checkpoint", 1)
+CHECKPOINT = Format("chrom2expr checkpoint", 2)
 
 
 class NotFinite(InputError):
@@ -36,28 +35,17 @@ class NotFinite(InputError):
 
 
 @dataclass(frozen=True)
-class Recipe(training.Schedule):
-    """A schedule (see training.Schedule) and what fine-tuning adds to it.
+class FineTuningOptions(training.TrainingOptions):
+    """What fine-tuning adds to the options of all training.
 
     warmup_steps: steps of the optimiser over which the learning rate rises to the grid's; gradient_clip: largest norm
     of the gradient of all parameters, 0 for any; accumulation: batches a step; devices: GPUs that share a batch.
     """
 
-    warmup_steps: int
-    gradient_clip: float
-    accumulation: int
+    warmup_steps: int = 0
+    gradient_clip: float = 0.0
+    accumulation: int = 1
     devices: int = 1
-
-    @classmethod
-    def of(cls, task: Task) -> "Recipe":
-        """The recipe of a task, from its settings."""
-        keys = ("weight_decay", "warmup_steps", "gradient_clip", "accumulation")
-        return cls(
-            **task.loss,
-            **{key: getattr(task, key) for key in ("batch_size", "max_epochs", "patience", "select_by", "seed")},
-            **{key: task.settings[key] for key in keys},
-            devices=task.settings.get("devices", 1),
-        )
 
 
 def rate(step: int, warmup: int, total: int) -> float:
@@ -70,7 +58,7 @@ def rate(step: int, warmup: int, total: int) -> float:
 class Checkpoints:
     """`last.pt`, from which a killed run goes on, and `best.pt`, the network at the best epoch; no more than these.
 
-    `identity` is what decides the result, by name, possibly nested; a run with another one is refused. `check` is
+    `identity`, set before `resume`, is what decides the result, by name, possibly nested; a run with another one is refused. `check` is
     called before anything is written or removed, and raises if the folder is no longer this process's (see
     `ownership`). Without a `folder` nothing is written, and the best network is kept in memory.
     """
@@ -78,10 +66,10 @@ class Checkpoints:
     def __init__(
         self,
         folder: Path | None = None,
-        identity: Mapping[str, Any] | None = None,
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        self.folder, self.identity, self.check = folder, dict(identity or {}), check
+        self.folder, self.check = folder, check
+        self.identity: Mapping[str, Any] = {}
         self.kind = CHECKPOINT._replace(advice=f"to begin this run anew, delete the folder {folder}")
         self._best: dict[str, Tensor] = {}
         if folder is not None:
@@ -89,26 +77,26 @@ class Checkpoints:
             if self._removed.is_dir():
                 self._bring_back()
 
-    def save(self, courses: Sequence[Course], network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
-        """Keep the state after an epoch of the last of `courses`, and the network if that epoch is the best of all."""
+    def save(self, trials: Sequence[Trial], network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+        """Keep the state after an epoch of the last of `trials`, and the network if that epoch is the best of all."""
         state = network.state_dict()
         if self.folder is None:
-            if _last_is_best(courses):
+            if _last_is_best(trials):
                 self._best = {name: value.detach().clone() for name, value in state.items()}
             return
         last = {
-            "identity": self.identity,
-            "courses": [asdict(course) for course in courses],
+            "identity": dict(self.identity),
+            "trials": [asdict(trial) for trial in trials],
             "network": state,
             "optimiser": optimiser.state_dict(),
         }
         # In this order: killed in between, `resume` finds the best network in last.pt.
         self._keep("last.pt", last)
-        if _last_is_best(courses):
+        if _last_is_best(trials):
             self._keep("best.pt", state)
 
     def resume(self) -> dict[str, Any] | None:
-        """What `save` kept last: courses, network and optimiser; None if there is nothing.
+        """What `save` kept last: trials, network and optimiser; None if there is nothing.
 
         Raises InputError if it was kept by a run of another identity, naming what differs, or if it, or the best
         network, cannot be read.
@@ -127,10 +115,10 @@ class Checkpoints:
                 f"{self.folder / 'last.pt'}: left by a run that differs in {', '.join(differing)}. To go on with that "
                 f"run, put this back; to begin anew, delete {self.folder}"
             )
-        last["courses"] = [Course(**course) for course in last["courses"]]
-        if _last_is_best(last["courses"]):
+        last["trials"] = [Trial(**trial) for trial in last["trials"]]
+        if _last_is_best(last["trials"]):
             self._keep("best.pt", last["network"])
-        elif _best(last["courses"]).best:
+        elif _best(last["trials"]).best:
             self._read("best.pt")  # now, rather than after all other epochs
         return last
 
@@ -173,134 +161,134 @@ class Checkpoints:
 
 
 def fit(
-    build: Callable[[], training.Model],
+    build: Callable[[Mapping[str, Any]], training.Model],
     points: Sequence[Mapping[str, float]],
     train: Split,
     validation: Split,
     gene_id: Mapping[str, Sequence[str]],
-    recipe: Recipe,
+    options: FineTuningOptions,
     device: torch.device,
     checkpoints: Checkpoints,
 ) -> tuple[training.Model, list[dict[str, Any]]]:
-    """Train `build()` for every point of the grid; return the best network, on `device` in eval mode, and the table.
+    """Train `build(point)` for every point of the grid; return the best network, on `device` in eval mode, and the table.
 
     A point's only key is learning_rate. `gene_id` names the genes of the splits train and val. The best epoch, the
     early stop and the table are those of training.fit_grid, but a point that diverges is not dropped: InputError names
     the genes of the batch whose loss is not a number, and the checkpoints of the last good epoch stay.
     """
     rows = train.usable
-    training.check(rows, train, validation, recipe)
+    training.check(rows, train, validation, options)
     last = checkpoints.resume()
-    courses = last["courses"] if last else []
+    trials = last["trials"] if last else []
     if last:
-        print(f"going on after epoch {courses[-1].epochs} of grid point {len(courses)}, from {checkpoints.folder}")
-    steps = recipe.max_epochs * math.ceil(len(rows) / (recipe.batch_size * recipe.accumulation))
-    if recipe.warmup_steps >= steps:
-        print(f"Warning: {recipe.warmup_steps:,} warm-up steps, but {steps:,} at most: the rate will only rise")
+        print(f"going on after epoch {trials[-1].epochs} of grid point {len(trials)}, from {checkpoints.folder}")
+    steps = options.max_epochs * math.ceil(len(rows) / (options.batch_size * options.accumulation))
+    if options.warmup_steps >= steps:
+        print(f"Warning: {options.warmup_steps:,} warm-up steps, but {steps:,} at most: the rate will only rise")
     for number, point in enumerate(points):
-        if number < len(courses) - 1 or (number < len(courses) and _ended(courses[number], recipe)):
+        if number < len(trials) - 1 or (number < len(trials) and _ended(trials[number], options)):
             continue
-        network = build().to(device)
+        network = build(point).to(device)
         optimiser = torch.optim.AdamW(
-            network.parameters(), lr=point["learning_rate"], weight_decay=recipe.weight_decay, fused=True
+            network.parameters(), lr=point["learning_rate"], weight_decay=options.weight_decay, fused=True
         )
-        if number < len(courses):
+        if number < len(trials):
             network.load_state_dict(last["network"])
             optimiser.load_state_dict(last["optimiser"])
         else:
-            courses.append(Course(dict(point)))
-        course, last = courses[number], None
-        progress = Progress((recipe.max_epochs - course.epochs) * len(rows), f"genes (of all epochs, {dict(point)})")
-        while not _ended(course, recipe):
-            epoch = course.epochs + 1
-            _train(network, optimiser, course, train, rows, gene_id["train"], recipe, device, progress)
-            scores = _validate(network, validation, gene_id["val"], recipe, device)
-            better = course.record(epoch, scores, True, recipe)
-            checkpoints.save(courses, network, optimiser)
+            trials.append(Trial(dict(point)))
+        trial, last = trials[number], None
+        progress = Progress((options.max_epochs - trial.epochs) * len(rows), f"genes (of all epochs, {dict(point)})")
+        while not _ended(trial, options):
+            epoch = trial.epochs + 1
+            _train(network, optimiser, trial, train, rows, gene_id["train"], options, device, progress)
+            scores = _validate(network, validation, gene_id["val"], options, device)
+            better = trial.record(epoch, scores, True, options)
+            checkpoints.save(trials, network, optimiser)
             print(
                 f"epoch {epoch}: validation loss {scores['validation_loss']:.5g}, cross-gene "
                 f"{scores['validation_cross_gene']:.4f}{' (the best so far)' if better else ''}"
             )
         del network, optimiser
-    chosen = _best(courses)
+    chosen = _best(trials)
     if not math.isfinite(chosen.score[0]):
         raise InputError(
             "no epoch could be chosen: every validation correlation is undefined; use select_by: validation_loss"
         )
-    print(f"chosen by {recipe.select_by}: {chosen.point}, epoch {chosen.best_epoch}")
-    network = build().to(device)
+    print(f"chosen by {options.select_by}: {chosen.point}, epoch {chosen.best_epoch}")
+    network = build(chosen.point).to(device)
     network.load_state_dict(checkpoints.best())
-    return network.eval(), [course.row(chosen=course is chosen) for course in courses]
+    return network.eval(), [trial.row(chosen=trial is chosen) for trial in trials]
 
 
 def _train(
     network: training.Model,
     optimiser: torch.optim.Optimizer,
-    course: Course,
+    trial: Trial,
     train: Split,
     rows: np.ndarray,
     gene_id: Sequence[str],
-    recipe: Recipe,
+    options: FineTuningOptions,
     device: torch.device,
     progress: Progress,
 ) -> None:
-    """The course's next epoch: one pass over the training genes."""
-    stream = np.random.default_rng([recipe.seed, course.epochs])
+    """The trial's next epoch: one pass over the training genes."""
+    stream = np.random.default_rng([options.seed, trial.epochs])
     order, seed = stream.permutation(rows), int(stream.integers(2**62))
-    group = recipe.batch_size * recipe.accumulation
+    group = options.batch_size * options.accumulation
     an_epoch = math.ceil(len(order) / group)
-    step, done = course.epochs * an_epoch, 0
+    step, done = trial.epochs * an_epoch, 0
     parameters = list(network.parameters())
     targets = torch.from_numpy(train.observed).to(device)
-    forward = _parallel(network, recipe.devices, device)
+    forward = _parallel(network, options.devices, device)
     network.train()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        for batch, features in train.features.batches(order, recipe.batch_size):
+        for batch, features in train.features.batches(order, options.batch_size):
             predicted = forward(network.prepare(torch.from_numpy(features).to(device)))
-            loss = hybrid_loss(predicted, targets[torch.from_numpy(batch).to(device)], recipe.alpha, recipe.beta)
+            loss = options.loss(predicted, targets[torch.from_numpy(batch).to(device)])
             # The mean over the genes of the step, whose last batch may be smaller.
             of_step = min(group, len(order) - done // group * group)
             (loss * (len(batch) / of_step)).backward()
             done += len(batch)
             if not math.isfinite(loss.item()):
-                _refuse("training loss", batch, gene_id, recipe)
+                _refuse("training loss", batch, gene_id, options)
             if done % group == 0 or done == len(order):
-                norm = nn.utils.clip_grad_norm_(parameters, recipe.gradient_clip or math.inf)
+                norm = nn.utils.clip_grad_norm_(parameters, options.gradient_clip or math.inf)
                 if not math.isfinite(norm.item()):
-                    _refuse("gradient of the training loss", order[done - of_step : done], gene_id, recipe)
+                    _refuse("gradient of the training loss", order[done - of_step : done], gene_id, options)
                 step += 1
                 for settings in optimiser.param_groups:
-                    share = rate(step, recipe.warmup_steps, recipe.max_epochs * an_epoch)
-                    settings["lr"] = course.point["learning_rate"] * share
+                    share = rate(step, options.warmup_steps, options.max_epochs * an_epoch)
+                    settings["lr"] = trial.point["learning_rate"] * share
                 optimiser.step()
                 optimiser.zero_grad()
             progress.advance(len(batch))
 
 
 def _validate(
-    network: training.Model, validation: Split, gene_id: Sequence[str], recipe: Recipe, device: torch.device
+    network: training.Model, validation: Split, gene_id: Sequence[str], options: FineTuningOptions, device: torch.device
 ) -> dict[str, float]:
     """Loss and cross-gene correlation of the validation genes."""
-    predicted = training.predict([network], validation.features, recipe.batch_size, device)[0]
+    predicted = training.predict([network], validation.features, options.batch_size, device)[0]
     observed = validation.observed
-    loss = hybrid_loss(torch.from_numpy(predicted), torch.from_numpy(observed), recipe.alpha, recipe.beta)
+    loss = options.loss(torch.from_numpy(predicted), torch.from_numpy(observed))
     if not math.isfinite(loss):
         genes = zip(torch.from_numpy(predicted)[:, None], torch.from_numpy(observed)[:, None], strict=True)
-        losses = [hybrid_loss(*gene, recipe.alpha, recipe.beta) for gene in genes]
+        losses = [options.loss(*gene) for gene in genes]
         broken = np.flatnonzero(~np.isfinite(losses))
         # Each may be finite and their sum not: then all are too large.
-        _refuse("validation loss", broken if len(broken) else np.arange(len(losses)), gene_id, recipe)
+        _refuse("validation loss", broken if len(broken) else np.arange(len(losses)), gene_id, options)
     correlation, _, tissues, _ = metrics.summarise(metrics.cross_gene(predicted, observed))
     return {"validation_loss": float(loss), "validation_cross_gene": correlation, "validation_tissues": tissues}
 
 
-def _refuse(what: str, rows: np.ndarray, gene_id: Sequence[str], recipe: Recipe) -> None:
+def _refuse(what: str, rows: np.ndarray, gene_id: Sequence[str], options: FineTuningOptions) -> None:
     names = [gene_id[row] for row in rows]
     some = ", ".join(names[:32]) + (f", ... ({len(names)} in all)" if len(names) > 32 else "")
     raise NotFinite(
         f"the {what} is not a finite number, at genes {some}. Check their features and expression; if they are in "
-        f"order, lower heads: NAME: grid: learning_rate or settings: gradient_clip ({recipe.gradient_clip:g})"
+        f"order, lower heads: NAME: grid: learning_rate or settings: gradient_clip ({options.gradient_clip:g})"
     )
 
 
@@ -310,38 +298,18 @@ def _parallel(network: nn.Module, devices: int, device: torch.device) -> nn.Modu
     return nn.DataParallel(network, range(present)) if present > 1 else network
 
 
-def _ended(course: Course, recipe: Recipe) -> bool:
-    return course.stopped or course.epochs >= recipe.max_epochs
+def _ended(trial: Trial, options: FineTuningOptions) -> bool:
+    return trial.stopped or trial.epochs >= options.max_epochs
 
 
-def _best(courses: Sequence[Course]) -> Course:
-    """The best course, the first of equals."""
-    return min(courses, key=lambda course: course.score)
+def _best(trials: Sequence[Trial]) -> Trial:
+    """The best trial, the first of equals."""
+    return min(trials, key=lambda trial: trial.score)
 
 
-def _last_is_best(courses: Sequence[Course]) -> bool:
+def _last_is_best(trials: Sequence[Trial]) -> bool:
     """Whether the epoch run last is the best of all."""
-    return _best(courses) is courses[-1] and courses[-1].best_epoch == courses[-1].epochs
-
-
-@dataclass
-class Fitted:
-    """The chosen network of a grid (see heads.Fitted); `saved` is the module whose state its file holds."""
-
-    network: training.Model
-    saved: nn.Module
-    kind: Format
-    table: list[dict[str, Any]]
-    metadata: dict[str, Any]
-    batch_size: int
-    device: torch.device
-
-    def predict(self, features: Selection) -> np.ndarray:
-        return training.predict([self.network], features, self.batch_size, self.device)[0]
-
-    def save(self, path: Path) -> None:
-        state = {name: value.cpu() for name, value in self.saved.state_dict().items()}
-        write_tensors(path, self.kind, {"state": state, "metadata": self.metadata})
+    return _best(trials) is trials[-1] and trials[-1].best_epoch == trials[-1].epochs
 
 
 def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

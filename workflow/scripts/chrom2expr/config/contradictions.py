@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from chrom2expr import registry
 from chrom2expr.config.resources import file_name
 from chrom2expr.config.runs import ATTENTION, BASELINE, RUN, attention_models, figure_runs, named_runs
 from chrom2expr.errors import InputError
@@ -17,10 +18,11 @@ OWN_KEYS = {"measured": {"bigwigs", "groups", "missing_bigwigs"}, "embedded": {"
 def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     """Lines that name the keys of combinations that are each legal but cannot work together."""
     resources, backbones, sources = config["resources"], config["backbones"], config["sources"]
-    for kind in ("backbones", "heads"):
-        for name, section in config[kind].items():
-            if not (_LIBRARY / f"{section['room']}.py").is_file():
-                yield f"{kind}.{name}.room: there is no {section['room']}.py in {_LIBRARY}"
+    for name, section in config["backbones"].items():
+        if not (_LIBRARY / f"{section['room']}.py").is_file():
+            yield f"backbones.{name}.room: there is no {section['room']}.py in {_LIBRARY}"
+    for name, head in config["heads"].items():
+        yield from _head_contradictions(name, head)
     for name, resource in resources.items():
         if not resource.get("path") and not resource.get("url"):
             yield f"resources.{name}: needs a url or a path"
@@ -56,9 +58,6 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
                     yield f"sources.{name}.{key}: only {kind} sources have it"
         if source["kind"] == "embedded" and source["backbone"] in backbones:
             yield from _window_contradictions(name, source, backbones[source["backbone"]]["geometry"])
-    for name, loss in config["losses"].items():
-        if loss["alpha"] == loss["beta"] == 0:
-            yield f"losses.{name}: alpha and beta are both 0, so nothing would be learned"
     for name, figure in config["figures"].items():
         yield from _figure_contradictions(config, name)
     for name, simulated in config.get("simulation", {}).get("backbones", {}).items():
@@ -67,6 +66,19 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         source = sources.get(simulated["train_on"], {})
         if (source.get("kind"), source.get("backbone")) != ("measured", name):
             yield f"simulation.backbones.{name}.train_on: {simulated['train_on']} is not a measured source of {name}"
+
+
+def _head_contradictions(name: str, head: Mapping[str, Any]) -> Iterator[str]:
+    """Lines that say what a head's keys ask of its type that it does not do."""
+    declared = registry.find("heads", head["type"]).declares
+    given = head["features"] if head["features"] in ("store", "sequences") else "reduced"
+    if given != declared["takes"]:
+        wanted = {"store": "the feature store", "sequences": "sequences", "reduced": "reduced features"}
+        yield f"heads.{name}.features: {head['features']}, but type {head['type']} takes {wanted[declared['takes']]}"
+    if head["jobs"] > 1 and not declared.get("by_tissue"):
+        yield f"heads.{name}.jobs: the tissues of type {head['type']} learn from one another and need one job"
+    if head["devices"] > 1 and not declared.get("devices"):
+        yield f"heads.{name}.devices: type {head['type']} works on one device"
 
 
 def _window_contradictions(name: str, source: Mapping[str, Any], whole: Mapping[str, int]) -> Iterator[str]:
@@ -132,10 +144,10 @@ def _run_contradictions(config: Mapping[str, Any], run: Mapping[str, str]) -> It
     except InputError as error:
         yield f"inputs.sets.{run['inputs']}.bins: sources.{run['source']}: {error}"
         return
-    blocks = head["settings"].get("blocks", 0)
-    if isinstance(blocks, int) and (middle.stop - middle.start) >> blocks < 1:
+    halving = registry.find("heads", head["type"]).declares.get("halves_bins")
+    if halving and (middle.stop - middle.start) >> head["settings"][halving] < 1:
         yield (
-            f"heads.{run['head']}.settings.blocks: {blocks} halvings leave nothing of the "
+            f"heads.{run['head']}.settings.{halving}: {head['settings'][halving]} halvings leave nothing of the "
             f"{middle.stop - middle.start} bins of {run['source']}/{run['inputs']}"
         )
 
@@ -213,5 +225,5 @@ def _figure_contradictions(config: Mapping[str, Any], name: str) -> Iterator[str
     if name == "fig2_2" and len(figure_runs(config, name)) != 1:
         yield f"{where}: fig2_2 shows the network of one run, so name one"
     for run in figure_runs(config, name) if name == "fig2_2" else ():
-        if config["heads"][run["head"]]["room"] != "cnn":
-            yield f"{where}: fig2_2 shows a multi-tissue CNN (room: cnn), and the head of {run['run']} is none"
+        if config["heads"][run["head"]]["type"] != "cnn":
+            yield f"{where}: fig2_2 shows a multi-tissue CNN (type: cnn), and the head of {run['run']} is none"

@@ -23,7 +23,7 @@ def figure_runs(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
         "source": lambda name: config["sources"][name]["label"],
         "inputs": lambda name: name.replace("_", " "),
         "head": lambda name: config["heads"][name]["label"],
-        "loss": lambda name: loss_label(config["losses"][name]),
+        "loss": lambda name: config["losses"][name]["label"],
     }
     return [
         {part: run[part] for part in RUN}
@@ -97,13 +97,3 @@ def overview(config: Mapping[str, Any], figure: str) -> list[dict[str, Any]]:
         for key, value in found.items():
             row[key] += [value] if value not in row[key] else []
     return list(rows.values())
-
-
-def loss_label(loss: Mapping[str, float]) -> str:
-    """How a figure names a loss by its weights."""
-    alpha, beta = loss["alpha"], loss["beta"]
-    if alpha == 0:
-        return "MSE"
-    if beta == 0:
-        return "Pearson only"
-    return f"α = {alpha:g}" + ("" if beta == 1 else f", β = {beta:g}")

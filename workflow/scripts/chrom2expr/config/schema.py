@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import yaml
 
+from chrom2expr import registry
 from chrom2expr.config.contradictions import contradictions
 from chrom2expr.config.runs import figure_runs
 from chrom2expr.errors import InputError
@@ -17,14 +18,28 @@ from chrom2expr.errors import InputError
 _Validator = jsonschema.validators.extend(
     jsonschema.Draft202012Validator, type_checker=jsonschema.Draft4Validator.TYPE_CHECKER
 )
+# Keys of older versions, and what to write now.
+OLD_KEYS = {
+    "heads.NAME.room": "heads.NAME.type",
+    "heads.NAME.settings.jobs": "heads.NAME.jobs",
+    "heads.NAME.settings.devices": "heads.NAME.devices",
+}
+# Where what a type understands lies in the section itself, not in its `settings`: the keys that all types have.
+FLAT = {
+    "losses": {
+        "type": {"type": "string", "description": "The loss."},
+        "label": {"type": "string", "description": "Its name in figures."},
+    },
+}
+# What heads may demand of a loss (see loss.Loss).
+TRAITS = ("squared_error", "one_tissue")
 
 
 def checked(config: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
-    """The config with the defaults of its schema, and of the rooms' schemas beside it, filled in.
+    """The config with the defaults of its schema, and of what its sections name by `type`, filled in.
 
-    What only one room understands is described in `rooms/{room}.schema.yaml` beside `schema`, and under `$defs: run`
-    there, which runs a head's room can fit; a room without such a file takes what it is given. Raises InputError naming
-    every key that a schema rejects, or the keys of a combination that cannot work.
+    What only one type understands, and which runs a head can fit, its class declares (see registry). Raises InputError
+    naming every key that a schema rejects, or the keys of a combination that cannot work.
     """
     rules = _read_rules(Path(schema))
     full = _with_defaults(dict(config), rules, rules)
@@ -35,9 +50,10 @@ def checked(config: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
     for source in full["sources"].values():
         if source["kind"] == "embedded":
             source.setdefault("settings", {})
-    _refuse(_complete_rooms(full, Path(schema).parent / "rooms"))
+    _refuse([*_complete_rooms(full, Path(schema).parent / "rooms"), *_complete_types(full)])
+    _label_losses(full)
     _refuse(contradictions(full))
-    _refuse(_unfit_runs(full, Path(schema).parent / "rooms"))
+    _refuse(_unfit_runs(full))
     return full
 
 
@@ -67,12 +83,24 @@ def _explained(error: jsonschema.ValidationError, path: Sequence[str]) -> Iterat
     elif error.validator == "additionalProperties":
         known = error.schema.get("properties", {})
         for name in sorted(set(error.instance) - set(known), key=str):
-            yield f"{_key((*key, name))}: is unknown; known are {', '.join(known)}"
+            if new := _renamed((*key, name)):
+                yield f"{_key((*key, name))}: is now {new}"
+            else:
+                yield f"{_key((*key, name))}: is unknown; known are {', '.join(known)}"
     else:
         hint = _number_hint(error)
         if "description" in error.schema and not isinstance(error.instance, Mapping):
             hint += f" ({error.schema['description']})"
         yield f"{_key(key)}: {error.message}{hint}"
+
+
+def _renamed(path: Sequence[str | int]) -> str | None:
+    """What a key of an older version is called now; None for other keys."""
+    for old, new in OLD_KEYS.items():
+        parts = old.split(".")
+        if len(parts) == len(path) and all(part in ("NAME", str(key)) for part, key in zip(parts, path, strict=True)):
+            return new
+    return None
 
 
 def _number_hint(error: jsonschema.ValidationError) -> str:
@@ -101,22 +129,48 @@ def _complete_rooms(config: dict[str, Any], schemas: Path) -> Iterator[str]:
             yield from _rejected(section, rules, path)
 
 
-def _unfit_runs(config: Mapping[str, Any], schemas: Path) -> Iterator[str]:
-    """Lines that say which runs the room of their head cannot fit: what its schema's `$defs: run` rejects in them.
+def _complete_types(config: dict[str, Any]) -> Iterator[str]:
+    """Fill in the defaults of what sections name by their `type`; lines that say what its schema rejects in them."""
+    for kind in ("heads", "losses"):
+        for name, section in config[kind].items():
+            try:
+                rules = registry.find(kind, section["type"]).declares.get("schema", {})
+            except InputError as error:
+                yield f"{kind}.{name}.type: {error}"
+                continue
+            if kind in FLAT:
+                own = {"type": "object", "additionalProperties": False}
+                rules = {**own, **rules, "properties": {**FLAT[kind], **rules.get("properties", {})}}
+            section.update(_with_defaults(section, rules, rules))
+            yield from _rejected(section, rules, (kind, name))
 
-    Such a schema sees the sections of the config that the run names: `source`, its `backbone`, `inputs` and `loss`.
+
+def _label_losses(config: dict[str, Any]) -> None:
+    """Give every loss that has no label the one that its type declares for its settings."""
+    for name, section in config["losses"].items():
+        labels = registry.find("losses", section["type"]).declares.get("labels", [])
+        found = (text.format(**section) for when, text in labels if registry.holds(when, section))
+        section.setdefault("label", next(found, name.replace("_", " ")))
+
+
+def _unfit_runs(config: Mapping[str, Any]) -> Iterator[str]:
+    """Lines that say which runs their head cannot fit: what the schema `run` that its type declares rejects in them.
+
+    Such a schema sees the sections of the config that the run names: `source`, its `backbone`, `inputs` and `loss`, the
+    latter with all traits that losses may have, true or false.
     """
     for figure in config["figures"]:
         for run in figure_runs(config, figure):
-            file = schemas / f"{config['heads'][run['head']]['room']}.schema.yaml"
-            rules = _read_rules(file).get("$defs", {}).get("run") if file.is_file() else None
+            rules = registry.find("heads", config["heads"][run["head"]]["type"]).declares.get("run")
             if rules:
-                source = config["sources"][run["source"]]
+                source, loss = config["sources"][run["source"]], config["losses"][run["loss"]]
+                declared = registry.find("losses", loss["type"]).declares.get("traits", {})
+                traits = {trait: any(registry.holds(when, loss) for when in whens) for trait, whens in declared.items()}
                 sections = {
                     "source": source,
                     "backbone": config["backbones"][source["backbone"]],
                     "inputs": config["inputs"]["sets"][run["inputs"]],
-                    "loss": config["losses"][run["loss"]],
+                    "loss": {**dict.fromkeys(TRAITS, False), **loss, **traits},
                 }
                 for line in _rejected(sections, rules):
                     yield f"figures.{figure}.runs: {run['run']}: {line}"
@@ -124,9 +178,8 @@ def _unfit_runs(config: Mapping[str, Any], schemas: Path) -> Iterator[str]:
 
 def _room_sections(config: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     """Paths of the sections that hold something only a room understands, and the room."""
-    for kind in ("backbones", "heads"):
-        for name, section in config[kind].items():
-            yield (kind, name), section["room"]
+    for name, section in config["backbones"].items():
+        yield ("backbones", name), section["room"]
     for name, source in config["sources"].items():
         if source["kind"] == "embedded" and source["backbone"] in config["backbones"]:
             yield ("sources", name), config["backbones"][source["backbone"]]["room"]
