@@ -12,9 +12,10 @@ from chrom2expr import loss as losses
 from chrom2expr import reduced
 from chrom2expr.errors import InputError
 from chrom2expr.expression import read_split_targets
+from chrom2expr.features import Features
 from chrom2expr.genes import SPLITS
 from chrom2expr.loss import Loss
-from chrom2expr.reader import FeatureStore, Selection
+from chrom2expr.reader import FeatureStore
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Split:
     left out, these are all there are.
     """
 
-    features: Selection
+    features: Features
     observed: np.ndarray
     usable: np.ndarray | None = None
 
@@ -109,7 +110,7 @@ def split_data(
     genes: Path,
     expression: Path,
     backbone: str,
-    select: Callable[[np.ndarray], Selection],
+    select: Callable[[np.ndarray], Features],
     track_id: np.ndarray,
     inputs: Mapping[str, str | int],
 ) -> Data:

@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from chrom2expr.errors import InputError, reading
+from chrom2expr.features import Features
 from chrom2expr.files import Format
 from chrom2expr.hdf5 import CheckedFile
 from chrom2expr.windows import turned
@@ -93,23 +94,21 @@ class ReducedStore:
             )
 
 
-class ReducedSelection:
-    """Genes x reduced features, read by rows. `bytes_read` counts the bytes handed out."""
+class ReducedSelection(Features):
+    """Genes x reduced features, float32, read by rows."""
+
+    dtype = np.float32
 
     def __init__(self, store: ReducedStore, genes: np.ndarray) -> None:
         self.shape = (len(genes), store.file.shapes["features"][1])
-        self.bytes_read = 0
         self._store, self._genes = store, genes
 
-    def read(self, rows: np.ndarray) -> np.ndarray:
-        """Features (len(rows), feature) float32 of the selected genes with these indices, in any order."""
-        wanted = self._genes[np.asarray(rows, dtype=np.intp)]
-        features = np.empty((len(wanted), self.shape[1]), dtype=np.float32)
+    def fill(self, rows: np.ndarray, out: np.ndarray) -> None:
+        wanted = self._genes[rows]
         # In the order of the file.
         for row in np.argsort(wanted, kind="stable"):
-            self._store.file.read_row("features", int(wanted[row]), features[row])
-        self.bytes_read += features.nbytes
-        return features
+            gene = f"gene {self._store.gene_id[wanted[row]]}"
+            self._store.file.read_row("features", int(wanted[row]), out[row], what=gene)
 
     def where(self, row: int, column: int) -> str:
         """File, gene, feature and track of one value of a selected gene."""

@@ -12,8 +12,9 @@ import numpy as np
 
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
+from chrom2expr.features import refuse_broken
 from chrom2expr.hdf5 import create_file
-from chrom2expr.reader import FeatureStore, Kind, Means, Selection, refuse_broken
+from chrom2expr.reader import FeatureStore, Kind, Means, Selection
 from chrom2expr.reduced import FORMAT, REDUCTIONS
 from chrom2expr.store import embedding_names
 from chrom2expr.windows import Geometry, central
