@@ -236,7 +236,7 @@ class Enformer(Backbone):
         features = positional_features(self.eval().network, bins)
         for layer in self.network.transformer:
             layer[0].fn[1] = FusedAttention(layer[0].fn[1], features)
-        return self
+        return self.eval()
 
     def forward(self, sequence: Tensor) -> Prediction:
         """In one pass through the trunk. Raises InputError where the tracks were left out when it was loaded."""
