@@ -1,10 +1,9 @@
 """Files of the workflow, written by hand for tests of what reads them."""
 
 import numpy as np
-
+from checked_files import write_checked
 from chrom2expr import expression, tables
 from chrom2expr.genes import GENE_COLUMNS
-from checked_files import write_checked
 
 
 def write_genes(path, gene_id, split, strand="+", strand_grch38=None, backbone="enformer"):

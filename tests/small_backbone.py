@@ -11,10 +11,10 @@ from chrom2expr.backbone import (
     Prediction,
     as_one_hot,
     check_track_count,
-    load_exactly,
     read_checkpoint,
     write_checkpoint,
 )
+from chrom2expr.tensors import load_exactly
 from chrom2expr.windows import Geometry
 
 TYPE = f"{Path(__file__).resolve()}:Convolutions"

@@ -6,13 +6,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import scripts
 import torch
 from checked_files import write_checked
-from made_files import write_expression
-import scripts
-from chrom2expr import enformer, finetune, heads
+from chrom2expr import enformer, finetune, heads, tuning
 from chrom2expr.codes import FORMAT
+from chrom2expr.loss import Loss, build
 from chrom2expr.windows import Geometry
+from made_files import write_expression
 from snakemake.iocontainers import Namedlist
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "workflow" / "scripts"
@@ -44,7 +45,6 @@ SETTINGS = {
     "precision": "bf16",
     "activation_checkpointing": False,
     "batch_norm": "frozen",
-    "devices": 1,
 }
 
 
@@ -64,6 +64,23 @@ def network(**changes):
             if isinstance(module, torch.nn.BatchNorm1d):
                 module.momentum = 0.1
     return net
+
+
+def loss(alpha: float, beta: float) -> Loss:
+    """The hybrid loss, as the config gives it."""
+    return build({"type": "hybrid", "alpha": alpha, "beta": beta})
+
+
+def fit(task, trunk, folder, gpus: int = 1) -> tuple[finetune.FineTunedBackbone, tuning.Checkpoints]:
+    """Fine-tune; the fitted head, and the checkpoints that are left in `folder`."""
+    checkpoints = tuning.Checkpoints(folder)
+    return finetune.FineTunedBackbone.fit(task, trunk, checkpoints, gpus), checkpoints
+
+
+def load(path: Path) -> tuple[finetune.FineTuned, dict]:
+    """The network and the metadata of a model.pt."""
+    head = finetune.FineTunedBackbone.load(path)
+    return head.network, head.metadata
 
 
 class Files:
@@ -105,7 +122,7 @@ class Files:
         """A task on these files; a key of SETTINGS among `changes` replaces it there."""
         settings = {key: changes.pop(key, value) for key, value in SETTINGS.items()}
         keys = {"batch_size": 2, "max_epochs": 3, "patience": 3, "select_by": "validation_loss", "seed": 1}
-        keys |= {"loss": {"alpha": 1, "beta": 1}, "grid": {"learning_rate": [1e-3]}, "settings": settings}
+        keys |= {"loss": loss(1, 1), "grid": {"learning_rate": [1e-3]}, "settings": settings}
         return heads.Task(**{"data": data or self.data(), "device": torch.device("cpu"), **keys, **changes})
 
     def trunk(self, **changes) -> finetune.Trunk:
@@ -119,7 +136,7 @@ class Files:
         made = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5", "summary": "summary.json"}
         weights = [str(self.folder / "weights" / name) for name in ("config.json", "pytorch_model.bin")]
         given = {"genes": "genes.tsv", "expression": "expression.h5"}
-        keys = ("loss", "settings", "grid", "batch_size", "max_epochs", "patience", "select_by", "seed")
+        keys = ("settings", "grid", "batch_size", "max_epochs", "patience", "select_by", "seed")
         geometry = {"sequence_length": GEOMETRY.sequence_length, "bins": GEOMETRY.bins, "bin_size": GEOMETRY.bin_size}
         return SimpleNamespace(
             input=SimpleNamespace(
@@ -129,8 +146,10 @@ class Files:
             ),
             output=SimpleNamespace(**{name: str(folder / file) for name, file in made.items()}),
             params=scripts.params(
-                **{"room": "finetune", "backbone": "enformer", "source": "window", "bins": BINS, "trunk": {}},
+                **{"type": "finetuned", "backbone": "enformer", "source": "window", "bins": BINS, "trunk": {}},
                 **{key: getattr(task, key) for key in keys},
+                loss=dict(task.loss.section),
+                devices=task.devices,
                 geometry=geometry,
             ),
             threads=1,

@@ -38,9 +38,10 @@ SIMULATION = {
     "track_noise": 0.3,
     "resolution": 64,
 }
+HYBRID, MSE = ({"type": "hybrid", "alpha": alpha, "beta": 1} for alpha in (1, 0))
 CNN = {"transform": "log1p", "width": 4, "kernel_size": 3, "blocks": 2, "weight_decay": 0.01}
 TUNING = {"weight_decay": 1e-3, "warmup_steps": 2, "gradient_clip": 0.2, "accumulation": 1}
-FINETUNING = {**TUNING, "precision": "bf16", "activation_checkpointing": False, "batch_norm": "frozen", "devices": 1}
+FINETUNING = {**TUNING, "precision": "bf16", "activation_checkpointing": False, "batch_norm": "frozen"}
 MODELS = [
     {"series": "Base Enformer", "source": "enformer_50kb", "run": ""},
     {"series": "Fine-tuned", "source": "enformer_50kb", "run": "enformer_50kb/embedding/finetuned/mse"},
@@ -117,24 +118,24 @@ def _targets() -> dict[str, Of]:
     return {"genes": of("split"), "expression": of("targets")}
 
 
-def _fit(room: str, features: Of, shards: list[Of], tracks: str, settings: Any, grid: Any, **changes: Any) -> Step:
+def _fit(type: str, features: Of, shards: list[Of], tracks: str, settings: Any, grid: Any, **changes: Any) -> Step:
     given = {"features": features, "shards": shards, **_targets()}
-    params = {"room": room, "backbone": "enformer", "tracks": tracks, "bins": 0, "orientation": "gene"}
-    params |= {"loss": {"alpha": 1, "beta": 1}, "settings": settings, "grid": grid, "batch_size": 8}
+    params = {"type": type, "backbone": "enformer", "tracks": tracks, "bins": 0, "orientation": "gene"}
+    params |= {"loss": HYBRID, "settings": settings, "grid": grid, "batch_size": 8}
     params |= {"max_epochs": 4, "patience": 4, "select_by": "validation_loss", "seed": 1, "part": 0, "parts": 1}
     return _step("fit_head", FITTED, given, params | changes, gpu=1)
 
 
 def _single(part: int = 0, parts: int = 1) -> Step:
     settings, grid = {**CNN, "bundle": 0}, {"learning_rate": [0.01], "dropout": [0.2]}
-    changes = {"loss": {"alpha": 0, "beta": 1}, "max_epochs": 2, "part": part, "parts": parts}
+    changes = {"loss": MSE, "max_epochs": 2, "part": part, "parts": parts}
     shards = each("predict_0", "predict_1")
     return _fit("single_cnn", of("merge_predicted"), shards, "chromatin", settings, grid, **changes)
 
 
-def _linear(room: str, features: Of, grid: dict[str, Any], settings: dict[str, Any]) -> Step:
-    changes = {"loss": {"alpha": 0, "beta": 1}, "select_by": "validation_cross_gene"}
-    return _fit(room, features, [], "chromatin", settings, grid, **changes)
+def _linear(type: str, features: Of, grid: dict[str, Any], settings: dict[str, Any]) -> Step:
+    changes = {"loss": MSE, "select_by": "validation_cross_gene"}
+    return _fit(type, features, [], "chromatin", settings, grid, **changes)
 
 
 def _train(backbone: str, assembly: str, geometry: dict[str, int], measured: str, **settings: Any) -> Step:
@@ -267,8 +268,8 @@ STEPS = {
         "finetune_backbone",
         FITTED,
         {"codes": each("codes_0", "codes_1"), "weights": weights("enformer"), **_targets()},
-        {"room": "finetune", "backbone": "enformer", "source": "enformer_50kb", "geometry": EMBEDDED, "bins": 4}
-        | {"trunk": {"use_tf_gamma": False, "positional_basis": "library"}, "loss": {"alpha": 1, "beta": 1}}
+        {"type": "finetuned", "backbone": "enformer", "source": "enformer_50kb", "geometry": EMBEDDED, "bins": 4}
+        | {"trunk": {"use_tf_gamma": False, "positional_basis": "library"}, "loss": HYBRID, "devices": 1}
         | {"settings": FINETUNING, "grid": {"learning_rate": [0.01]}, "batch_size": 13, "max_epochs": 2, "patience": 2}
         | {"select_by": "validation_loss", "seed": 1},
         gpu=1,
@@ -283,7 +284,7 @@ STEPS = {
             "predictions": each("fit_part_0", "fit_part_1", name="predictions"),
             "summaries": each("fit_part_0", "fit_part_1", name="summary"),
         },
-        {"room": "single_cnn"},
+        {"type": "single_cnn"},
     ),
     **{
         f"evaluate_{head}": _step(
@@ -309,7 +310,7 @@ STEPS = {
         "attend_genes",
         "attention.h5",
         {"codes": each("codes_0", "codes_1"), "genes": of("split"), "model": of("finetune", "model")},
-        {"room": "enformer", "head_room": "finetune", "backbone": "enformer", "geometry": EMBEDDED}
+        {"room": "enformer", "head": "finetuned", "backbone": "enformer", "geometry": EMBEDDED}
         | {"orientation": "gene"},
         gpu=1,
     ),

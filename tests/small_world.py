@@ -21,12 +21,11 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 import pyBigWig
+import small_enformer
 import torch
+from chrom2expr import beluga, enformer, windows
 from matplotlib.image import imread
 from snakemake.iocontainers import Namedlist
-
-import small_enformer
-from chrom2expr import beluga, enformer, windows
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "workflow" / "scripts"

@@ -7,18 +7,17 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
-import torch
-from enformer_pytorch.modeling_enformer import TF_GAMMAS
-from scipy import stats
-
-from checked_files import write_checked
 import scripts
-from chrom2expr import attention, enformer, enformer_attention, finetune, tuning
+import torch
+from checked_files import write_checked
+from chrom2expr import attention, enformer, enformer_attention, finetune
 from chrom2expr.codes import FORMAT as SEQUENCE
 from chrom2expr.errors import InputError
 from chrom2expr.pool import AttentionPool
 from chrom2expr.windows import Geometry
+from enformer_pytorch.modeling_enformer import TF_GAMMAS
 from made_files import write_genes
+from scipy import stats
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "workflow/scripts"
 GEOMETRY = Geometry.centred(sequence_length=15 * 128, bins=11, bin_size=128)
@@ -378,9 +377,8 @@ class TestScripts:
             "bins": 10,
             "tissue": list("abcde"),
         }
-        cpu = torch.device("cpu")
-        tuning.Fitted(tuned, tuned.named_once(), finetune.FORMAT, [], metadata, 2, cpu).save(tmp_path / "model.pt")
-        attend(network(), {"model": tmp_path / "model.pt"}, head_room="finetune")
+        finetune.FineTunedBackbone(tuned, [], metadata).save(tmp_path / "model.pt")
+        attend(network(), {"model": tmp_path / "model.pt"}, head="finetuned")
 
     def test_table(self, tmp_path, files):
         for figure, count in (("fig3_6", 18), ("fig3_7", 4)):

@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional
-
 from chrom2expr import beluga, windows
 from chrom2expr.backbone import one_hot
 from chrom2expr.errors import InputError
 from chrom2expr.windows import Geometry
+from torch.nn import functional
 
 SIZES = {"channels": (6, 8, 10), "hidden": 12}
 TRACKS = 7

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pyBigWig
 import pytest
-
 from chrom2expr import bigwig
 from chrom2expr.bigwig import BigWig, bin_group, merge_windows, transform
 from chrom2expr.errors import InputError, SystemTrouble

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
-
 from chrom2expr import cnn, training
 from chrom2expr.errors import InputError
+from torch import nn
 
 SMALL = {"tracks": 3, "bins": 16, "tissues": 4, "width": 6, "kernel_size": 3, "blocks": 2}
 
@@ -100,13 +99,13 @@ def test_output_starts_at_the_training_means():
 
 
 def test_a_saved_model_predicts_the_same_and_saves_the_same_bytes(tmp_path):
-    network = {**SMALL, "dropout": 0.3, "transform": "none"}
-    model = cnn.ExpressionCNN(**network, seed=9).eval()
+    settings = {"width": 6, "kernel_size": 3, "blocks": 2, "transform": "none", "weight_decay": 0.1}
+    network = {"shape": [16, 3], "tissues": 4, "settings": settings, "point": {"dropout": 0.3}}
+    model = cnn.MultiTissueCNN.build(**network, seed=9).eval()
     metadata = {"network": network, "track_id": ["a", "b", "c"], "tissue": ["w", "x", "y", "z"], "inputs": {}}
-    cnn.save(tmp_path / "one.pt", model, metadata)
-    cnn.save(tmp_path / "two.pt", model, metadata)
+    for name in ("one.pt", "two.pt"):
+        cnn.MultiTissueCNN(model, [], metadata).save(tmp_path / name)
     assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "two.pt").read_bytes()
-    loaded, found = cnn.load(tmp_path / "one.pt")
-    x = model.prepare(_features())
-    assert torch.equal(loaded(loaded.prepare(_features())), model(x))
-    assert found == metadata
+    loaded = cnn.MultiTissueCNN.load(tmp_path / "one.pt")
+    assert torch.equal(loaded(_features()), model(model.prepare(_features())))
+    assert loaded.metadata == metadata

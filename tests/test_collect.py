@@ -6,7 +6,6 @@ import threading
 import numpy as np
 import pandas as pd
 import pytest
-
 from chrom2expr import download
 from chrom2expr.collect import NO_TEMPLATE, collect_bigwigs
 from chrom2expr.errors import InputError, SystemTrouble

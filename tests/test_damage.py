@@ -7,11 +7,24 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-import torch
-
 import small_enformer
-from chrom2expr import attention, cnn, evaluation, expression, finetune, frozen, linear, predictions, single_cnn
-from chrom2expr import spatial, tables, tuning
+import torch
+from checked_files import write_checked
+from chrom2expr import (
+    attention,
+    cnn,
+    evaluation,
+    expression,
+    finetune,
+    frozen,
+    linear,
+    predictions,
+    probe,
+    single_cnn,
+    spatial,
+    tables,
+    tuning,
+)
 from chrom2expr.cnn import Dropout, ExpressionCNN
 from chrom2expr.codes import FORMAT as SEQUENCE
 from chrom2expr.codes import SequenceStore
@@ -26,7 +39,6 @@ from chrom2expr.store import FORMAT as FEATURE
 from chrom2expr.store import ShardWriter
 from chrom2expr.tensors import read_tensors, write_tensors
 from chrom2expr.windows import Geometry
-from checked_files import write_checked
 from made_files import write_expression
 
 FLIPS, CUTS = 160, 40
@@ -114,7 +126,10 @@ SHAPE = {"tracks": 3, "bins": 8, "tissues": 2, "width": 4, "kernel_size": 3, "bl
 
 
 def multi_cnn(path):
-    cnn.save(path, ExpressionCNN(**SHAPE, dropout=0.1), {**METADATA, "network": {**SHAPE, "dropout": 0.1}})
+    settings = {name: SHAPE[name] for name in ("width", "kernel_size", "blocks")}
+    built = {"shape": [8, 3], "tissues": 2, "settings": settings, "point": {"dropout": 0.1}}
+    network = cnn.MultiTissueCNN.build(**built)
+    cnn.MultiTissueCNN(network, [], {**METADATA, "network": built}).save(path)
 
 
 def single_cnns(path):
@@ -127,8 +142,8 @@ def single_cnns(path):
 
 def read_network(load):
     def read(path):
-        network, metadata = load(path)
-        return [*network.state_dict().values(), metadata]
+        head = load(path)
+        return [*head.network.state_dict().values(), head.metadata]
 
     return read
 
@@ -140,7 +155,7 @@ def linear_model(path):
 
 def pool(path):
     network = AttentionPool(4, 2)
-    metadata = {**METADATA, "network": {"width": 4, "tissues": 2}}
+    metadata = {**METADATA, "network": {"shape": [9, 4], "tissues": 2, "settings": {}, "point": {}}}
     write_tensors(path, frozen.FORMAT, {"state": dict(network.state_dict()), "metadata": metadata})
 
 
@@ -175,11 +190,11 @@ KINDS = {
     "bootstrap": (bootstrap, read_bootstrap),
     "attention": (rows_of_attention, lambda path: list(attention.read_attention(path))),
     "reduced features": (reduced, read_reduced),
-    "multi-tissue CNN": (multi_cnn, read_network(cnn.load)),
-    "single-tissue CNNs": (single_cnns, read_network(single_cnn.load)),
-    "linear model": (linear_model, lambda path: list(linear.load(path).values())),
-    "pool": (pool, read_network(frozen.load)),
-    "fine-tuned Enformer": (fine_tuned, read_network(finetune.load)),
+    "multi-tissue CNN": (multi_cnn, read_network(cnn.MultiTissueCNN.load)),
+    "single-tissue CNNs": (single_cnns, read_network(single_cnn.SingleTissueCNNs.load)),
+    "linear model": (linear_model, lambda path: [*(head := probe.LinearProbe.load(path)).arrays.values(), head.metadata]),
+    "pool": (pool, read_network(frozen.FrozenTrunk.load)),
+    "fine-tuned Enformer": (fine_tuned, read_network(finetune.FineTunedBackbone.load)),
     "checkpoint": (checkpoint, lambda path: list(read_tensors(path, tuning.CHECKPOINT).values())),
 }
 
@@ -237,8 +252,8 @@ def test_another_kind_of_file_or_another_version_is_named(tmp_path, kind):
             file.attrs["version"] = 2
     else:
         saved = torch.load(path, weights_only=True)
-        torch.save(saved | {"version": 2}, path)
-    with pytest.raises(InputError, match="file of version 2, but this chrom2expr reads version 1"):
+        torch.save(saved | {"version": saved["version"] + 1}, path)
+    with pytest.raises(InputError, match=r"file of version \d, but this chrom2expr reads version \d"):
         read(path)
 
 

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-
 from chrom2expr import device
 from chrom2expr.errors import SystemTrouble
 from chrom2expr.inference import provenance

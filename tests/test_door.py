@@ -3,7 +3,6 @@
 from types import SimpleNamespace
 
 import pytest
-
 import scripts
 from chrom2expr.door import job
 from chrom2expr.errors import InputError

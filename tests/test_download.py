@@ -13,10 +13,9 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-
 import scripts
-from chrom2expr.config import resources
 from chrom2expr import download
+from chrom2expr.config import resources
 from chrom2expr.errors import InputError, SystemTrouble
 
 CONTENT = b">chr1\nACGT\n" * 1000

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-
 from chrom2expr import enformer, evaluation, metrics, reader
 from test_workflow import ROOT, planned_jobs, snakemake
 

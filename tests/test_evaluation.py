@@ -7,13 +7,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from scipy import stats
-
-from checked_files import write_checked
 import scripts
+from checked_files import write_checked
 from chrom2expr import baseline, evaluation, predictions
 from chrom2expr.errors import InputError
 from made_files import write_expression, write_genes
+from scipy import stats
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

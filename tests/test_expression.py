@@ -4,7 +4,6 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-
 from chrom2expr import expression
 from chrom2expr.errors import InputError
 

@@ -15,14 +15,13 @@ import h5py
 import numpy as np
 import pytest
 import torch
-
+from checked_files import leftover
 from chrom2expr import files, hdf5
 from chrom2expr.door import job
 from chrom2expr.errors import InputError, SystemTrouble, reading, system_trouble
 from chrom2expr.files import Format, clear_partials, whole_file
 from chrom2expr.hdf5 import CheckedFile, create_file
 from chrom2expr.tensors import read_tensors, write_tensors
-from checked_files import leftover
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "workflow" / "scripts"

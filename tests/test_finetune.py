@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import torch
 from checked_files import leftover
-from chrom2expr import enformer, finetune, frozen, tuning
+from chrom2expr import enformer, finetune, frozen, losses, run_files, tuning
 from chrom2expr.errors import InputError
 from chrom2expr.losses import hybrid_loss
 from chrom2expr.pool import AttentionPool
 from chrom2expr.tensors import read_tensors, write_tensors
 from chrom2expr.windows import Geometry
-from small_enformer import BINS, DROPOUT, GEOMETRY, TISSUES, Files, network, run
+from small_enformer import BINS, DROPOUT, GEOMETRY, TISSUES, Files, fit, load, loss, network, run
 from transformers import get_cosine_schedule_with_warmup
 
 OUTPUTS = ("model.pt", "grid.tsv", "predictions.h5", "summary.json")
@@ -54,11 +54,11 @@ class TestLoop:
         task, epochs = files.task(gradient_clip=0.5), 3
         train, batches = task.data.splits["train"], []
         read = train.features.read
-        fitted, checkpoints = finetune.fit(task, files.trunk(), tmp_path / "first")
-        course = read_tensors(checkpoints.folder / "last.pt", tuning.CHECKPOINT)["courses"][0]
+        fitted, checkpoints = fit(task, files.trunk(), tmp_path / "first")
+        course = read_tensors(checkpoints.folder / "last.pt", tuning.CHECKPOINT)["trials"][0]
         last = read_tensors(checkpoints.folder / "last.pt", tuning.CHECKPOINT)["network"]
         train.features.read = lambda rows, out: batches.append(rows) or read(rows, out)
-        finetune.fit(task, files.trunk(), tmp_path / "second")
+        fit(task, files.trunk(), tmp_path / "second")
         # The first pass is the one that checks the data.
         assert [len(rows) for rows in batches[1:]] == [2] * 5 * epochs
         assert all(sorted(np.concatenate(batches[1 + 5 * e : 6 + 5 * e])) == [*range(5), *range(6, 11)] for e in range(3))
@@ -92,10 +92,10 @@ class TestLoop:
 
     def test_accumulated_batches_make_the_step_of_one_large_batch(self, files, tmp_path):
         # Ten genes: the last step has batches of three and of one. Clipping would hide a gradient of another length.
-        few = {"max_epochs": 2, "loss": {"alpha": 0, "beta": 1}, "gradient_clip": 0}
-        together = finetune.fit(files.task(batch_size=6, **few), files.trunk(), tmp_path / "a")[0].network
-        piecewise = finetune.fit(files.task(batch_size=3, accumulation=2, **few), files.trunk(), tmp_path / "b")[0]
-        other = finetune.fit(files.task(batch_size=3, **few), files.trunk(), tmp_path / "c")[0].network
+        few = {"max_epochs": 2, "loss": loss(0, 1), "gradient_clip": 0}
+        together = fit(files.task(batch_size=6, **few), files.trunk(), tmp_path / "a")[0].network
+        piecewise = fit(files.task(batch_size=3, accumulation=2, **few), files.trunk(), tmp_path / "b")[0]
+        other = fit(files.task(batch_size=3, **few), files.trunk(), tmp_path / "c")[0].network
         # The pool's: AdamW makes steps of rounding where a gradient is almost zero, as deep in the trunk.
         one, two = together.pool.output, piecewise.network.pool.output
         torch.testing.assert_close(one.weight, two.weight, atol=2e-5, rtol=0)
@@ -118,7 +118,7 @@ class TestLoop:
             return {"validation_loss": next(losses), "validation_cross_gene": 0.0}
 
         monkeypatch.setattr(tuning, "_validate", validate)
-        fitted, _ = finetune.fit(files.task(max_epochs=9, patience=2), files.trunk(), tmp_path)
+        fitted, _ = fit(files.task(max_epochs=9, patience=2), files.trunk(), tmp_path)
         [row] = fitted.table
         assert (row["epochs"], row["epoch"], row["validation_loss"], row["chosen"]) == (4, 2, 1.0, "yes")
         found = fitted.network.state_dict()
@@ -127,9 +127,9 @@ class TestLoop:
 
     def test_the_better_point_of_the_grid_is_chosen(self, files, tmp_path):
         grid = {"learning_rate": [1e-9, 3e-3, 1e-8]}
-        fitted, _ = finetune.fit(files.task(grid=grid, warmup_steps=1), files.trunk(), tmp_path / "grid")
+        fitted, _ = fit(files.task(grid=grid, warmup_steps=1), files.trunk(), tmp_path / "grid")
         assert [row["chosen"] for row in fitted.table] == ["no", "yes", "no"]
-        alone, _ = finetune.fit(
+        alone, _ = fit(
             files.task(grid={"learning_rate": [3e-3]}, warmup_steps=1), files.trunk(), tmp_path / "alone"
         )
         assert fitted.table[1] == alone.table[0]
@@ -149,13 +149,13 @@ class TestLoop:
             # Six losses an epoch, the last one of validation: the third batch of the third epoch.
             return value * math.nan if len(calls) == 15 else value
 
-        monkeypatch.setattr(tuning, "hybrid_loss", loss)
+        monkeypatch.setattr(losses, "hybrid_loss", loss)
         with pytest.raises(InputError, match="training loss is not a finite number, at genes gene") as caught:
-            finetune.fit(task, files.trunk(), tmp_path)
+            fit(task, files.trunk(), tmp_path)
         genes = str(caught.value).split("genes ")[1].split(".")[0].split(", ")
         assert genes == [f"gene{row}" for row in seen[1 + 12]]
         last = read_tensors(tmp_path / "last.pt", tuning.CHECKPOINT)
-        assert last["courses"][0]["epochs"] == 2 and all(v.isfinite().all() for v in last["network"].values())
+        assert last["trials"][0]["epochs"] == 2 and all(v.isfinite().all() for v in last["network"].values())
         assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt"]
 
     def test_infinite_gradients_and_validation_losses_stop_too(self, files, tmp_path, monkeypatch):
@@ -163,12 +163,12 @@ class TestLoop:
         with monkeypatch.context() as patched:
             patched.setattr(tuning.nn.utils, "clip_grad_norm_", lambda *_: torch.tensor(math.inf))
             with pytest.raises(InputError, match="gradient of the training loss .* genes (gene\\d+, ){3}gene\\d+\\. "):
-                finetune.fit(task, files.trunk(), tmp_path)
+                fit(task, files.trunk(), tmp_path)
         wrong = np.zeros((4, TISSUES), np.float32)
         wrong[2, 1] = math.inf
         monkeypatch.setattr(tuning.training, "predict", lambda *_: [wrong])
         with pytest.raises(InputError, match="validation loss is not a finite number, at genes gene13\\. "):
-            finetune.fit(task, files.trunk(), tmp_path)
+            fit(task, files.trunk(), tmp_path)
         assert not list(tmp_path.iterdir())
 
     def test_a_validation_loss_beyond_float32_names_its_genes(self, files, tmp_path, monkeypatch):
@@ -176,20 +176,20 @@ class TestLoop:
         large[[0, 3], 1] = 1e25
         monkeypatch.setattr(tuning.training, "predict", lambda *_: [large])
         with pytest.raises(InputError, match="at genes gene11, gene14\\. .* kept in .*, once that folder is deleted"):
-            finetune.fit(files.task(), files.trunk(), tmp_path)
+            fit(files.task(), files.trunk(), tmp_path)
 
     def test_a_tissue_without_training_values_is_named_before_any_work(self, files, tmp_path):
         task = files.task()
         task.data.splits["train"].observed[:, 3] = np.nan
         with pytest.raises(InputError, match="tissue3 has 0 training genes with a value"):
-            finetune.fit(task, files.trunk(), tmp_path)
+            fit(task, files.trunk(), tmp_path)
         with pytest.raises(InputError, match="tissue3 has 0 training genes with a value"):
-            frozen.fit(task)
+            frozen.FrozenTrunk.fit(task)
 
     def test_fewer_gpus_than_asked_for_are_said(self, files, tmp_path, capsys):
-        finetune.fit(files.task(max_epochs=1, devices=2), files.trunk(), tmp_path)
+        fit(files.task(max_epochs=1, devices=2), files.trunk(), tmp_path)
         assert "devices: 2, but this job was given 1" in capsys.readouterr().out
-        finetune.fit(files.task(max_epochs=1), files.trunk(), tmp_path / "cpu", gpus=0)
+        fit(files.task(max_epochs=1), files.trunk(), tmp_path / "cpu", gpus=0)
         assert "devices" not in capsys.readouterr().out
 
 
@@ -252,9 +252,9 @@ class TestNetwork:
             pool(torch.zeros(1, 5, 7))
 
     def test_a_saved_network_predicts_the_same_and_is_a_plain_enformer(self, files, tmp_path):
-        fitted, _ = finetune.fit(files.task(max_epochs=1), files.trunk(), tmp_path / "checkpoints")
+        fitted, _ = fit(files.task(max_epochs=1), files.trunk(), tmp_path / "checkpoints")
         fitted.save(tmp_path / "model.pt")
-        model, metadata = finetune.load(tmp_path / "model.pt")
+        model, metadata = load(tmp_path / "model.pt")
         assert not model.training and type(model.trunk.transformer[0][0].fn[1]).__module__.startswith("enformer_pytorch")
         assert torch.equal(model(hot()), fitted.network(hot()))
         assert metadata["tissue"] == [f"tissue{index}" for index in range(TISSUES)]
@@ -264,16 +264,16 @@ class TestNetwork:
         assert not list(model.trunk.heads) and not any("_trunk" in name for name in state)
 
     def test_a_model_whose_parts_do_not_fit(self, files, tmp_path):
-        fitted, _ = finetune.fit(files.task(max_epochs=1), files.trunk(), tmp_path / "checkpoints")
+        fitted, _ = fit(files.task(max_epochs=1), files.trunk(), tmp_path / "checkpoints")
         fitted.save(tmp_path / "model.pt")
         saved = read_tensors(tmp_path / "model.pt", finetune.FORMAT)
         saved["state"]["pool.output.weight"] = torch.zeros(TISSUES, 12)
         write_tensors(tmp_path / "narrow.pt", finetune.FORMAT, saved)
         with pytest.raises(InputError, match=r"narrow.pt: .* pool.output.weight \(5, 12\), expected \(5, 48\)"):
-            finetune.load(tmp_path / "narrow.pt")
+            load(tmp_path / "narrow.pt")
         (tmp_path / "cut.pt").write_bytes((tmp_path / "model.pt").read_bytes()[:5000])
         with pytest.raises(InputError, match="cut.pt: damaged"):
-            finetune.load(tmp_path / "cut.pt")
+            load(tmp_path / "cut.pt")
         with pytest.raises(InputError, match="embedding is 48 wide, but the head was made for 12"):
             finetune.FineTuned(network(), AttentionPool(12, TISSUES), BINS)
 
@@ -281,15 +281,15 @@ class TestNetwork:
 class TestBadInput:
     def test_a_window_that_leaves_too_few_bins(self, files, tmp_path):
         with pytest.raises(InputError, match="10 central bins are asked for, but the window has 9"):
-            finetune.fit(files.task(), files.trunk(bins=10), tmp_path)
+            fit(files.task(), files.trunk(bins=10), tmp_path)
 
     def test_a_weights_folder_without_config(self, files, tmp_path):
         with pytest.raises(InputError, match="config.json: missing"):
-            finetune.fit(files.task(), files.trunk(weights=tmp_path), tmp_path / "checkpoints")
+            fit(files.task(), files.trunk(weights=tmp_path), tmp_path / "checkpoints")
 
     def test_statistics_of_batches_that_are_computed_twice(self, files, tmp_path):
         with pytest.raises(InputError, match="activation_checkpointing .* batch_norm: train"):
-            finetune.fit(files.task(activation_checkpointing=True, batch_norm="train"), files.trunk(), tmp_path)
+            fit(files.task(activation_checkpointing=True, batch_norm="train"), files.trunk(), tmp_path)
 
     def test_damaged_sequences_show_before_work(self, tmp_path):
         files = Files(tmp_path)
@@ -299,7 +299,7 @@ class TestBadInput:
             handle.seek(place + 40)
             handle.write(b"\x09\x09")
         with pytest.raises(InputError, match="001.h5: damaged at gene gene12"):
-            finetune.fit(files.task(), files.trunk(), tmp_path / "checkpoints")
+            fit(files.task(), files.trunk(), tmp_path / "checkpoints")
         assert not (tmp_path / "checkpoints").exists()
 
 
@@ -353,10 +353,10 @@ class TestResume:
             return struck
 
         place = {
-            "batch": (tuning, "hybrid_loss"),
+            "batch": (losses, "hybrid_loss"),
             "write": (tuning, "write_tensors"),
             "half": (tuning, "write_tensors"),
-            "outputs": (finetune.heads, "write_table"),
+            "outputs": (run_files, "write_table"),
             "remove": (tuning, "rmtree"),
         }[where]
         with monkeypatch.context() as patched:
@@ -388,15 +388,15 @@ class TestResume:
                 task = with_dropout.task(**{**self.KEYS, "patience": 9, "grid": {"learning_rate": [1e-3]}})
                 if epochs == 2:
                     with pytest.raises(Killed):
-                        finetune.fit(task, with_dropout.trunk(), tmp_path)
+                        fit(task, with_dropout.trunk(), tmp_path)
                 else:
-                    finetune.fit(task, with_dropout.trunk(), tmp_path)
+                    fit(task, with_dropout.trunk(), tmp_path)
             assert trained == ([1, 2] if epochs == 2 else [3, 4])
 
     @pytest.mark.parametrize(
         ("changes", "trunk", "message"),
         [
-            ({"loss": {"alpha": 10, "beta": 1}}, {}, r"differs in loss\.alpha \(1 there, 10 here\)\. To go on"),
+            ({"loss": loss(10, 1)}, {}, r"differs in loss\.alpha \(1 there, 10 here\)\. To go on"),
             ({"seed": 2, "weight_decay": 0.5}, {}, r"seed \(1 there, 2 here\), settings\.weight_decay \(0\.001 there, 0\.5"),
             ({"grid": {"learning_rate": [1e-4]}}, {}, r"grid\.learning_rate \(\[0\.001\] there, \[0\.0001\] here\)"),
             ({}, {"weights_sha256": "others"}, r"weights \(weights there, others here\)"),
@@ -405,16 +405,16 @@ class TestResume:
         ],
     )
     def test_another_run_is_refused(self, files, tmp_path, changes, trunk, message):
-        finetune.fit(files.task(max_epochs=1), files.trunk(), tmp_path)
+        fit(files.task(max_epochs=1), files.trunk(), tmp_path)
         kept = (tmp_path / "last.pt").read_bytes()
         with pytest.raises(InputError, match=f"last.pt: left by a run that .*{message}"):
-            finetune.fit(files.task(max_epochs=1, **changes), files.trunk(**trunk), tmp_path)
+            fit(files.task(max_epochs=1, **changes), files.trunk(**trunk), tmp_path)
         assert (tmp_path / "last.pt").read_bytes() == kept
 
     @pytest.mark.parametrize("change", ["observed", "codes", "split"])
     def test_other_data_is_refused(self, tmp_path, change):
         files = Files(tmp_path)
-        finetune.fit(files.task(max_epochs=1), files.trunk(), tmp_path / "checkpoints")
+        fit(files.task(max_epochs=1), files.trunk(), tmp_path / "checkpoints")
         if change == "observed":
             files.observed[12, 3] += 1e-3
             files.write_expression()
@@ -425,7 +425,7 @@ class TestResume:
             table = (tmp_path / "genes.tsv").read_text()
             (tmp_path / "genes.tsv").write_text(table.replace("val\ngene12", "train\ngene12"))
         with pytest.raises(InputError, match=r"differs in data \([0-9a-f]{64} there"):
-            finetune.fit(files.task(max_epochs=1), files.trunk(), tmp_path / "checkpoints")
+            fit(files.task(max_epochs=1), files.trunk(), tmp_path / "checkpoints")
 
     def test_half_a_file_is_cleared_away(self, tmp_path):
         for name in (HALF, leftover("best.pt"), "best.pt"):
@@ -434,31 +434,31 @@ class TestResume:
         assert [path.name for path in tmp_path.iterdir()] == ["best.pt"]
 
     def test_a_damaged_checkpoint(self, files, tmp_path):
-        finetune.fit(files.task(max_epochs=1), files.trunk(), tmp_path)
+        fit(files.task(max_epochs=1), files.trunk(), tmp_path)
         (tmp_path / "last.pt").write_bytes((tmp_path / "last.pt").read_bytes()[:3000])
         message = f"last.pt: damaged, or no chrom2expr checkpoint file; to begin this run anew, delete the folder {tmp_path}"
         with pytest.raises(InputError, match=message):
-            finetune.fit(files.task(max_epochs=1), files.trunk(), tmp_path)
+            fit(files.task(max_epochs=1), files.trunk(), tmp_path)
 
     def test_a_damaged_best_network_is_said_before_any_epoch_is_run(self, files, tmp_path, monkeypatch):
         scores = iter([1.0, 2.0])
         with monkeypatch.context() as patched:
             validate = tuning._validate
             patched.setattr(tuning, "_validate", lambda *rest: {**validate(*rest), "validation_loss": next(scores)})
-            finetune.fit(files.task(max_epochs=2), files.trunk(), tmp_path)
+            fit(files.task(max_epochs=2), files.trunk(), tmp_path)
         monkeypatch.setattr(tuning, "_train", lambda *_: pytest.fail("an epoch was run"))
         for spoil in (lambda path: path.write_bytes(path.read_bytes()[:3000]), lambda path: path.unlink()):
             spoil(tmp_path / "best.pt")
             with pytest.raises(InputError, match="best.pt: .*; to begin this run anew, delete the folder"):
-                finetune.fit(files.task(max_epochs=2), files.trunk(), tmp_path)
+                fit(files.task(max_epochs=2), files.trunk(), tmp_path)
 
     @pytest.mark.parametrize("content", [[1, 2], {"state": 3}])
     def test_a_file_of_something_else(self, files, tmp_path, content):
         torch.save(content, tmp_path / "last.pt")
         with pytest.raises(InputError, match="last.pt: no chrom2expr checkpoint file"):
-            finetune.fit(files.task(max_epochs=1), files.trunk(), tmp_path)
+            fit(files.task(max_epochs=1), files.trunk(), tmp_path)
         with pytest.raises(InputError, match="last.pt: no chrom2expr fine-tuned model file"):
-            finetune.load(tmp_path / "last.pt")
+            load(tmp_path / "last.pt")
 
     def test_what_a_kill_left_of_the_outputs_is_cleared_away(self, files, tmp_path):
         job = files.job(tmp_path, max_epochs=1)
@@ -502,7 +502,7 @@ def test_files_of_a_run(files, tmp_path):
     with open(tmp_path / "grid.tsv") as handle:
         [row] = csv.DictReader(handle, delimiter="\t")
     assert (row["learning_rate"], row["status"], row["epoch"], row["chosen"]) == ("0.001", "ok", "1", "yes")
-    model, _ = finetune.load(tmp_path / "model.pt")
+    model, _ = load(tmp_path / "model.pt")
     with h5py.File(tmp_path / "predictions.h5") as file:
         assert list(file["gene_id"].asstr()) == files.gene_id[11:]
         expected = model(model.prepare(torch.from_numpy(files.codes[11:, 12:-12])))
@@ -514,20 +514,20 @@ def test_settings_of_the_positional_features_are_kept(tmp_path):
     wide = {"dim": 192, "heads": 1, "depth": 1, "dim_divisible_by": 96, "attn_dim_key": 4}
     files = Files(tmp_path, **wide)
     trunk = files.trunk(settings={"positional_basis": "pretrained_slice"})
-    fitted, _ = finetune.fit(files.task(max_epochs=1), trunk, tmp_path / "checkpoints")
+    fitted, _ = fit(files.task(max_epochs=1), trunk, tmp_path / "checkpoints")
     fitted.save(tmp_path / "model.pt")
-    model, metadata = finetune.load(tmp_path / "model.pt")
+    model, metadata = load(tmp_path / "model.pt")
     assert torch.equal(model(hot()), fitted.network(hot()))
     metadata["settings"] = {"positional_basis": "library"}
-    saved = {"state": fitted.saved.state_dict(), "metadata": metadata}
+    saved = {"state": fitted.network.named_once().state_dict(), "metadata": metadata}
     write_tensors(tmp_path / "library.pt", finetune.FORMAT, saved)
-    assert (finetune.load(tmp_path / "library.pt")[0](hot()) - model(hot())).abs().max() > 1e-4
+    assert (load(tmp_path / "library.pt")[0](hot()) - model(hot())).abs().max() > 1e-4
 
 
 def test_identity_covers_the_task_and_the_trunk(files):
     """A key added to either must be told apart on resume, or be left out knowingly."""
     known = {"data", "loss", "settings", "grid", "batch_size", "max_epochs", "patience", "select_by", "seed"}
-    assert set(vars(files.task())) - {"device"} == known
+    assert set(vars(files.task())) - {"device", "devices"} == known
     identity = finetune._identity(files.task(), files.trunk())
     assert set(identity) == known | {"geometry", "bins", "trunk", "weights"}
     assert set(asdict(files.trunk())) == {"weights", "geometry", "bins", "settings", "weights_sha256"}

@@ -4,10 +4,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 import scripts
+import torch
 from chrom2expr import enformer, finetune, frozen, heads, metrics, reader, training, tuning, windows
 from chrom2expr.errors import InputError
+from chrom2expr.losses import Hybrid
 from chrom2expr.reader import FeatureStore
 from chrom2expr.store import ShardWriter
 from chrom2expr.tensors import read_tensors, write_tensors
@@ -70,11 +71,11 @@ class Frozen(finetune.FineTuned):
 
 def test_same_as_running_the_trunk_in_every_epoch(files, embedded):
     asked = task(files, embedded, max_epochs=4, grid={"learning_rate": [3e-3]})
-    fitted = frozen.fit(asked)
+    fitted = frozen.FrozenTrunk.fit(asked)
     data = files.data()
     start = training.target_means(data.splits["train"].observed)
 
-    def build():
+    def build(_):
         network = enformer.read(files.folder / "weights", GEOMETRY)
         model = Frozen(network, frozen.AttentionPool(48, TISSUES, asked.seed, start), BINS)
         network.requires_grad_(False)
@@ -86,7 +87,7 @@ def test_same_as_running_the_trunk_in_every_epoch(files, embedded):
         data.splits["train"],
         data.splits["val"],
         data.gene_id,
-        tuning.Recipe.of(asked),
+        tuning.FineTuningOptions.of(asked),
         torch.device("cpu"),
         tuning.Checkpoints(),
     )
@@ -100,7 +101,7 @@ def test_same_as_running_the_trunk_in_every_epoch(files, embedded):
 
 def test_embeddings_are_read_once_whatever_the_epochs_and_the_grid(files, embedded):
     asked = task(files, embedded, max_epochs=3, grid={"learning_rate": [1e-3, 1e-2]})
-    frozen.fit(asked)
+    frozen.FrozenTrunk.fit(asked)
     a_gene = BINS * 48 * 2
     assert [asked.data.splits[name].features.bytes_read for name in ("train", "val", "test")] == [11 * a_gene, 4 * a_gene, 0]
 
@@ -122,7 +123,7 @@ def test_the_seed_decides_everything_and_files_are_the_same_bytes(files, embedde
     written = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         torch.rand(3)
-        frozen.fit(task(files, embedded, seed=seed)).save(tmp_path / f"{name}.pt")
+        frozen.FrozenTrunk.fit(task(files, embedded, seed=seed)).save(tmp_path / f"{name}.pt")
         written.append((tmp_path / f"{name}.pt").read_bytes())
     assert written[0] == written[1] != written[2]
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
@@ -130,23 +131,24 @@ def test_the_seed_decides_everything_and_files_are_the_same_bytes(files, embedde
 
 def test_a_saved_head(files, embedded, tmp_path):
     asked = task(files, embedded)
-    fitted = frozen.fit(asked)
+    fitted = frozen.FrozenTrunk.fit(asked)
     fitted.save(tmp_path / "model.pt")
-    pool, metadata = frozen.load(tmp_path / "model.pt")
+    loaded = frozen.FrozenTrunk.load(tmp_path / "model.pt")
+    pool, metadata = loaded.network, loaded.metadata
     features = asked.data.splits["test"].features
     found = pool(pool.prepare(torch.from_numpy(features.read(np.arange(3))))).detach()
     np.testing.assert_allclose(found, fitted.predict(features), atol=1e-5)
     assert metadata["inputs"] == {"source": "window", "tracks": "embedding", "orientation": "gene", "bins": BINS}
-    assert metadata["network"] == {"width": 48, "tissues": TISSUES} and len(metadata["tissue"]) == TISSUES
+    assert metadata["network"]["shape"] == [BINS, 48] and len(metadata["tissue"]) == TISSUES
     saved = read_tensors(tmp_path / "model.pt", frozen.FORMAT)
-    saved["metadata"]["network"]["width"] = 24
+    saved["metadata"]["network"]["shape"] = [BINS, 24]
     write_tensors(tmp_path / "other.pt", frozen.FORMAT, saved)
     with pytest.raises(InputError, match="other.pt: the tensors do not fit"):
-        frozen.load(tmp_path / "other.pt")
+        frozen.FrozenTrunk.load(tmp_path / "other.pt")
 
 
 def test_an_embedding_of_another_width_is_refused(files, embedded):
-    fitted = frozen.fit(task(files, embedded, max_epochs=1))
+    fitted = frozen.FrozenTrunk.fit(task(files, embedded, max_epochs=1))
     narrow = SimpleNamespace(shape=(1, BINS, 24), batches=lambda *_: iter([(None, np.zeros((1, BINS, 24), np.float16))]))
     with pytest.raises(InputError, match="embedding is 24 wide, but the head was made for 48"):
         fitted.predict(narrow)
@@ -178,8 +180,8 @@ def test_planted_truth_is_found_in_one_bin(tmp_path):
     ids = {name: store.gene_id[rows] for name, rows in parts.items()}
     settings = {"weight_decay": 1e-3, "warmup_steps": 20, "gradient_clip": 0, "accumulation": 1}
     asked = heads.Task(
-        data=heads.Data(splits, ids, np.array([f"tissue{i}" for i in range(8)]), store.track_id, {}),
-        loss={"alpha": 1, "beta": 1},
+        data=heads.Data(splits, ids, np.array([f"tissue{i}" for i in range(8)]), store.track_id, {}, 1e-4),
+        loss=Hybrid(alpha=1, beta=1),
         settings=settings,
         grid={"learning_rate": [3e-2]},
         batch_size=8,
@@ -189,7 +191,7 @@ def test_planted_truth_is_found_in_one_bin(tmp_path):
         seed=0,
         device=torch.device("cpu"),
     )
-    fitted = frozen.fit(asked)
+    fitted = frozen.FrozenTrunk.fit(asked)
     predicted = fitted.predict(splits["test"].features)
     assert np.nanmean(metrics.cross_gene(predicted, observed[parts["test"]])) > 0.9
     assert np.nanmean(metrics.cross_celltype(predicted, observed[parts["test"]])) > 0.9

@@ -4,7 +4,6 @@ import gzip
 
 import pandas as pd
 import pytest
-
 from chrom2expr import genes
 from chrom2expr.errors import InputError
 

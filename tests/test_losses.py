@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from scipy import stats
-
 from chrom2expr.losses import hybrid_loss
+from scipy import stats
 
 NAN = float("nan")
 

@@ -4,9 +4,8 @@ import time
 
 import numpy as np
 import pytest
-from scipy import stats
-
 from chrom2expr import metrics
+from scipy import stats
 
 
 def _example(genes=30, tissues=12, missing=0.2, seed=2):

@@ -9,12 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
-from small_enformer import Files, run
-from test_finetune import bytes_of
-
-from chrom2expr import finetune, heads, ownership, tuning
+from chrom2expr import ownership, run_files, tuning
 from chrom2expr.errors import InputError
 from chrom2expr.ownership import owned
+from small_enformer import Files, run, fit
+from test_finetune import bytes_of
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "workflow/scripts"
 # Owns argv[1], says so, and once argv[3] is there checks, writes into the folder, and ends.
@@ -180,7 +179,7 @@ def test_a_fine_tuning_that_was_followed_writes_nothing_more(tmp_path, monkeypat
     owner, name, when = {
         "last.pt": (tuning.Checkpoints, "_keep", lambda args: args[1] == "last.pt"),
         "best.pt": (tuning.Checkpoints, "_keep", lambda args: args[1] == "best.pt"),
-        "outputs": (heads, "write_run", lambda args: True),
+        "outputs": (run_files, "write_run", lambda args: True),
         "remove": (tuning.Checkpoints, "remove", lambda args: True),
     }[moment]
     monkeypatch.setattr(owner, name, struck(getattr(owner, name), when))
@@ -227,7 +226,7 @@ def test_the_result_after_a_takeover_is_that_of_an_undisturbed_run(tmp_path, mon
 
 def test_checkpoints_stay_when_another_job_removed_the_runs_files(tmp_path):
     files = Files(tmp_path)
-    _, checkpoints = finetune.fit(files.task(max_epochs=1), files.trunk(), tmp_path / "checkpoints")
+    _, checkpoints = fit(files.task(max_epochs=1), files.trunk(), tmp_path / "checkpoints")
     with pytest.raises(InputError, match="model.pt was written, and removed by another job"):
         checkpoints.remove([tmp_path / "model.pt"])
     assert (tmp_path / "checkpoints" / "last.pt").exists()

@@ -9,11 +9,10 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-
-from checked_files import alter
 import scripts
-from chrom2expr import heads, parts, predictions, single_cnn
+import torch
+from checked_files import alter
+from chrom2expr import heads, predictions, run_files, single_cnn
 from chrom2expr.errors import InputError
 from test_single_cnn import GENES, TISSUES, make_task, planted, with_missing  # noqa: F401
 
@@ -23,7 +22,7 @@ FILES = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5
 def fitted_run(task, folder):
     """Fit a task and write its files into a folder."""
     folder.mkdir()
-    heads.write_run(task, single_cnn.fit(task), *(folder / name for name in FILES.values()))
+    run_files.write_run(task, single_cnn.SingleTissueCNNs.fit(task), *(folder / name for name in FILES.values()))
     return folder
 
 
@@ -45,7 +44,7 @@ def runs(planted, tmp_path_factory):  # noqa: F811
     snakemake = scripts.snakemake(
         input=SimpleNamespace(**given),
         output=SimpleNamespace(**{name: folder / "joined" / file for name, file in FILES.items()}),
-        params=scripts.params(room="single_cnn"),
+        params=scripts.params(type="single_cnn"),
         log=[str(folder / "join.log")],
     )
     runpy.run_path(heads.__file__.replace("chrom2expr/heads.py", "join_tissues.py"), {"snakemake": snakemake})
@@ -62,12 +61,10 @@ def test_every_tissue_is_in_one_part_in_order(runs):
 
 
 def test_the_joined_model_and_its_predictions_are_the_whole_runs(runs):
-    [(whole, expected), (joined, metadata)] = [
-        single_cnn.load(folder / "model.pt") for folder in (runs.whole, runs.joined)
-    ]
-    assert metadata == expected
-    for name, value in whole.state_dict().items():
-        torch.testing.assert_close(joined.state_dict()[name], value, rtol=2e-3, atol=2e-4)
+    whole, joined = (single_cnn.SingleTissueCNNs.load(folder / "model.pt") for folder in (runs.whole, runs.joined))
+    assert joined.metadata == whole.metadata
+    for name, value in whole.network.state_dict().items():
+        torch.testing.assert_close(joined.network.state_dict()[name], value, rtol=2e-3, atol=2e-4)
     with h5py.File(runs.whole / "predictions.h5") as one, h5py.File(runs.joined / "predictions.h5") as other:
         assert set(one) == set(other)
         for name in ("gene_id", "tissue", "split"):
@@ -88,7 +85,7 @@ def test_the_joined_tables_are_the_whole_runs(runs):
 
 
 def test_more_jobs_than_tissues_are_refused(runs):
-    with pytest.raises(InputError, match="cannot be dealt out to 99 jobs.*settings: jobs"):
+    with pytest.raises(InputError, match="cannot be dealt out to 99 jobs.*NAME: jobs"):
         heads.of_tissues(runs.task.data, 0, 99)
 
 
@@ -101,5 +98,5 @@ def test_parts_of_other_genes_are_refused(runs, tmp_path):
 
     alter(changed, predictions.FORMAT, change)
     with pytest.raises(InputError, match=f"{changed}: other genes"):
-        parts.join_predictions([runs.pieces[0] / "predictions.h5", changed], tmp_path / "joined.h5")
+        run_files.join_predictions([runs.pieces[0] / "predictions.h5", changed], tmp_path / "joined.h5")
     assert not (tmp_path / "joined.h5").exists()

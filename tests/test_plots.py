@@ -12,13 +12,12 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
-from matplotlib.colors import to_hex
-from matplotlib.text import Text
-
 from chrom2expr import architecture, cnn, diagrams, plots
 from chrom2expr.attention import Point, write_points
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation import BASELINE, Bar, write_figure_table
+from matplotlib.colors import to_hex
+from matplotlib.text import Text
 
 SOURCES = ["Enformer predictions", "Enformer experimental", "Beluga predictions", "Beluga experimental"]
 LOSSES = ["MSE", "α = 0.1", "α = 1", "α = 10", "α = 100", "Pearson only"]

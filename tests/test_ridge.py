@@ -8,15 +8,16 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
-import torch
-from made_files import write_expression
 import scripts
-from chrom2expr import heads, linear, ridge, spatial
+import torch
+from chrom2expr import heads, ridge, spatial
 from chrom2expr.errors import InputError
+from chrom2expr.heads import Split
+from chrom2expr.losses import Hybrid
 from chrom2expr.store import ShardWriter
 from chrom2expr.tables import write_table
-from chrom2expr.training import Split
 from chrom2expr.windows import Geometry
+from made_files import write_expression
 from scipy.stats import spearmanr
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
@@ -60,8 +61,8 @@ def make_task(width=90, missing=0.0, standardise=False, seed=0, noise=1.0, penal
     tissue = np.array([f"tissue{index}" for index in range(TISSUES)], dtype=object)
     track_id = np.array([f"track{index}" for index in range(width // 10)])
     return heads.Task(
-        data=heads.Data(splits, gene_id, tissue, track_id, {"source": "made up", "bins": 4}),
-        loss={"alpha": 0, "beta": 1},
+        data=heads.Data(splits, gene_id, tissue, track_id, {"source": "made up", "bins": 4}, 1e-4),
+        loss=Hybrid(alpha=0, beta=1),
         settings={"standardise": standardise},
         grid={"penalty": penalties},
         batch_size=7,
@@ -103,7 +104,7 @@ def sklearn_fits(task):
 def test_equals_scikit_learn(width, missing, standardise, block, monkeypatch):
     monkeypatch.setattr(ridge, "BLOCK", block)
     task = make_task(width, missing, standardise)
-    fitted, fits = ridge.fit(task), sklearn_fits(task)
+    fitted, fits = ridge.Ridge.fit(task), sklearn_fits(task)
     validation, test = task.data.splits["val"], task.data.splits["test"]
     table = {(row["tissue"], row["penalty"]): row for row in fitted.table}
     assert len(table) == len(fitted.table) == TISSUES * len(PENALTIES)
@@ -148,7 +149,7 @@ def test_the_order_of_genes_and_features_does_not_matter(width):
     train, test = task.data.splits["train"], task.data.splits["test"]
     shuffled = with_split(task, "train", train.features.features[genes][:, columns], train.observed[genes])
     shuffled = with_split(shuffled, "val", task.data.splits["val"].features.features[:, columns])
-    one, other = ridge.fit(task), ridge.fit(shuffled)
+    one, other = ridge.Ridge.fit(task), ridge.Ridge.fit(shuffled)
     assert one.penalties.tolist() == other.penalties.tolist()
     np.testing.assert_allclose(one.coefficients[columns], other.coefficients, atol=1e-6)
     np.testing.assert_allclose(
@@ -163,7 +164,7 @@ def test_planted_coefficients_are_found_and_the_smallest_penalty_said_to_be_at_t
     for name, split in task.data.splits.items():
         features = split.features.features
         task = with_split(task, name, observed=(features @ truth + 2).astype(np.float32))
-    fitted = ridge.fit(task)
+    fitted = ridge.Ridge.fit(task)
     varies = np.arange(20) != 3
     np.testing.assert_allclose(fitted.coefficients[varies], truth[varies], atol=1e-4)
     assert np.abs(fitted.coefficients[3]).max() < 1e-6
@@ -173,20 +174,20 @@ def test_planted_coefficients_are_found_and_the_smallest_penalty_said_to_be_at_t
 
 
 def test_the_largest_penalty_at_the_end_is_said_and_a_middle_one_is_not(capsys):
-    fitted = ridge.fit(make_task(90, noise=30, penalties=[1e-3, 1.0, 2.0]))
+    fitted = ridge.Ridge.fit(make_task(90, noise=30, penalties=[1e-3, 1.0, 2.0]))
     largest = int((fitted.penalties == 2).sum())
     message = f"for {largest} of {TISSUES} tissues the best penalty, 2, is the largest"
     assert largest and message in capsys.readouterr().out
-    ridge.fit(make_task(90, penalties=[5.0]))
+    ridge.Ridge.fit(make_task(90, penalties=[5.0]))
     assert "Warning" not in capsys.readouterr().out
 
 
 def test_one_tissue_does_not_influence_another():
     task = make_task(90, missing=0.2)
-    whole = ridge.fit(task).predict(task.data.splits["test"].features)
+    whole = ridge.Ridge.fit(task).predict(task.data.splits["test"].features)
     for name in ("train", "val"):
         task = with_split(task, name, observed=task.data.splits[name].observed[:, 2:3])
-    alone = ridge.fit(replace(task, data=replace(task.data, tissue=task.data.tissue[2:3])))
+    alone = ridge.Ridge.fit(replace(task, data=replace(task.data, tissue=task.data.tissue[2:3])))
     np.testing.assert_allclose(alone.predict(task.data.splits["test"].features)[:, 0], whole[:, 2], atol=1e-5)
 
 
@@ -197,7 +198,7 @@ def test_a_constant_target_is_predicted_as_such_counted_and_named(width, capsys)
         observed = task.data.splits[name].observed.copy()
         observed[:, 2 if name == "train" else 4] = value
         task = with_split(task, name, observed=observed)
-    fitted = ridge.fit(task)
+    fitted = ridge.Ridge.fit(task)
     assert (fitted.predict(task.data.splits["test"].features)[:, 2] == np.float32(np.log(1e-4))).all()
     printed = capsys.readouterr().out
     assert "in 2 of 6 tissues the validation correlation is undefined" in printed and "tissue2, tissue4" in printed
@@ -221,7 +222,7 @@ def test_features_of_very_different_scales_are_still_scikit_learns(width):
     for name, rows in (("train", slice(300)), ("val", slice(300, 400))):
         task = with_split(task, name, features=x[rows], observed=y[rows])
     for penalty in (1e-2, 1.0, 1e4):
-        fitted = ridge.fit(replace(task, grid={"penalty": [penalty]}))
+        fitted = ridge.Ridge.fit(replace(task, grid={"penalty": [penalty]}))
         predicted = x[300:] @ fitted.coefficients + fitted.intercept
         expected = Ridge(alpha=penalty, solver="svd").fit(x[:300].astype(np.float64), y[:300]).predict(x[300:])
         np.testing.assert_allclose(predicted, expected, atol=1e-6 * expected.std())
@@ -237,7 +238,7 @@ def test_tissues_that_lack_genes_are_as_exact_as_the_others(width, lacking):
     train[missing, 2] = np.nan
     task = make_task()
     task = with_split(with_split(task, "train", features=x[:120], observed=train), "val", features=x[120:], observed=y[120:])
-    fitted = ridge.fit(replace(task, grid={"penalty": [1e-2]}))
+    fitted = ridge.Ridge.fit(replace(task, grid={"penalty": [1e-2]}))
     for tissue in range(TISSUES):
         present = ~np.isnan(train[:, tissue])
         model = Ridge(alpha=1e-2, solver="svd").fit(x[:120][present].astype(np.float64), train[present, tissue])
@@ -255,7 +256,7 @@ def test_a_tissue_with_fewer_genes_than_features_is_warned_of(capsys):
         train[:lacking, 2] = np.nan
         task = with_split(make_task(), "train", features=x[:120], observed=train)
         task = with_split(task, "val", features=x[120:], observed=y[120:])
-        ridge.fit(replace(task, grid={"penalty": [1e-2, 1e6]}))
+        ridge.Ridge.fit(replace(task, grid={"penalty": [1e-2, 1e6]}))
         assert ("Warning: at penalties 0.01 rounding may move" in capsys.readouterr().out) == named
 
 
@@ -266,7 +267,7 @@ def test_penalties_below_rounding_are_named(capsys):
     for name in ("train", "val"):
         task = with_split(task, name, features=task.data.splits[name].features.features * scale)
     for penalties, named in (([1e6, 1e8], False), ([1e-4, 1e-2, 1e8], True)):
-        ridge.fit(replace(task, grid={"penalty": penalties}))
+        ridge.Ridge.fit(replace(task, grid={"penalty": penalties}))
         assert ("Warning: at penalties 0.0001, 0.01 rounding may move" in capsys.readouterr().out) == named
 
 
@@ -287,30 +288,29 @@ def test_bad_input_is_named():
         (with_split(task, "val", features=infinite), "row 3, column 0: inf is no value"),
         (with_split(task, "train", features=np.zeros((60, 4, 5))), "takes reduced features"),
         (with_split(task, "val", observed=np.ones_like(unseen)), "undefined for every tissue"),
-        (replace(task, loss={"alpha": 1, "beta": 1}), "squared error.*alpha 0"),
+        (replace(task, loss=Hybrid(alpha=1, beta=1)), "squared error.*alpha 0"),
         (replace(task, select_by="validation_loss"), "select_by must be"),
         (replace(task, grid={"penalty": [1.0, 0.0]}), "penalty must be above 0"),
         (replace(task, grid={"penalty": [1.0, np.nan]}), "penalty must be above 0"),
     ]
     for given, message in cases:
         with pytest.raises(InputError, match=message):
-            ridge.fit(given)
+            ridge.Ridge.fit(given)
 
 
 def test_a_saved_model_predicts_the_same_and_saves_the_same_bytes(tmp_path):
     task = make_task(90, standardise=True)
-    fitted = ridge.fit(task)
+    fitted = ridge.Ridge.fit(task)
     fitted.save(tmp_path / "one.pt")
-    ridge.fit(task).save(tmp_path / "two.pt")
+    ridge.Ridge.fit(task).save(tmp_path / "two.pt")
     assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "two.pt").read_bytes()
-    saved = linear.load(tmp_path / "one.pt")
-    assert saved["coefficients"].shape == (90, TISSUES) and saved["coefficients"].dtype == torch.float64
-    assert saved["metadata"]["tissue"] == [f"tissue{index}" for index in range(TISSUES)]
-    assert saved["metadata"]["inputs"] == {"source": "made up", "bins": 4}
-    assert saved["penalties"].tolist() == fitted.penalties.tolist()
+    saved = ridge.Ridge.load(tmp_path / "one.pt")
+    assert saved.coefficients.shape == (90, TISSUES) and saved.coefficients.dtype == np.float64
+    assert saved.metadata["tissue"] == [f"tissue{index}" for index in range(TISSUES)]
+    assert saved.metadata["inputs"] == {"source": "made up", "bins": 4}
+    assert saved.penalties.tolist() == fitted.penalties.tolist()
     features = task.data.splits["test"].features
-    coefficients, intercept = saved["coefficients"].double().numpy(), saved["intercept"].numpy()
-    predicted = features.features.astype(np.float64) @ coefficients + intercept
+    predicted = features.features.astype(np.float64) @ saved.coefficients + saved.intercept
     np.testing.assert_allclose(fitted.predict(features), predicted, rtol=1e-6)
 
 
@@ -344,8 +344,8 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
         ),
         output=SimpleNamespace(**{name: tmp_path / "run" / file for name, file in made.items()}),
         params=scripts.params(
-            room="ridge", backbone="beluga", tracks="chromatin", orientation="gene", bins=10, part=0, parts=1,
-            loss={"alpha": 0, "beta": 1}, settings={"standardise": False},
+            type="ridge", backbone="beluga", tracks="chromatin", orientation="gene", bins=10, part=0, parts=1,
+            loss={"type": "hybrid", "alpha": 0, "beta": 1}, settings={"standardise": False},
             grid={"penalty": [0.001, 0.1, 10]}, batch_size=64, max_epochs=0, patience=0,
             select_by="validation_cross_gene", seed=1,
         ),

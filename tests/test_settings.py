@@ -9,16 +9,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-
+from chrom2expr import cnn, evaluation, plots, registry
 from chrom2expr.config import dependencies, resources, runs, schema
-from chrom2expr import evaluation, plots
 from chrom2expr.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
 EMBEDDED_BELUGA = {"kind": "embedded", "backbone": "beluga", "geometry": {"sequence_length": 1280, "bins": 10, "bin_size": 128}, "bins": 10}
-# A room without a schema, as a backbone of one's own may be.
-OTHER_ROOM = {"room": "backbone", "assembly": "grch38", "weights": "enformer_weights", "tracks": "enformer_tracks", "held_out": ["chr14"], "geometry": {"sequence_length": 196608, "bins": 896, "bin_size": 128}, "shards": 1, "central_bins": 10}
 ROOMS = sorted(SCHEMA.parent.glob("rooms/*.schema.yaml"))
 
 
@@ -115,7 +112,7 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["sources", "enformer_50kb", "geometry"], {"sequence_length": 50176, "bins": 196, "bin_size": 256}, "geometry.bin_size: must be the backbone's, 128"),
         (["figures", "fig3_6", "runs", 0, "label"], "Base Enformer", "2 models would be called 'Base Enformer'"),
         (["figures", "fig3_6", "runs", 0], {"group": "a", "label": "Fine-tuned, α = 10", "source": "enformer_50kb", "inputs": "embedding", "head": "finetuned", "loss": "mse"}, "2 models would be called"),
-        (["figures", "fig2_2", "runs", 0, "head"], "single_cnn", "fig2_2 shows a multi-tissue CNN (room: cnn)"),
+        (["figures", "fig2_2", "runs", 0, "head"], "single_cnn", "fig2_2 shows a multi-tissue CNN (type: cnn)"),
         (["figures", "fig2_3", "runs", 0, "label"], "Training mean", "which is what the baseline is called"),
         (["figures", "fig2_1", "runs"], [{"source": "enformer_50kb", "inputs": "embedding", "head": "frozen", "loss": "mse"}], "fig2_1 shows sources of tracks, and enformer_50kb/"),
         (["figures", "fig3_6", "runs", 0, "head"], "frozen", "fig3_6 shows the attention of fine-tuned backbones"),
@@ -133,7 +130,14 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["attention", "thresholds"], [1.5], "attention.thresholds.0: 1.5"),
         (["heads", "multi_cnn", "settings", "blocks"], 8, "heads.multi_cnn.settings.blocks"),
         (["heads", "multi_cnn", "grid", "dropout"], [], "heads.multi_cnn.grid.dropout"),
-        (["heads", "multi_cnn", "room"], "cmn", "heads.multi_cnn.room: there is no cmn.py in "),
+        (["heads", "multi_cnn", "type"], "cmn", "heads.multi_cnn.type: there is no cmn among heads; there are cnn, "),
+        (["heads", "multi_cnn", "room"], "cnn", "heads.multi_cnn.room: is now heads.NAME.type"),
+        (["heads", "single_cnn", "settings", "jobs"], 2, "heads.single_cnn.settings.jobs: is now heads.NAME.jobs"),
+        (["heads", "finetuned", "settings", "devices"], 2, "heads.finetuned.settings.devices: is now heads.NAME.devices"),
+        (["heads", "multi_cnn", "jobs"], 2, "heads.multi_cnn.jobs: the tissues of type cnn learn from one another"),
+        (["heads", "ridge", "devices"], 2, "heads.ridge.devices: type ridge works on one device"),
+        (["losses", "mse", "type"], "hybird", "losses.mse.type: there is no hybird among losses; there are hybrid"),
+        (["losses", "mse", "gamma"], 1, "losses.mse.gamma: is unknown; known are type, label, alpha, beta"),
         (["backbones", "beluga", "room"], "belugo", "backbones.beluga.room: there is no belugo.py in "),
         (["heads", "multi_cnn", "settings", "widht"], 3, "heads.multi_cnn.settings.widht: is unknown"),
         (["heads", "multi_cnn", "settings", "transform"], "lgo", "heads.multi_cnn.settings.transform: 'lgo'"),
@@ -149,18 +153,17 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["expression", "pseudocount"], "1e-4", "written 1.0e-4, not 1e-4"),
         (["heads", "multi_cnn", "grid", "dropout"], [2.0, -1], "heads.multi_cnn.grid.dropout.0: 2.0 "),
         (["heads", "multi_cnn", "grid", "dropout"], [2.0, -1], "heads.multi_cnn.grid.dropout.1: -1 "),
-        (["figures", "fig2_3", "runs", 0, "loss"], "hybrid_1", "/ridge/hybrid_1: loss.alpha: 0 was expected (Ridge minimises"),
-        (["figures", "fig2_3", "runs", 0, "loss"], "hybrid_1", "single_cnn/hybrid_1: loss.alpha: 0 was expected (A network"),
+        (["figures", "fig2_3", "runs", 0, "loss"], "hybrid_1", "/ridge/hybrid_1: loss.squared_error: True was expected (Ridge minimises"),
+        (["figures", "fig2_3", "runs", 0, "loss"], "hybrid_1", "single_cnn/hybrid_1: loss.one_tissue: True was expected (A network"),
         (["figures", "fig2_5", "runs", 0, "loss"], "pearson", "figures.fig2_5.runs: enformer_predicted/cage/probe/pearson: loss"),
         (["figures", "fig3_1", "runs", 0, "head"], "frozen", "source.kind: 'embedded' was expected"),
-        (["heads", "ridge", "features"], "store", "heads.ridge.features: 'store' is not one of ['spatial_basis', 'central_means']"),
+        (["heads", "ridge", "features"], "store", "heads.ridge.features: store, but type ridge takes reduced features"),
         (["heads", "ridge", "select_by"], "validation_loss", "heads.ridge.select_by: 'validation_cross_gene' was expected"),
-        (["heads", "multi_cnn", "features"], "spatial_basis", "heads.multi_cnn.features: 'store' was expected"),
-        (["heads", "single_cnn", "features"], "central_means", "heads.single_cnn.features: 'store' was expected"),
+        (["heads", "multi_cnn", "features"], "spatial_basis", "heads.multi_cnn.features: spatial_basis, but type cnn takes the feature store"),
+        (["heads", "single_cnn", "features"], "central_means", "heads.single_cnn.features: central_means, but type single_cnn takes the feature store"),
         (["heads", "probe", "features"], "store", "heads.probe.features: 'central_means' was expected"),
-        (["heads", "frozen", "features"], "central_means", "heads.frozen.features: 'store' was expected"),
-        (["heads", "finetuned", "features"], "store", "heads.finetuned.features: 'sequences' was expected"),
-        (["backbones", "enformer"], OTHER_ROOM, "/finetuned/mse: backbone.room: 'enformer' was expected"),
+        (["heads", "frozen", "features"], "central_means", "heads.frozen.features: central_means, but type frozen takes the feature store"),
+        (["heads", "finetuned", "features"], "store", "heads.finetuned.features: store, but type finetuned takes sequences"),
         (["backbones", "enformer", "settings"], {"use_tf_gama": True}, "backbones.enformer.settings.use_tf_gama: is"),
         (["backbones", "enformer", "geometry", "sequence_length"], 131072, "only length that use_tf_gamma exists for"),
         (["backbones", "beluga", "settings"], {"hiden": 3}, "backbones.beluga.settings.hiden: is unknown"),
@@ -209,17 +212,23 @@ def test_the_demo_is_accepted_and_rooms_are_completed(demo):
     assert demo["heads"]["multi_cnn"]["settings"] == {"blocks": 3}, "the caller's config stays as it was"
 
 
-def test_a_room_without_a_schema_takes_what_it_is_given(config):
-    own = {"room": "training", "settings": {"blocks": "many", "anything": [1]}, "grid": {"strength": ["weak"]}}
-    config["heads"]["multi_cnn_cage"] = own | {"label": "Mine"}
+def test_a_file_of_ones_own_declares_what_its_head_takes(config, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "class Mine:\n    declares = {'api': 1, 'takes': 'store', 'schema': {'properties': {'settings': {'properties': "
+        "{'depth': {'type': 'integer', 'default': 3}}}}}}\n"
+    )
+    config["heads"]["multi_cnn_cage"] = {"type": f"{file}:Mine", "label": "Mine", "settings": {"blocks": 12}}
     full = schema.checked(config, SCHEMA)["heads"]["multi_cnn_cage"]
-    assert (full["settings"], full["grid"]) == (own["settings"], own["grid"])
+    assert full["settings"] == {"blocks": 12, "depth": 3}, "no name of a setting means anything by itself"
+    config["heads"]["multi_cnn_cage"]["settings"]["depth"] = "many"
+    with pytest.raises(InputError, match="heads.multi_cnn_cage.settings.depth: 'many' is not of type 'integer'"):
+        schema.checked(config, SCHEMA)
 
 
 @pytest.mark.parametrize(
     "room, part, names",
     [
-        ("cnn", "settings", lambda room: parameters(room.ExpressionCNN) | {"weight_decay"}),
         ("enformer", "settings", lambda room: parameters(room.read)),
         ("beluga", "settings", lambda room: parameters(room.Network)),
         ("beluga", "network", lambda room: parameters(room.Network)),
@@ -231,6 +240,11 @@ def test_the_rooms_schemas_list_what_the_rooms_take(room, part, names):
     section = rules["properties"][part]
     section = rules["$defs"]["sizes"] if "$ref" in section else section
     assert set(section["properties"]) == names(importlib.import_module(f"chrom2expr.{room}"))
+
+
+def test_the_cnn_declares_what_its_network_takes():
+    declared = registry.find("heads", "cnn").declares["schema"]["properties"]["settings"]["properties"]
+    assert set(declared) == parameters(cnn.ExpressionCNN) | {"weight_decay"}
 
 
 def parameters(function):
@@ -256,8 +270,9 @@ def test_every_key_is_documented_and_described():
             if isinstance(inner, dict):
                 yield from keys(inner)
 
-    found = [entry for file in [SCHEMA, *ROOMS] for entry in keys(yaml.safe_load(file.read_text()))]
-    assert len(ROOMS) == 9 and len(found) > 140
+    schemas = [yaml.safe_load(file.read_text()) for file in [SCHEMA, *ROOMS]]
+    schemas += [registry.find(kind, name).declares["schema"] for kind in registry.OWN for name in registry.OWN[kind]]
+    found = [entry for rules in schemas for entry in keys(rules)]
     for key, inner in found:
         assert re.search(rf"\b{key}\b", readme), f"config/README.md does not mention {key}"
         is_leaf = "properties" not in inner and "additionalProperties" not in inner and inner.get("type") != "object"
@@ -407,11 +422,16 @@ def test_an_address_without_a_name_is_legal_where_the_name_stands_elsewhere(conf
         schema.checked(config, SCHEMA)
 
 
-def test_loss_labels():
-    assert runs.loss_label({"alpha": 0, "beta": 1}) == "MSE"
-    assert runs.loss_label({"alpha": 1, "beta": 0}) == "Pearson only"
-    assert runs.loss_label({"alpha": 0.1, "beta": 1}) == "α = 0.1"
-    assert runs.loss_label({"alpha": 10, "beta": 2}) == "α = 10, β = 2"
+def test_loss_labels(config):
+    def label(**loss):
+        config["losses"]["mine"] = loss
+        return schema.checked(config, SCHEMA)["losses"]["mine"]["label"]
+
+    assert label(alpha=0, beta=1) == "MSE"
+    assert label(alpha=1, beta=0) == "Pearson only"
+    assert label(alpha=0.1, beta=1) == "α = 0.1"
+    assert label(alpha=10, beta=2) == "α = 10, β = 2"
+    assert label(alpha=10, beta=2, label="Mine") == "Mine"
 
 
 def test_modules_follow_imports_and_leave_out_what_only_talks(tmp_path):

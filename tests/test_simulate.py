@@ -9,14 +9,13 @@ import pandas as pd
 import pyBigWig
 import pytest
 import torch
-from pyliftover import LiftOver
-from scipy.stats import spearmanr
-
 from checked_files import write_checked
 from chrom2expr import beluga, enformer, simulate, simulated_backbones, windows
 from chrom2expr.codes import FORMAT
 from chrom2expr.errors import InputError
 from chrom2expr.store import ShardWriter
+from pyliftover import LiftOver
+from scipy.stats import spearmanr
 
 SETTINGS = simulate.Settings(
     genes={"chr1": 50, "chr8": 30, "chrX": 4}, gene_spacing=9000, edit_spacing=2000, longest_edit=50, unliftable=3,

@@ -7,12 +7,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-
-from chrom2expr import cnn, heads, metrics, single_cnn, training
+from chrom2expr import cnn, heads, metrics, run_files, single_cnn, training
 from chrom2expr.errors import InputError
+from chrom2expr.heads import Split
+from chrom2expr.training import expand
+from chrom2expr.losses import Hybrid
 from chrom2expr.reader import FeatureStore
 from chrom2expr.store import ShardWriter
-from chrom2expr.training import Split, expand
 
 BINS, TRACKS, TISSUES = 16, 5, 3
 GENES = {"train": 121, "val": 31, "test": 20}
@@ -67,9 +68,9 @@ def make_task(planted, observed=None, tissues=range(TISSUES), bundle=0, **change
         splits[name] = Split(store.select(gene_id[name]), observed[rows][:, tissues])
     task = heads.Task(
         data=heads.Data(
-            splits, gene_id, np.array([f"tissue{t}" for t in tissues], dtype=object), store.track_id, {"bins": BINS}
+            splits, gene_id, np.array([f"tissue{t}" for t in tissues], dtype=object), store.track_id, {"bins": BINS}, 1e-4
         ),
-        loss={"alpha": 0, "beta": 1},
+        loss=Hybrid(alpha=0, beta=1),
         settings={**NETWORK, "transform": "log1p", "weight_decay": 0.01, "bundle": bundle},
         grid=GRID,
         batch_size=20,
@@ -94,7 +95,7 @@ def with_missing(planted):
 
 
 def states(fitted):
-    return [fitted.model.state(tissue) for tissue in range(len(fitted.metadata["tissue"]))]
+    return [fitted.network.state(tissue) for tissue in range(len(fitted.metadata["tissue"]))]
 
 
 def assert_same_rows(table, expected):
@@ -114,23 +115,23 @@ def test_a_bundle_is_every_network_trained_alone_by_the_other_loop(planted, sele
     if close is CLOSE_DOUBLE:
         request.getfixturevalue("double")
     task = make_task(planted, select_by=select_by)
-    fitted = single_cnn.fit(task)
+    fitted = single_cnn.SingleTissueCNNs.fit(task)
     predicted = fitted.predict(task.data.splits["test"].features)
     for tissue in range(TISSUES):
         alone = make_task(planted, tissues=[tissue], select_by=select_by)
         alone.settings.pop("bundle")
         train, validation = alone.data.splits["train"], alone.data.splits["val"]
-        schedule, shape = cnn.plan(alone, tissues=1)
+        options, shape = training.TrainingOptions.of(alone), train.features.shape[1:]
 
-        def build(point, tissue=tissue, shape=shape, train=train):
+        def build(point, tissue=tissue, shape=shape, train=train, settings=alone.settings):
             seed, start = single_cnn.network_seed(5, f"tissue{tissue}"), training.target_means(train.observed)
-            return cnn.ExpressionCNN(**shape, dropout=point["dropout"], seed=seed, start=start)
+            return cnn.MultiTissueCNN.build(shape, 1, settings, point, seed, start)
 
-        model, table = training.fit_grid(build, expand(GRID), train, validation, schedule, torch.device("cpu"))
+        model, table = training.fit_grid(build, expand(GRID), train, validation, options, torch.device("cpu"))
         rows = [row for row in fitted.table if row["tissue"] == f"tissue{tissue}"]
         # The other loop chooses among the same points.
         assert_same_rows(rows, [{"tissue": f"tissue{tissue}", **row} for row in table])
-        state = fitted.model.state(tissue)
+        state = fitted.network.state(tissue)
         for name, value in model.state_dict().items():
             if value.dim():
                 torch.testing.assert_close(state[name], value, **close)
@@ -140,21 +141,21 @@ def test_a_bundle_is_every_network_trained_alone_by_the_other_loop(planted, sele
 
 def test_a_tissue_alone_ends_as_in_company_whatever_the_others_lack(planted, double):
     observed = with_missing(planted)
-    whole = single_cnn.fit(make_task(planted, observed))
+    whole = single_cnn.SingleTissueCNNs.fit(make_task(planted, observed))
     test = make_task(planted).data.splits["test"].features
     for tissue in range(TISSUES):
-        alone = single_cnn.fit(make_task(planted, observed, tissues=[tissue]))
+        alone = single_cnn.SingleTissueCNNs.fit(make_task(planted, observed, tissues=[tissue]))
         assert_same_rows([row for row in whole.table if row["tissue"] == f"tissue{tissue}"], alone.table)
-        for name, value in alone.model.state(0).items():
+        for name, value in alone.network.state(0).items():
             if value.dim():
-                torch.testing.assert_close(whole.model.state(tissue)[name], value, **CLOSE_DOUBLE)
+                torch.testing.assert_close(whole.network.state(tissue)[name], value, **CLOSE_DOUBLE)
         np.testing.assert_allclose(alone.predict(test)[:, 0], whole.predict(test)[:, tissue], rtol=1e-4, atol=1e-5)
 
 
 def test_missing_values_against_a_slow_loop(planted, double):
     observed = with_missing(planted)
     task = make_task(planted, observed, grid={"learning_rate": [5e-3], "dropout": [0.3]}, max_epochs=1)
-    fitted = single_cnn.fit(task)
+    fitted = single_cnn.SingleTissueCNNs.fit(task)
     train = task.data.splits["train"]
     order = np.random.default_rng(5).permutation(GENES["train"])
     if len(order) % 20 == 1:
@@ -182,7 +183,7 @@ def test_missing_values_against_a_slow_loop(planted, double):
                 optimiser.step()
             else:
                 skipped += 1
-        state = fitted.model.state(tissue)
+        state = fitted.network.state(tissue)
         for name, value in model.state_dict().items():
             if value.dim():
                 torch.testing.assert_close(state[name], value, **CLOSE_DOUBLE)
@@ -195,12 +196,12 @@ def test_the_size_of_the_bundle_does_not_matter_and_stopped_networks_leave_it(pl
     sizes = []
     pick = single_cnn.Bundle.pick
     monkeypatch.setattr(single_cnn.Bundle, "pick", lambda self, keep: sizes.append(len(keep)) or pick(self, keep))
-    whole = single_cnn.fit(make_task(planted, observed, **changes))
+    whole = single_cnn.SingleTissueCNNs.fit(make_task(planted, observed, **changes))
     assert sizes and max(sizes) < len(whole.table) and len({row["epochs"] for row in whole.table}) > 2
     assert [row["chosen"] for row in whole.table].count("yes") == TISSUES
     test = make_task(planted).data.splits["test"].features
     for bundle in (1, 4):
-        parts = single_cnn.fit(make_task(planted, observed, bundle=bundle, **changes))
+        parts = single_cnn.SingleTissueCNNs.fit(make_task(planted, observed, bundle=bundle, **changes))
         assert_same_rows(parts.table, whole.table)
         for state, other in zip(states(parts), states(whole), strict=True):
             for name, value in state.items():
@@ -213,7 +214,7 @@ def test_every_bundle_reads_the_store_once_an_epoch_whatever_its_size(planted):
     for bundle, times, points in ((0, 1, 4), (0, 1, 1), (4, 3, 4)):
         grid = {**GRID, "dropout": [0.3] * (points // 2) or [0.3], "learning_rate": [1e-3, 2e-3][: min(points, 2)]}
         task = make_task(planted, bundle=bundle, grid=grid)
-        fitted = single_cnn.fit(task)
+        fitted = single_cnn.SingleTissueCNNs.fit(task)
         train, validation, test = (task.data.splits[name].features for name in heads.SPLITS)
         assert all(row["epochs"] == 3 for row in fitted.table)
         # 121 training genes are six batches and a gene that sits the epoch out.
@@ -224,21 +225,21 @@ def test_every_bundle_reads_the_store_once_an_epoch_whatever_its_size(planted):
 
 
 def test_other_tissues_do_not_matter(planted):
-    all_of_them, one = (single_cnn.fit(make_task(planted, tissues=tissues)) for tissues in (range(TISSUES), [2]))
-    for name, value in all_of_them.model.state(2).items():
-        torch.testing.assert_close(one.model.state(0)[name], value, **CLOSE)
-    first = (all_of_them.model.state(tissue)["stem.weight"] for tissue in range(TISSUES))
+    all_of_them, one = (single_cnn.SingleTissueCNNs.fit(make_task(planted, tissues=tissues)) for tissues in (range(TISSUES), [2]))
+    for name, value in all_of_them.network.state(2).items():
+        torch.testing.assert_close(one.network.state(0)[name], value, **CLOSE)
+    first = (all_of_them.network.state(tissue)["stem.weight"] for tissue in range(TISSUES))
     assert single_cnn.network_seed(5, "tissue0") != single_cnn.network_seed(5, "tissue1")
     assert single_cnn.network_seed(5, "tissue0") != single_cnn.network_seed(6, "tissue0")
     assert len({value.sum().item() for value in first}) == TISSUES
 
 
 def test_the_seed_decides_every_bit(planted):
-    first, again = (single_cnn.fit(make_task(planted)) for _ in range(2))
+    first, again = (single_cnn.SingleTissueCNNs.fit(make_task(planted)) for _ in range(2))
     assert first.table == again.table
     for state, other in zip(states(first), states(again)):
         assert all(torch.equal(state[name], other[name]) for name in state)
-    assert single_cnn.fit(make_task(planted, seed=6)).table != first.table
+    assert single_cnn.SingleTissueCNNs.fit(make_task(planted, seed=6)).table != first.table
 
 
 def test_adamw_is_torchs(planted):
@@ -285,7 +286,7 @@ def test_adamw_is_torchs(planted):
 @pytest.mark.parametrize("select_by", ["validation_loss", "validation_cross_gene"])
 def test_each_tissue_has_its_own_best_point_and_finds_its_signal(planted, select_by):
     task = make_task(planted, select_by=select_by, max_epochs=12, patience=3)
-    fitted = single_cnn.fit(task)
+    fitted = single_cnn.SingleTissueCNNs.fit(task)
     splits = task.data.splits
     predicted = fitted.predict(splits["val"].features)
     scores = metrics.cross_gene(predicted, splits["val"].observed)
@@ -307,11 +308,12 @@ def test_each_tissue_has_its_own_best_point_and_finds_its_signal(planted, select
 
 def test_a_saved_model_predicts_the_same_and_saves_the_same_bytes(planted, tmp_path):
     task = make_task(planted)
-    fitted = single_cnn.fit(task)
+    fitted = single_cnn.SingleTissueCNNs.fit(task)
     fitted.save(tmp_path / "one.pt")
     fitted.save(tmp_path / "two.pt")
     assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "two.pt").read_bytes()
-    model, metadata = single_cnn.load(tmp_path / "one.pt")
+    loaded = single_cnn.SingleTissueCNNs.load(tmp_path / "one.pt")
+    model, metadata = loaded.network, loaded.metadata
     assert metadata == fitted.metadata
     assert metadata["tissue"] == ["tissue0", "tissue1", "tissue2"] and metadata["inputs"] == {"bins": BINS}
     features = task.data.splits["test"].features
@@ -322,7 +324,7 @@ def test_a_saved_model_predicts_the_same_and_saves_the_same_bytes(planted, tmp_p
 def test_the_files_of_a_run(planted, tmp_path):
     task = make_task(planted, grid={"learning_rate": [1e-3, 1e30], "dropout": [0.1]})
     names = ("model.pt", "grid.tsv", "predictions.h5", "summary.json")
-    heads.write_run(task, single_cnn.fit(task), *(tmp_path / name for name in names))
+    run_files.write_run(task, single_cnn.SingleTissueCNNs.fit(task), *(tmp_path / name for name in names))
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert [row["tissue"] for row in summary["chosen"]] == ["tissue0", "tissue1", "tissue2"]
     assert summary["diverged"] == TISSUES
@@ -331,9 +333,9 @@ def test_the_files_of_a_run(planted, tmp_path):
 
 def test_diverging_networks_leave_the_others_alone(planted, capsys):
     rates = {"learning_rate": [1e30, 2e-3], "dropout": [0.3]}
-    fitted = single_cnn.fit(make_task(planted, grid=rates))
+    fitted = single_cnn.SingleTissueCNNs.fit(make_task(planted, grid=rates))
     assert "Warning: 3 of 6 networks diverged" in capsys.readouterr().out
-    alone = single_cnn.fit(make_task(planted, grid={**rates, "learning_rate": [2e-3]}))
+    alone = single_cnn.SingleTissueCNNs.fit(make_task(planted, grid={**rates, "learning_rate": [2e-3]}))
     assert [row["status"] for row in fitted.table] == ["diverged", "ok"] * TISSUES
     assert fitted.table[0]["epoch"] is None and fitted.table[0]["chosen"] == "no"
     assert_same_rows(fitted.table[1::2], alone.table)
@@ -341,13 +343,13 @@ def test_diverging_networks_leave_the_others_alone(planted, capsys):
         assert all(value.isfinite().all() for value in state.values())
         torch.testing.assert_close(state["stem.weight"], again["stem.weight"], **CLOSE)
     with pytest.raises(InputError, match="all networks of 3 of 3 tissues diverged.*tissue0, tissue1.*learning"):
-        single_cnn.fit(make_task(planted, grid={**rates, "learning_rate": [1e30]}))
+        single_cnn.SingleTissueCNNs.fit(make_task(planted, grid={**rates, "learning_rate": [1e30]}))
 
 
 def test_a_constant_target_is_named_and_takes_the_lowest_loss(planted, capsys):
     observed = planted.observed.copy()
     observed[:, 1] = -9.2
-    fitted = single_cnn.fit(make_task(planted, observed))
+    fitted = single_cnn.SingleTissueCNNs.fit(make_task(planted, observed))
     assert "in 1 of 3 tissues the validation correlation is undefined" in (out := capsys.readouterr().out)
     assert ": tissue1; their" in out
     rows = [row for row in fitted.table if row["tissue"] == "tissue1"]
@@ -357,7 +359,7 @@ def test_a_constant_target_is_named_and_takes_the_lowest_loss(planted, capsys):
 
 
 def test_an_edge_of_the_learning_rates_is_said(planted, capsys):
-    single_cnn.fit(make_task(planted, grid={"learning_rate": [1e-6, 1e-2], "dropout": [0.0]}))
+    single_cnn.SingleTissueCNNs.fit(make_task(planted, grid={"learning_rate": [1e-6, 1e-2], "dropout": [0.0]}))
     assert "for 3 of 3 tissues the best learning rate, 0.01, is the largest one tried" in capsys.readouterr().out
 
 
@@ -365,10 +367,9 @@ def test_bad_input_is_said_before_anything_is_read(planted):
     few = planted.observed.copy()
     few[: GENES["train"] - 1, 2] = np.nan
     for task, message in (
-        (make_task(planted, loss={"alpha": 1, "beta": 1}), "alpha 0 and beta above 0"),
-        (make_task(planted, loss={"alpha": 0, "beta": 0}), "alpha 0 and beta above 0"),
+        (make_task(planted, loss=Hybrid(alpha=1, beta=1)), "hybrid with alpha 0"),
         (make_task(planted, few), "tissue tissue2 has 1 training genes with a value"),
     ):
         with pytest.raises(InputError, match=message):
-            single_cnn.fit(task)
+            single_cnn.SingleTissueCNNs.fit(task)
         assert task.data.splits["train"].features.bytes_read == 0

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
-from checked_files import alter
 import scripts
+from checked_files import alter
 from chrom2expr import reduced, spatial
 from chrom2expr.errors import InputError
 from chrom2expr.reader import FeatureStore, merge

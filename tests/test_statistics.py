@@ -5,11 +5,10 @@ import time
 
 import numpy as np
 import pytest
-from scipy import stats
-
-from made_files import write_expression
 from chrom2expr import metrics, statistics, variation
 from chrom2expr.errors import InputError
+from made_files import write_expression
+from scipy import stats
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from chrom2expr.errors import InputError
 from chrom2expr.tracks import read_tracks
 

@@ -11,22 +11,23 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
+import scripts
 import torch
 from checked_files import alter
-from made_files import write_expression
-import scripts
 from chrom2expr import cnn, expression, heads, metrics, training
 from chrom2expr.errors import InputError
-from chrom2expr.losses import hybrid_loss
+from chrom2expr.heads import Split
+from chrom2expr.losses import Hybrid, hybrid_loss
 from chrom2expr.reader import FeatureStore
 from chrom2expr.store import FORMAT, ShardWriter
 from chrom2expr.tables import write_table
-from chrom2expr.training import Schedule, Split, expand, fit_grid
+from chrom2expr.training import TrainingOptions, expand, fit_grid
+from made_files import write_expression
 
 GENES, BINS, TRACKS, TISSUES = 400, 32, 8, 12
 NETWORK = {"width": 16, "kernel_size": 3, "blocks": 2}
-SCHEDULE = Schedule(
-    alpha=1, beta=1, batch_size=40, max_epochs=2, patience=2, select_by="validation_loss", weight_decay=0.01, seed=4
+OPTIONS = TrainingOptions(
+    loss=Hybrid(alpha=1, beta=1), batch_size=40, max_epochs=2, patience=2, select_by="validation_loss", weight_decay=0.01, seed=4
 )
 CPU = torch.device("cpu")
 GRID = {"learning_rate": [1e-3, 3e-3], "dropout": [0.0, 0.2, 0.4]}
@@ -73,9 +74,9 @@ def _build(point, seed=4):
     return cnn.ExpressionCNN(TRACKS - 1, BINS, TISSUES, **NETWORK, dropout=point["dropout"], seed=seed)
 
 
-def _fit(planted, points, schedule=SCHEDULE, splits=None):
+def _fit(planted, points, options=OPTIONS, splits=None):
     train, validation, _ = splits or _splits(planted)
-    return fit_grid(_build, points, train, validation, schedule, CPU)
+    return fit_grid(_build, points, train, validation, options, CPU)
 
 
 def test_expand_gives_every_combination_in_order():
@@ -94,7 +95,7 @@ def test_a_grid_reads_no_more_than_one_point(planted):
         _fit(planted, points, splits=splits)
         read.append((train.features.bytes_read, validation.features.bytes_read))
     per_gene = BINS * (TRACKS - 1) * 2
-    epochs = SCHEDULE.max_epochs
+    epochs = OPTIONS.max_epochs
     assert read == [(epochs * 280 * per_gene, epochs * 60 * per_gene)] * 2
 
 
@@ -115,15 +116,15 @@ def test_the_seed_decides_everything(planted):
     again, table_again = _fit(planted, expand(GRID))
     assert table == table_again
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in first.state_dict().items())
-    _, other = _fit(planted, expand(GRID), replace(SCHEDULE, seed=5))
+    _, other = _fit(planted, expand(GRID), replace(OPTIONS, seed=5))
     assert other != table
 
 
 @pytest.mark.parametrize("select_by", ["validation_loss", "validation_cross_gene"])
 def test_the_best_point_and_epoch_are_returned(planted, select_by):
     splits = _splits(planted)
-    schedule = replace(SCHEDULE, select_by=select_by, max_epochs=4, alpha=0)
-    model, table = _fit(planted, expand({**GRID, "learning_rate": [1e-3, 3e-2]}), schedule, splits)
+    options = replace(OPTIONS, select_by=select_by, max_epochs=4, loss=Hybrid(alpha=0, beta=1))
+    model, table = _fit(planted, expand({**GRID, "learning_rate": [1e-3, 3e-2]}), options, splits)
     scores = [row[select_by] for row in table]
     best = int(np.argmin(scores) if select_by == "validation_loss" else np.argmax(scores))
     assert [row["chosen"] for row in table] == ["yes" if i == best else "no" for i in range(6)]
@@ -141,7 +142,7 @@ def test_patience_stops_each_point_and_then_the_reading(planted):
     splits = _splits(planted)
     noise = np.random.default_rng(0).normal(size=(GENES, TISSUES)).astype(np.float32)
     splits[0] = Split(splits[0].features, noise[:280])
-    model, table = _fit(planted, expand(GRID), replace(SCHEDULE, max_epochs=50, patience=1), splits)
+    model, table = _fit(planted, expand(GRID), replace(OPTIONS, max_epochs=50, patience=1), splits)
     epochs = [row["epochs"] for row in table]
     assert all(row["epochs"] == row["epoch"] + 1 < 50 for row in table)
     assert splits[0].features.bytes_read == max(epochs) * 280 * BINS * (TRACKS - 1) * 2
@@ -194,9 +195,9 @@ def test_undefined_correlations_are_counted_and_no_reason_to_change_the_learning
     _, [row] = _fit(planted, expand(GRID)[:1], splits=(train, Split(validation.features, constant), None))
     assert row["validation_tissues"] == TISSUES - 1 and "(1 tissues undefined)" in capsys.readouterr().out
     constant[:] = -9
-    schedule = replace(SCHEDULE, select_by="validation_cross_gene")
+    options = replace(OPTIONS, select_by="validation_cross_gene")
     with pytest.raises(InputError, match="every validation correlation is undefined.*select_by: validation_loss"):
-        _fit(planted, expand(GRID)[:1], schedule, (train, Split(validation.features, constant), None))
+        _fit(planted, expand(GRID)[:1], options, (train, Split(validation.features, constant), None))
 
 
 def test_nothing_to_learn_from_is_said_before_anything_is_read(planted):
@@ -210,7 +211,7 @@ def test_nothing_to_learn_from_is_said_before_anything_is_read(planted):
         ((single, Split(validation.features, validation.observed[:, :1])), "alpha"),
     ):
         with pytest.raises(InputError, match=message):
-            fit_grid(_build, expand(GRID), *splits, SCHEDULE, CPU)
+            fit_grid(_build, expand(GRID), *splits, OPTIONS, CPU)
     assert train.features.bytes_read == 0
 
 
@@ -236,14 +237,14 @@ def job(planted, tmp_path):
         out.mkdir()
         made = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5", "summary": "summary.json"}
         defaults = {
-            "room": "cnn",
+            "type": "cnn",
             "backbone": "enformer",
             "tracks": "chromatin",
             "orientation": "gene",
             "bins": 0,
             "part": 0,
             "parts": 1,
-            "loss": {"alpha": alpha, "beta": beta},
+            "loss": {"type": "hybrid", "alpha": alpha, "beta": beta},
             "settings": {**NETWORK, "transform": "log1p", "weight_decay": 0.01},
             "grid": {"learning_rate": [1e-2], "dropout": [0.1]},
             "batch_size": 20,
@@ -317,7 +318,8 @@ def test_files_of_a_run(job, planted):
     assert (summary["diverged"], summary["device"], summary["tracks"]) == (1, "cpu", TRACKS - 1)
     assert summary["validation"]["cross_gene"]["mean"] == pytest.approx(float(rows[0]["validation_cross_gene"]))
 
-    model, metadata = cnn.load(first.output.model)
+    loaded = cnn.MultiTissueCNN.load(first.output.model)
+    model, metadata = loaded.network, loaded.metadata
     assert metadata["track_id"] == [f"track{i}" for i in range(TRACKS - 1)]
     assert metadata["inputs"] == {"source": "planted", "tracks": "chromatin", "orientation": "gene", "bins": BINS}
     selection = FeatureStore(planted.path).select(planted.gene_id[280:])

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from chrom2expr import windows
 from chrom2expr.errors import InputError
 from chrom2expr.windows import Geometry

@@ -19,8 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-
-from chrom2expr import cnn, finetune, frozen, simulate
+from chrom2expr import cnn, finetune, frozen, registry, simulate
 from chrom2expr.errors import InputError
 from small_workflow import MODELS, OVERVIEW, RUNS, STEPS, each, weights
 from small_world import ROOT, SCRIPTS, Raw, Refusal, World, differing, of
@@ -93,7 +92,7 @@ def several(*changes: Any) -> Several:
     return Several(changes)
 
 
-ELSEWHERE = refused("elsewhere", "elsewhere was asked for")
+ELSEWHERE = refused("elsewhere", "elsewhere")
 ONE_POINT = "an ordinary regression has nothing to choose and draws nothing"
 EXACT = "the solution is exact: nothing is trained step by step, and nothing drawn"
 BATCHES = "how many genes are read at a time"
@@ -108,8 +107,9 @@ FLAT = {"input.expression": of("targets", input__expression=Raw("flat.exp.csv"))
 
 # Params that all heads which are trained step by step have in common.
 TRAINED = {
-    "params.room": ELSEWHERE,
+    "params.type": ELSEWHERE,
     "params.backbone": "beluga",
+    "params.loss.type": refused("elsewhere", "elsewhere among losses"),
     "params.loss.alpha": 5,
     "params.loss.beta": 7,
     "params.settings.weight_decay": 5.0,
@@ -139,9 +139,9 @@ CNN = TRAINED | {
     "input.shards": swapped(OTHER_PREDICTED),
 }
 LINEAR = {
-    "params.room": ELSEWHERE,
+    "params.type": ELSEWHERE,
     "params.backbone": "beluga",
-    "params.loss.alpha": refused(1, "loss of alpha 0"),
+    "params.loss.alpha": refused(1, "hybrid with alpha 0"),
     "params.loss.beta": same(3, "a factor of the whole loss"),
     "params.batch_size": same(3, BATCHES),
     "params.max_epochs": same(1, EXACT),
@@ -364,13 +364,12 @@ CHANGES: dict[str, dict[str, Any]] = {
     "fit_cnn": CNN,
     "fit_single_cnn": CNN
     | {
-        "params.loss.alpha": refused(1, "alpha 0"),
+        "params.loss.alpha": refused(1, "hybrid with alpha 0"),
         # An undefined correlation is no error here. Of five networks, one at least has its epochs in another order.
         "params.select_by": given(
             {"params.max_epochs": 8, "params.grid.learning_rate": [0.1]}, "validation_cross_gene"
         ),
         "params.settings.bundle": same(2, "networks do not see one another, in whatever company they are trained"),
-        "params.settings.jobs": same(2, "the workflow deals the tissues out, by part and parts"),
     },
     "fit_ridge": LINEAR
     | {
@@ -412,7 +411,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.settings.precision": same("fp32", A_GPU),
         "params.settings.activation_checkpointing": same(True, "the same activations, computed twice"),
         "params.settings.batch_norm": "train",
-        "params.settings.devices": same(2, A_GPU),
+        "params.devices": same(2, A_GPU),
         "resources.gpu": same(0, A_GPU),
         "input.codes": several(
             each("codes_0", "codes_1", input__fasta=of("index_grch38", "fasta", **OTHER_38)),
@@ -425,7 +424,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.weights": OTHER_WEIGHTS,
     },
     "join": {
-        "params.room": ELSEWHERE,
+        "params.type": ELSEWHERE,
         "input.models": each("fit_part_0", "fit_part_1", name="model", params__seed=2),
         "input.grids": each("fit_part_0", "fit_part_1", name="grid", params__seed=2),
         "input.predictions": each("fit_part_0", "fit_part_1", name="predictions", params__seed=2),
@@ -459,7 +458,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "attend_run": {
         "params.room": ELSEWHERE,
         "params.orientation": "genomic",
-        "params.head_room": ELSEWHERE,
+        "params.head": ELSEWHERE,
         "params.backbone": "beluga",
         "params.geometry.sequence_length": 88,
         "input.codes": each("codes_0", "codes_1", input__fasta=of("index_grch38", "fasta", **OTHER_38)),
@@ -665,23 +664,19 @@ def test_every_script_is_run_here():
     assert {step.script for step in STEPS.values()} == {file.name for file in SCRIPTS.glob("*.py")}
 
 
-ROOMS = {"cnn": "fit_cnn", "single_cnn": "fit_single_cnn", "ridge": "fit_ridge", "probe": "fit_probe"}
-ROOMS |= {"frozen": "fit_frozen", "finetune": "finetune"}
-
-
 def test_the_table_names_every_key_of_every_head():
-    schemas = {path.name.split(".")[0]: yaml.safe_load(path.read_text()) for path in (SCHEMAS / "rooms").glob("*.yaml")}
-    heads = {name for name, schema in schemas.items() if "grid" in schema["properties"]}
-    assert heads == set(ROOMS)
-    for room, step in ROOMS.items():
+    for name in registry.names("heads"):
+        schema = registry.find("heads", name).declares["schema"]
         keys = {
             f"params.{section}.{key}"
             for section in ("settings", "grid")
-            for key in schemas[room]["properties"].get(section, {}).get("properties", {})
+            for key in schema["properties"].get(section, {}).get("properties", {})
         }
-        keys |= {"params.loss.alpha", "params.loss.beta"}
-        assert not keys - set(CHANGES[step]), f"{room}: no change of these in the table"
-        assert not places_of(step) - in_the_table([step]), f"{room}: no change of these in the table"
+        keys |= {f"params.loss.{key}" for key in registry.find("losses", "hybrid").declares["schema"]["properties"]}
+        steps = [step for step in STEPS if json.loads(STEPS[step].params.get("type", "null")) == name]
+        changed = set().union(*(CHANGES.get(step, {}) for step in steps))
+        assert steps and not keys - changed, f"{name}: no change of these in the table"
+        assert not set().union(*map(places_of, steps)) - in_the_table(steps), f"{name}: no change of these in the table"
 
 
 def test_the_table_names_every_key_of_the_backbones_and_the_simulation():
@@ -709,9 +704,9 @@ def training_means(world):
 @pytest.mark.parametrize(
     ("step", "bias"),
     [
-        ("fit_cnn", lambda path: cnn.load(path)[0].output.bias),
-        ("fit_frozen", lambda path: frozen.load(path)[0].output.bias),
-        ("finetune", lambda path: finetune.load(path)[0].pool.output.bias),
+        ("fit_cnn", lambda path: cnn.MultiTissueCNN.load(path).network.output.bias),
+        ("fit_frozen", lambda path: frozen.FrozenTrunk.load(path).network.output.bias),
+        ("finetune", lambda path: finetune.FineTunedBackbone.load(path).network.pool.output.bias),
     ],
 )
 def test_training_starts_from_the_means_of_the_training_genes(world, step, bias):

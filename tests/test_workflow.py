@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from chrom2expr.config import dependencies
 
 ROOT = Path(__file__).resolve().parents[1]

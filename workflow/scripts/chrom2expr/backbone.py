@@ -4,7 +4,7 @@
 strands, checkpoints loaded exactly.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, ClassVar, NamedTuple, Self
@@ -212,25 +212,3 @@ def write_checkpoint(state_dict: Mapping[str, Tensor], path: Path) -> None:
     """Write a state dict with torch.save, whole or not at all, the same bytes for the same tensors."""
     with whole_file(path) as partial, open(partial, "wb") as handle:
         save({name: value.detach().cpu().contiguous() for name, value in state_dict.items()}, handle, path)
-
-
-def load_exactly(module: nn.Module, state_dict: Mapping[str, Tensor], path: Path) -> None:
-    """Copy `state_dict` (read from `path`) into `module`; InputError if a tensor is missing, extra or misshapen."""
-    wanted = module.state_dict()
-    problems = {
-        "missing": [name for name in wanted if name not in state_dict],
-        "not of this network": [name for name in state_dict if name not in wanted],
-        "of another shape": [
-            f"{name} {tuple(state_dict[name].shape)}, expected {tuple(tensor.shape)}"
-            for name, tensor in wanted.items()
-            if name in state_dict and state_dict[name].shape != tensor.shape
-        ],
-    }
-    if any(problems.values()):
-        found = "; ".join(f"{len(names)} {kind}: {_first(names)}" for kind, names in problems.items() if names)
-        raise InputError(f"{path}: the tensors do not fit the configured network: {found}")
-    module.load_state_dict(state_dict)
-
-
-def _first(names: Sequence[str], count: int = 3) -> str:
-    return ", ".join(names[:count]) + (", …" if len(names) > count else "")

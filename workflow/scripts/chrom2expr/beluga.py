@@ -18,10 +18,10 @@ from chrom2expr.backbone import (
     Prediction,
     as_one_hot,
     check_track_count,
-    load_exactly,
     read_checkpoint,
     write_checkpoint,
 )
+from chrom2expr.tensors import load_exactly
 from chrom2expr.windows import Geometry
 
 # The order of the input channels in ExPecto's code; not alphabetical.

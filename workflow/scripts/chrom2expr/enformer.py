@@ -22,12 +22,12 @@ from chrom2expr.backbone import (
     Prediction,
     as_one_hot,
     check_track_count,
-    load_exactly,
     read_checkpoint,
     write_checkpoint,
 )
 from chrom2expr.errors import InputError
 from chrom2expr.files import write_json
+from chrom2expr.tensors import load_exactly
 from chrom2expr.windows import Geometry
 
 CONFIG, CHECKPOINTS = "config.json", ("pytorch_model.bin", "model.safetensors")

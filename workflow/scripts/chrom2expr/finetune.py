@@ -12,13 +12,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from chrom2expr import adaptation, heads, registry, training, tuning
 from chrom2expr.adaptation import Adaptation
-from chrom2expr.backbone import Backbone, load_exactly
+from chrom2expr.backbone import Backbone
 from chrom2expr.codes import SequenceStore
 from chrom2expr.errors import InputError
 from chrom2expr.files import Format
 from chrom2expr.head import Head
 from chrom2expr.pool import AttentionPool
-from chrom2expr.tensors import read_tensors, write_tensors
+from chrom2expr.tensors import load_exactly, read_tensors, write_tensors
 from chrom2expr.windows import Geometry, middle
 
 FORMAT = Format("chrom2expr fine-tuned model", 2)

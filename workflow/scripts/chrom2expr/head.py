@@ -13,7 +13,7 @@ from chrom2expr.errors import InputError
 from chrom2expr.files import Format
 from chrom2expr.heads import Task, check_tissues, described
 from chrom2expr.reader import Selection
-from chrom2expr.tensors import read_tensors, write_tensors
+from chrom2expr.tensors import load_exactly, read_tensors, write_tensors
 
 # Builds the network of a grid point.
 Build = Callable[[Mapping[str, Any]], training.Model]
@@ -139,5 +139,5 @@ class NetworkHead(Head):
     def load(cls, path: str | Path) -> Self:
         saved = read_tensors(path, cls.format)
         network = cls.build(**saved["metadata"]["network"])
-        network.load_state_dict(saved["state"])
+        load_exactly(network, saved["state"], Path(path))
         return cls(network, [], saved["metadata"])

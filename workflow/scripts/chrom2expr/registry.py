@@ -134,7 +134,11 @@ def _text_of(module: str) -> Path | None:
 
 def _declared(path: Path, attribute: str) -> dict[str, Any]:
     """The dictionary `declares` in the body of a class, read from the text of its module."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    try:
+        text = ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise InputError(f"{path}, line {error.lineno}: {error.msg}") from None
+    for node in text.body:
         if isinstance(node, ast.ClassDef) and node.name == attribute:
             for line in node.body:
                 targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]

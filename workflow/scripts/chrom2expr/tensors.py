@@ -5,7 +5,7 @@ and of all that the content holds, tensors by their values, types and shapes.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,28 @@ def read_tensors(path: str | Path, kind: Format) -> dict[str, Any]:
     if found != saved.get("digest"):
         raise InputError(f"{path}: damaged, its digest does not match its content; {kind.advice}")
     return content
+
+
+def load_exactly(module: torch.nn.Module, state_dict: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Copy `state_dict` (read from `path`) into `module`; InputError if a tensor is missing, extra or misshapen."""
+    wanted = module.state_dict()
+    problems = {
+        "missing": [name for name in wanted if name not in state_dict],
+        "not of this network": [name for name in state_dict if name not in wanted],
+        "of another shape": [
+            f"{name} {tuple(state_dict[name].shape)}, expected {tuple(tensor.shape)}"
+            for name, tensor in wanted.items()
+            if name in state_dict and state_dict[name].shape != tensor.shape
+        ],
+    }
+    if any(problems.values()):
+        found = "; ".join(f"{len(names)} {kind}: {_first(names)}" for kind, names in problems.items() if names)
+        raise InputError(f"{path}: the tensors do not fit the configured network: {found}")
+    module.load_state_dict(state_dict)
+
+
+def _first(names: Sequence[str], count: int = 3) -> str:
+    return ", ".join(names[:count]) + (", …" if len(names) > count else "")
 
 
 def _digest(kind: Format, content: Any) -> str:

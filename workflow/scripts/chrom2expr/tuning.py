@@ -22,7 +22,6 @@ from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
 from chrom2expr.files import Format, clear_partials
 from chrom2expr.heads import Split
-from chrom2expr.reader import Selection
 from chrom2expr.tensors import read_tensors, write_tensors
 from chrom2expr.training import Trial
 

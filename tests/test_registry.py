@@ -1,0 +1,91 @@
+"""Names in the config find classes, of chrom2expr, of installed packages and of files, without importing them."""
+
+import sys
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from chrom2expr import registry
+from chrom2expr.errors import InputError
+
+KINDS = [(kind, name) for kind in registry.OWN for name in registry.OWN[kind]]
+CLASS = "class {name}:\n    declares = {declares}\n"
+
+
+@pytest.fixture(autouse=True)
+def forget():
+    yield
+    registry.find.cache_clear()
+    registry._brought.cache_clear()
+
+
+def write(folder, text, name="mine.py"):
+    (folder / name).write_text(text)
+    return f"{folder / name}:Mine"
+
+
+@pytest.mark.parametrize(("kind", "name"), KINDS)
+def test_what_a_class_declares_is_read_as_it_is_executed(kind, name):
+    entry = registry.find(kind, name)
+    assert entry.load().declares == entry.declares
+    assert entry.load().__doc__
+
+
+def test_declared_keys_are_described():
+    for kind, name in KINDS:
+        def described(rules, where):
+            for key, inner in rules.get("properties", {}).items():
+                if "properties" in inner or inner.get("type") == "object":
+                    described(inner, f"{where}.{key}")
+                else:
+                    assert inner["description"].endswith("."), f"{where}.{key}"
+
+        described(registry.find(kind, name).declares.get("schema", {}), f"{kind}.{name}")
+
+
+def test_nothing_is_imported_to_find_a_file_of_ones_own(tmp_path):
+    name = write(tmp_path, "import not_installed_anywhere\n" + CLASS.format(name="Mine", declares="{'api': 1, 'takes': 'store'}"))
+    entry = registry.find("heads", name)
+    assert entry.declares == {"api": 1, "takes": "store"}
+    with pytest.raises(InputError, match="mine.py cannot be imported .*not_installed_anywhere"):
+        entry.load()
+
+
+def test_an_installed_package_brings_a_class(tmp_path, monkeypatch):
+    (tmp_path / "labs_models").mkdir()
+    (tmp_path / "labs_models" / "__init__.py").write_text("")
+    write(tmp_path / "labs_models", "raise SystemError\n" + CLASS.format(name="Mine", declares="{'api': 1}"))
+    monkeypatch.syspath_prepend(tmp_path)
+    points = [EntryPoint("mine", "labs_models.mine:Mine", "chrom2expr.heads")]
+    monkeypatch.setattr(registry, "entry_points", lambda group: [p for p in points if p.group == group])
+    registry._brought.cache_clear()
+    assert registry.find("heads", "mine").path == tmp_path / "labs_models" / "mine.py"
+    assert registry.names("heads")[-1] == "mine" and "mine" not in registry.names("losses")
+    assert "labs_models.mine" not in sys.modules
+    points.append(EntryPoint("ridge", "labs_models.mine:Mine", "chrom2expr.heads"))
+    registry.find.cache_clear()
+    registry._brought.cache_clear()
+    with pytest.raises(InputError, match="an installed package brings heads ridge, a name of chrom2expr's own"):
+        registry.find("heads", "ridge")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "there is no class Mine"),
+        ("class Mine:\n    pass\n", "line 1: Mine has no dictionary `declares`"),
+        ("SIZE = 3\n" + CLASS.format(name="Mine", declares="{'api': SIZE}"), "line 3: declares must be written out in full"),
+        (CLASS.format(name="Mine", declares="{'api': 99}"), "Mine was written for version 99"),
+        (CLASS.format(name="Mine", declares="{}"), "Mine was written for version None"),
+        ("class Mine:\n    declares = {'api': 1\n", r"mine\.py, line 2: .*never closed"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
+        registry.find("heads", write(tmp_path, text))
+
+
+@pytest.mark.parametrize("name", ["rigde", "nowhere.py:Mine", ":Mine", ""])
+def test_an_unknown_name_is_answered_with_the_known_ones(name):
+    with pytest.raises(InputError, match=f"there is no {name} among heads; there are cnn, .*ridge"):
+        registry.find("heads", name)
