@@ -3,9 +3,6 @@
 from pathlib import Path
 
 import torch
-from torch import nn
-from torch.nn import functional
-
 from chrom2expr.backbone import (
     Backbone,
     Prediction,
@@ -16,6 +13,8 @@ from chrom2expr.backbone import (
 )
 from chrom2expr.tensors import load_exactly
 from chrom2expr.windows import Geometry
+from torch import nn
+from torch.nn import functional
 
 TYPE = f"{Path(__file__).resolve()}:Convolutions"
 # Not that of chrom2expr.

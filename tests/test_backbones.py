@@ -7,13 +7,12 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
-from small_backbone import TYPE
-
 from chrom2expr import registry, windows
 from chrom2expr.backbone import Backbone, as_one_hot, other_strand
 from chrom2expr.errors import InputError
 from chrom2expr.tensors import Format, read_tensors, write_tensors
 from chrom2expr.windows import Geometry
+from small_backbone import TYPE
 
 TRACKS = 3
 # The method that each offer is about.

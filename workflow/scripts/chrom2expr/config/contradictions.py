@@ -1,6 +1,7 @@
 """Combinations of config keys that are each legal but cannot work together."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from chrom2expr import registry
@@ -34,6 +35,8 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
                 yield f"backbones.{name}.{key}: {backbone[key]} is not among resources"
         for chromosome in sorted(set(backbone["held_out"]) & set(config["genes"]["exclude_chromosomes"])):
             yield f"backbones.{name}.held_out: {chromosome} is left out by genes.exclude_chromosomes"
+        if "conda" in backbone and not Path(backbone["conda"]).is_file():
+            yield f"backbones.{name}.conda: there is no file {backbone['conda']}"
         try:
             Geometry.from_config(backbone["geometry"])
         except InputError as error:
@@ -69,11 +72,10 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
 def _not_offered(config: Mapping[str, Any], backbone: str, needed: str, where: str) -> Iterator[str]:
     """A line that says so, if a backbone does not offer what is needed of it at `where` (see backbone.Backbone)."""
     type_ = config["backbones"][backbone]["type"]
-    offers = registry.find("backbones", type_).declares["offers"]
+    offers = registry.find("backbones", type_).declares.get("offers", [])
     if needed not in offers:
-        yield (
-            f"{where}: needs the {needed} of backbone {backbone}, but type {type_} offers {' and '.join(offers)} only"
-        )
+        listed = ", ".join(offers) or "nothing"
+        yield f"{where}: needs the {needed} of backbone {backbone}, but its type {type_} offers only {listed}"
 
 
 def _head_contradictions(name: str, head: Mapping[str, Any]) -> Iterator[str]:
