@@ -303,7 +303,7 @@ STEPS = {
         "attend_genes",
         "attention.h5",
         {"codes": each("codes_0", "codes_1"), "genes": of("split"), "weights": weights("enformer")},
-        {"type": "enformer", "backbone": "enformer", "geometry": EMBEDDED, "orientation": "gene"}
+        {"type": "enformer", "backbone": "enformer", "geometry": EMBEDDED}
         | {"settings": {"use_tf_gamma": False, "positional_basis": "library"}},
         gpu=1,
     ),
@@ -312,7 +312,6 @@ STEPS = {
         "attention.h5",
         {"codes": each("codes_0", "codes_1"), "genes": of("split"), "model": of("finetune", "model")},
         {"head": "finetuned", "backbone": "enformer", "geometry": EMBEDDED}
-        | {"orientation": "gene"},
         gpu=1,
     ),
     "tabulate_attention": _step(

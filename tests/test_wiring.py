@@ -443,7 +443,6 @@ CHANGES: dict[str, dict[str, Any]] = {
     },
     "attend_base": {
         "params.type": ELSEWHERE,
-        "params.orientation": "genomic",
         "params.backbone": "beluga",
         "params.geometry.sequence_length": 88,
         "params.geometry.bins": refused(8, "the same number cropped on both sides"),
@@ -455,7 +454,6 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.weights": OTHER_WEIGHTS,
     },
     "attend_run": {
-        "params.orientation": "genomic",
         "params.head": ELSEWHERE,
         "params.backbone": "beluga",
         "params.geometry.sequence_length": 88,

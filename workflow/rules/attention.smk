@@ -28,7 +28,6 @@ rule attend_base:
         type=param(setting("backbones", "type")),
         backbone=param(lambda wildcards: SOURCES[wildcards.source]["backbone"]),
         geometry=param(source_geometry),
-        orientation=param(config["inputs"]["orientation"]),
         settings=param(setting("sources", "settings")),
     script:
         "../scripts/attend_genes.py"
@@ -62,7 +61,6 @@ rule attend_run:
         head=param(setting("heads", "type")),
         backbone=param(lambda wildcards: SOURCES[wildcards.source]["backbone"]),
         geometry=param(source_geometry),
-        orientation=param(config["inputs"]["orientation"]),
     script:
         "../scripts/attend_genes.py"
 

@@ -57,7 +57,7 @@ wildcard_constraints:
     assembly=one_of(ASSEMBLIES),
     backbone=one_of(config["backbones"]),
     source=one_of(SOURCES),
-    inputs=one_of(config["inputs"]["sets"]),
+    inputs=one_of(config["inputs"]),
     head=one_of(config["heads"]),
     loss=one_of(config["losses"]),
     figure=one_of(config["figures"]),
@@ -78,7 +78,7 @@ def setting(section, key):
         entry = getattr(wildcards, WILDCARDS[section], None)
         if entry is None:
             entry = SOURCES[wildcards.source][WILDCARDS[section]]
-        return (config["inputs"]["sets"] if section == "inputs" else config[section])[entry][key]
+        return config[section][entry][key]
 
     return value
 

@@ -81,7 +81,7 @@ def overview(config: Mapping[str, Any], figure: str) -> list[dict[str, Any]]:
     """
     rows: dict[str, dict[str, Any]] = {}
     for run in figure_runs(config, figure):
-        source, inputs = config["sources"][run["source"]], config["inputs"]["sets"][run["inputs"]]
+        source, inputs = config["sources"][run["source"]], config["inputs"][run["inputs"]]
         backbone = config["backbones"][source["backbone"]]
         row = rows.setdefault(
             source["backbone"],

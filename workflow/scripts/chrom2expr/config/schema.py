@@ -25,6 +25,8 @@ OLD_KEYS = {
     "heads.NAME.settings.batch_norm": "heads.NAME.adaptation.batch_norm",
     "heads.NAME.settings.jobs": "heads.NAME.jobs",
     "heads.NAME.settings.devices": "heads.NAME.devices",
+    "inputs.sets": "inputs.NAME, without sets between",
+    "inputs.orientation": "inputs.NAME.orientation",
 }
 # Where what a type understands lies in the section itself, not in its `settings`: the keys that all types have.
 FLAT = {
@@ -45,6 +47,7 @@ def checked(config: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
     naming every key that a schema rejects, or the keys of a combination that cannot work.
     """
     rules = _read_rules(Path(schema))
+    _refuse(_taken_for_names(config))
     full = _with_defaults(dict(config), rules, rules)
     _refuse(_rejected(full, rules))
     for section in ("backbones", "sources", "heads"):
@@ -100,6 +103,14 @@ def _explained(error: jsonschema.ValidationError, path: Sequence[str]) -> Iterat
         if "description" in error.schema and not isinstance(error.instance, Mapping):
             hint += f" ({error.schema['description']})"
         yield f"{_key(key)}: {error.message}{hint}"
+
+
+def _taken_for_names(config: Mapping[str, Any]) -> Iterator[str]:
+    """Lines that say what keys of older versions are now, which a schema would take for names of the user's."""
+    for old, new in OLD_KEYS.items():
+        section, *keys = old.split(".")
+        if len(keys) == 1 and keys[0] in (config.get(section) or {}):
+            yield f"{old}: is now {new}"
 
 
 def _renamed(path: Sequence[str | int]) -> str | None:
@@ -191,7 +202,7 @@ def _unfit_runs(config: Mapping[str, Any]) -> Iterator[str]:
                 sections = {
                     "source": source,
                     "backbone": config["backbones"][source["backbone"]],
-                    "inputs": config["inputs"]["sets"][run["inputs"]],
+                    "inputs": config["inputs"][run["inputs"]],
                     "loss": {**dict.fromkeys(TRAITS, False), **loss, **traits},
                 }
                 for line in _rejected(sections, rules):
