@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 from checked_files import write_checked
-from chrom2expr import codes, heads, reduced, registry, spatial
+from chrom2expr import codes, heads, reduced, registry
 from chrom2expr.errors import InputError
 from chrom2expr.features import InMemory, look_for_broken, refuse_broken
 from chrom2expr.loss import build
 from chrom2expr.reader import FeatureStore, merge
+from chrom2expr.reduction import reduce_store
 from chrom2expr.store import ShardWriter
 from chrom2expr.windows import Geometry
 
@@ -41,7 +42,7 @@ def feature_store(folder):
 
 
 def reduced_file(folder):
-    spatial.reduce(feature_store(folder), folder / "reduced.h5", GEOMETRY, None, "all")
+    reduce_store(feature_store(folder), folder / "reduced.h5", "spatial_basis", GEOMETRY, None, "all")
     return folder / "reduced.h5"
 
 

@@ -318,7 +318,7 @@ def test_every_key_is_documented_and_described():
                 yield from keys(inner)
 
     schemas = [yaml.safe_load(file.read_text()) for file in [SCHEMA, SIMULATION]]
-    schemas += [registry.find(kind, name).declares["schema"] for kind in registry.OWN for name in registry.OWN[kind]]
+    schemas += [registry.find(kind, name).declares.get("schema", {}) for kind in registry.OWN for name in registry.OWN[kind]]
     found = [entry for rules in schemas for entry in keys(rules)]
     for key, inner in found:
         assert re.search(rf"\b{key}\b", readme), f"config/README.md does not mention {key}"

@@ -241,6 +241,7 @@ def job(planted, tmp_path):
             "backbone": "enformer",
             "tracks": "chromatin",
             "orientation": "gene",
+            "features": "store",
             "bins": 0,
             "part": 0,
             "parts": 1,

@@ -27,6 +27,8 @@ PREDICTED = [name for name, source in SOURCES.items() if source["kind"] == "pred
 MEASURED = [name for name, source in SOURCES.items() if source["kind"] == "measured"]
 EMBEDDED = [name for name, source in SOURCES.items() if source["kind"] == "embedded"]
 SEQUENCE_HEADS = [name for name, head in config["heads"].items() if head["features"] == "sequences"]
+# What heads are fitted to, beside stores and sequences.
+REDUCTIONS = sorted({head["features"] for head in config["heads"].values()} - {"store", "sequences"})
 # Jobs that a head's tissues are dealt out to.
 TISSUE_JOBS = {name: head["jobs"] for name, head in config["heads"].items()}
 SPLIT_HEADS = [name for name, jobs in TISSUE_JOBS.items() if jobs > 1]

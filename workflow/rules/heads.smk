@@ -33,6 +33,7 @@ rule fit_head:
         backbone=param(lambda wildcards: SOURCES[wildcards.source]["backbone"]),
         tracks=param(setting("inputs", "tracks")),
         bins=param(setting("inputs", "bins")),
+        features=param(setting("heads", "features")),
         orientation=param(setting("inputs", "orientation")),
         loss=param(loss_of),
         settings=param(setting("heads", "settings")),

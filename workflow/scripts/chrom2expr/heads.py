@@ -87,13 +87,14 @@ def read_data(
     tracks: str,
     orientation: str,
     bins: int | None = None,
+    kind: str = "store",
 ) -> Data:
     """Open a feature store, or a file reduced from one, and the targets, split by `split_<backbone>` of genes.tsv.
 
-    `bins` asks for so many in the middle, None for all. Raises InputError when the files disagree about the genes, when
+    `bins` asks for so many in the middle, None for all; `kind` is "store", or the reduction of the file. Raises InputError when the files disagree about the genes, when
     a split is empty, and when the store lacks genes, the kind of tracks, or bins that can be the middle.
     """
-    store = reduced.ReducedStore(features) if reduced.is_reduced(features) else FeatureStore(features)
+    store = FeatureStore(features) if kind == "store" else reduced.ReducedStore(features, kind)
     source = str(store.provenance.get("source", ""))
     inputs = {"source": source, "tracks": tracks, "orientation": orientation, "bins": bins or store.bins}
     return split_data(

@@ -1,47 +1,36 @@
-"""Reduced features, a row of numbers a gene: read the file that a reduction of a feature store leaves (see `spatial`).
+"""Reduced features, some numbers for each gene: read the file that a reduction of a feature store leaves.
 
-HDF5 (see `hdf5`): `features` (gene, feature) float32; `gene_id`; `track_id` and `track_type` of its tracks; as
-attributes `reduction` ("spatial_basis": ten features a track, in gene orientation, all tracks of the first basis
-function, then all of the second, ...; "central_means": one a track), `bins` (how many went into a feature), `tracks`
-("chromatin", "cage", "all", or "embedding", whose tracks are its coordinates) and the provenance of the store that it
-was made from.
+HDF5 (see `hdf5`): `features` (gene, feature) float32, the first feature of all tracks, then the second, ...; `gene_id`;
+`track_id` and `track_type` of its tracks; as attributes `reduction` (its name), `orientation` ("gene" where it had to
+know upstream from downstream, else "any"), `bins` (how many went into a feature), `tracks` ("chromatin", "cage", "all",
+or "embedding", whose tracks are its coordinates) and the provenance of the store that it was made from (see
+`reduction`, which writes it).
 """
 
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import h5py
 import numpy as np
 
-from chrom2expr.errors import InputError, reading
+from chrom2expr.errors import InputError
 from chrom2expr.features import Features
 from chrom2expr.files import Format
 from chrom2expr.hdf5 import CheckedFile
 from chrom2expr.windows import turned
 
-FORMAT = Format("chrom2expr reduced feature", 1)
-# Features a track.
-REDUCTIONS = {"spatial_basis": 10, "central_means": 1}
-
-
-def is_reduced(path: str | Path) -> bool:
-    """Whether a file holds reduced features; what is wrong with a file that holds neither, its reader will say."""
-    if not h5py.is_hdf5(path):
-        return False
-    with reading(path, f"{FORMAT.name} file"), h5py.File(path, "r", locking=False) as file:
-        return file.attrs.get("format") == FORMAT.name
+FORMAT = Format("chrom2expr reduced feature", 2)
 
 
 class ReducedStore:
     """A file of reduced features, open for reading; it offers what heads use of reader.FeatureStore.
 
-    gene_id: (gene,); track_id, track_type: (track,); bins: how many went into a feature; tracks: their kind; reduction;
-    provenance: strings by name.
-    Raises InputError if the file is damaged or incomplete.
+    gene_id: (gene,); track_id, track_type: (track,); bins: how many went into a feature; tracks: their kind; reduction,
+    orientation: what made it, and what that needs; provenance: strings by name.
+    Raises InputError if the file is damaged or incomplete, or of another reduction than the one given.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, reduction: str | None = None) -> None:
         self.path = Path(path)
         with ExitStack() as stack:
             self.file = stack.enter_context(CheckedFile(self.path, FORMAT))
@@ -50,7 +39,8 @@ class ReducedStore:
             )
             attributes = self.file.attributes
             self.bins, self.tracks = int(attributes["bins"]), attributes["tracks"]
-            self.reduction = attributes["reduction"]
+            self.reduction, self.orientation = attributes["reduction"], attributes["orientation"]
+            self._check("reduction", reduction or self.reduction, self.reduction)
             self.provenance = {name: value for name, value in attributes.items() if isinstance(value, str)}
             self._stack = stack.pop_all()
 
@@ -70,14 +60,14 @@ class ReducedStore:
     ) -> "ReducedSelection":
         """The reduced features of some genes, in the order given; nothing is read yet.
 
-        Raises InputError on an unknown gene, and when the file was reduced from other tracks or bins, or when bins in
-        genomic order are asked of the spatial basis, which knows upstream and downstream only.
+        Raises InputError on an unknown gene, and when the file was reduced from other tracks or bins, or in another
+        orientation, if that matters to the reduction.
         """
         self._check("tracks", tracks, self.tracks)
         self._check("bins", bins or self.bins, self.bins)
-        turned(np.array([]), orientation)  # refuses an unknown one, though means are the same in either
-        if self.reduction == "spatial_basis":
-            self._check("orientation", orientation, "gene")
+        turned(np.array([]), orientation)  # refuses an unknown one, also where any will do
+        if self.orientation != "any":
+            self._check("orientation", orientation, self.orientation)
         rows = {gene: row for row, gene in enumerate(self.gene_id.tolist())}
         if unknown := [gene for gene in gene_ids if gene not in rows]:
             raise InputError(
@@ -89,8 +79,8 @@ class ReducedStore:
     def _check(self, name: str, asked: object, found: object) -> None:
         if asked != found:
             raise InputError(
-                f"{self.path}: its features have {name} {found}, but {asked} is asked for (config: inputs); make the "
-                "file again for these inputs"
+                f"{self.path}: its features have {name} {found}, but {asked} is asked for (config: inputs, or "
+                "heads: NAME: features); make the file again for these"
             )
 
 

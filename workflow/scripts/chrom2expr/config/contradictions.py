@@ -6,7 +6,7 @@ from typing import Any
 
 from chrom2expr import registry
 from chrom2expr.config.resources import file_name
-from chrom2expr.config.runs import ATTENTION, BASELINE, RUN, attention_models, figure_runs, named_runs
+from chrom2expr.config.runs import ATTENTION, BASELINE, RUN, attention_models, figure_runs, named_runs, reduction
 from chrom2expr.errors import InputError
 from chrom2expr.windows import Geometry, central
 
@@ -123,11 +123,12 @@ def _run_contradictions(config: Mapping[str, Any], run: Mapping[str, str]) -> It
     source, inputs = config["sources"][run["source"]], config["inputs"][run["inputs"]]
     head, backbone = config["heads"][run["head"]], config["backbones"][source["backbone"]]
     features, embedded = head["features"], source["kind"] == "embedded"
+    reduced = reduction(features)
     where = f"heads.{run['head']}.features: {features}"
-    if features not in (("store", "sequences") if embedded else ("store", "spatial_basis", "central_means")):
+    if reduced if embedded else features == "sequences":
         yield f"{where}: does not go with source {run['source']}, which is {source['kind']}"
     if (inputs["tracks"] == "embedding") != embedded and not (
-        inputs["tracks"] == "embedding" and features == "central_means" and source["kind"] == "predicted"
+        inputs["tracks"] == "embedding" and reduced.get("kept_means") and source["kind"] == "predicted"
     ):
         yield (
             f"inputs.{run['inputs']}.tracks: {inputs['tracks']} is not what {run['head']} can take of "
@@ -138,10 +139,10 @@ def _run_contradictions(config: Mapping[str, Any], run: Mapping[str, str]) -> It
         yield from _not_offered(config, source["backbone"], "embedding", of)
     if features == "sequences":
         yield from _not_offered(config, source["backbone"], "trunk", f"{where}: {run['run']}")
-    if features == "central_means" and not backbone["central_bins"]:
+    if reduced.get("bins") == "backbone" and not backbone["central_bins"]:
         yield f"{where}: needs backbones.{source['backbone']}.central_bins above 0"
-    if features == "spatial_basis" and inputs["orientation"] != "gene":
-        yield f"{where}: knows upstream and downstream only, so inputs.{run['inputs']}.orientation must be gene"
+    if (needed := reduced.get("orientation", inputs["orientation"])) != inputs["orientation"]:
+        yield f"{where}: knows upstream and downstream only, so inputs.{run['inputs']}.orientation must be {needed}"
     if features == "sequences" and inputs["orientation"] != "gene":
         yield (
             f"inputs.{run['inputs']}.orientation: {run['head']} reads the forward strand, and its pool does not know the "
@@ -153,7 +154,7 @@ def _run_contradictions(config: Mapping[str, Any], run: Mapping[str, str]) -> It
             f"strand only: set it false, or give sources.{run['source']} a backbone of its own"
         )
     bins = source["bins"] if embedded else backbone["geometry"]["bins"]
-    if inputs["bins"] and (embedded or features == "central_means"):
+    if inputs["bins"] and (embedded or reduced.get("bins") == "backbone"):
         yield f"inputs.{run['inputs']}.bins: {run['head']} of {run['source']} has no bins to choose from; set 0"
         return
     try:

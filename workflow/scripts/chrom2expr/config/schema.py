@@ -61,7 +61,7 @@ def checked(config: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
             head.setdefault("adaptation", {"type": "all"})
     simulation = _read_rules(Path(schema).with_name("simulation.schema.yaml"))
     problems = _complete(full, ("simulation",), simulation) if "simulation" in full else ()
-    _refuse([*problems, *_complete_types(full)])
+    _refuse([*problems, *_unknown_features(full), *_complete_types(full)])
     _label_losses(full)
     _refuse(contradictions(full))
     _refuse(_unfit_runs(full))
@@ -135,6 +135,14 @@ def _number_hint(error: jsonschema.ValidationError) -> str:
 
 def _key(path: Sequence[str | int]) -> str:
     return ".".join(map(str, path)) or "top level"
+
+
+def _unknown_features(config: Mapping[str, Any]) -> Iterator[str]:
+    """Lines that say which heads' features are neither the store, nor sequences, nor a reduction's name."""
+    known = ("store", "sequences", *registry.names("reductions"))
+    for name, head in config["heads"].items():
+        if head["features"] not in known:
+            yield f"heads.{name}.features: there is no {head['features']}; there are {', '.join(known)}"
 
 
 def _complete(config: dict[str, Any], path: Sequence[str], rules: Mapping[str, Any]) -> Iterator[str]:
