@@ -100,6 +100,12 @@ def backbone_of(source):
     return config["backbones"][SOURCES[source]["backbone"]]
 
 
+def track_table(wildcards):
+    """The table of the tracks of a measured source: its own, or its backbone's."""
+    source = wildcards.source
+    return resource(SOURCES[source].get("tracks", backbone_of(source)["tracks"]))
+
+
 def genome_of(suffix):
     """A file of the genome that the wildcards' backbone reads."""
     return lambda wildcards: f"<results>/genome/{setting('backbones', 'assembly')(wildcards)}.{suffix}"
