@@ -50,7 +50,6 @@ for simulated_backbone, simulated_weights in [
         input:
             **simulated_training_inputs(simulated_backbone),
             motifs=rules.simulate_genome.output.motifs,
-            genes="<results>/genes/genes.tsv",
             code=code("train_simulated_backbone.py", config["backbones"][simulated_backbone]["room"]),
         output:
             weights=simulated_weights,
@@ -67,7 +66,6 @@ for simulated_backbone, simulated_weights in [
             gpu=1,
         params:
             room=param(config["backbones"][simulated_backbone]["room"]),
-            backbone=param(simulated_backbone),
             geometry=param(config["backbones"][simulated_backbone]["geometry"]),
             settings=param(config["simulation"]["backbones"][simulated_backbone]),
             seed=param(config["seed"]),

@@ -8,12 +8,12 @@ from chrom2expr.door import job
 with job(snakemake) as call:
     import torch
 
-    from chrom2expr import genes, simulate, simulated_backbones, windows
+    from chrom2expr import simulate, simulated_backbones, splits, windows
 
     source, settings = call.input, call.params
     torch.set_num_threads(call.threads)
     geometry = windows.Geometry.from_config(settings.geometry)
-    gene_id, split = genes.read_split(source.genes, settings.backbone)
+    gene_id, split = splits.read_split(source.genes)
     train, held_out = (
         simulated_backbones.Examples(source.codes, geometry.sequence_length, source.features, gene_id[rows].tolist())
         for rows in (split == "train", split != "train")
