@@ -7,7 +7,7 @@ rule attend_base:
         codes=sequence_shards,
         genes=split_of,
         weights=lambda wildcards: resource(backbone_of(wildcards.source)["weights"]),
-        code=lambda wildcards: code("attend_genes.py", *attention_rooms(wildcards.source)),
+        code=lambda wildcards: code("attend_genes.py", *backbone_files(wildcards)),
     output:
         "<results>/attention/{source}.h5",
     log:
@@ -17,7 +17,7 @@ rule attend_base:
     wildcard_constraints:
         source=one_of(EMBEDDED),
     conda:
-        "../envs/model.yaml"
+        backbone_environment
     threads: config["threads"]["predict_tracks"]
     resources:
         mem_mb=setting("backbones", "mem_mb"),
@@ -25,7 +25,7 @@ rule attend_base:
         gpu=1,
         allow_cpu=ALLOW_CPU,
     params:
-        room=param(setting("backbones", "room")),
+        type=param(setting("backbones", "type")),
         geometry=param(source_geometry),
         orientation=param(config["inputs"]["orientation"]),
         settings=param(setting("sources", "settings")),
@@ -39,9 +39,7 @@ rule attend_run:
         codes=sequence_shards,
         genes=split_of,
         model=f"<results>/models/{RUN}/model.pt",
-        code=lambda wildcards: code(
-            "attend_genes.py", *attention_rooms(wildcards.source), *head_files(wildcards)
-        ),
+        code=lambda wildcards: code("attend_genes.py", *head_files(wildcards)),
     output:
         f"<results>/models/{RUN}/attention.h5",
     log:
@@ -52,7 +50,7 @@ rule attend_run:
         source=one_of(EMBEDDED),
         head=one_of(SEQUENCE_HEADS),
     conda:
-        "../envs/model.yaml"
+        backbone_environment
     threads: config["threads"]["predict_tracks"]
     resources:
         mem_mb=setting("backbones", "mem_mb"),
@@ -60,7 +58,6 @@ rule attend_run:
         gpu=1,
         allow_cpu=ALLOW_CPU,
     params:
-        room=param(setting("backbones", "room")),
         head=param(setting("heads", "type")),
         geometry=param(source_geometry),
         orientation=param(config["inputs"]["orientation"]),

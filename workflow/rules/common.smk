@@ -69,9 +69,7 @@ wildcard_constraints:
 @cache
 def code(script, *loaded):
     """The library modules that `script`, and the files it finds by name, import: an edit there reruns what uses it."""
-    # A backbone's room is given by its name yet.
-    files = [name if name.endswith(".py") else f"{SCRIPTS}/chrom2expr/{name}.py" for name in loaded]
-    return dependencies.modules(SCRIPTS, script, files)
+    return dependencies.modules(SCRIPTS, script, loaded)
 
 
 def setting(section, key):
@@ -121,12 +119,36 @@ def loss_of(wildcards):
     return {key: value for key, value in config["losses"][wildcards.loss].items() if key != "label"}
 
 
+def files_of(*found):
+    """The files whose code a job finds by name: of each kind and the name in it."""
+    return [os.path.relpath(registry.find(kind, name).path) for kind, name in found]
+
+
+def backbone_files(wildcards):
+    """The file of the type of the wildcards' backbone."""
+    return files_of(("backbones", setting("backbones", "type")(wildcards)))
+
+
 def head_files(wildcards):
-    """The files whose code a job of the wildcards' head and loss finds by name."""
-    found = [("heads", config["heads"][wildcards.head]["type"])]
+    """The files of the types of the wildcards' head and loss, and of what the head does to a backbone."""
+    head = config["heads"][wildcards.head]
+    found = [("heads", head["type"])]
     if "loss" in wildcards.keys():
         found.append(("losses", config["losses"][wildcards.loss]["type"]))
-    return [os.path.relpath(registry.find(kind, name).path) for kind, name in found]
+    if "adaptation" in head:
+        found.append(("adaptations", head["adaptation"]["type"]))
+    return files_of(*found) + (backbone_files(wildcards) if "adaptation" in head else [])
+
+
+def environment(backbone):
+    """The conda environment of jobs that load a backbone: its own file, or the models', as the rule files name it."""
+    own = config["backbones"][backbone].get("conda")
+    return os.path.abspath(own) if own else "../envs/model.yaml"
+
+
+def backbone_environment(wildcards):
+    """The conda environment of jobs that load the wildcards' source's backbone."""
+    return environment(SOURCES[wildcards.source]["backbone"])
 
 
 def shard_names(count):
@@ -155,12 +177,6 @@ def figure_scores(file):
 def figure_runs(figure):
     """The runs of a figure; none if the config leaves it out."""
     return runs.figure_runs(config, figure) if figure in config["figures"] else []
-
-
-def attention_rooms(source):
-    """A backbone's module, and the one beside it that looks into its attention."""
-    room = backbone_of(source)["room"]
-    return room, f"{room}_attention"
 
 
 def attention_files(wildcards):
