@@ -17,7 +17,7 @@ from chrom2expr.errors import InputError
 from chrom2expr.pool import AttentionPool
 from chrom2expr.windows import Geometry
 from enformer_pytorch.modeling_enformer import TF_GAMMAS
-from made_files import write_genes
+from made_files import write_split
 from scipy import stats
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "workflow/scripts"
@@ -327,18 +327,18 @@ class TestScripts:
 
     @pytest.fixture
     def attend(self, tmp_path):
-        """Runs the door on three test genes, of which g3 and g4 lie on other strands in the two assemblies."""
+        """Runs the door on three test genes, on the strands of the assembly of the sequences."""
         sequences = np.random.default_rng(1).integers(0, 4, (5, 21 * 128), dtype=np.uint8)
-        genes, strand, other = [f"g{i}" for i in range(5)], list("+-+-+"), list("+-++-")
-        labels = {"gene_id": genes, "strand": other}
+        genes = [f"g{i}" for i in range(5)]
+        labels = {"gene_id": genes, "strand": list("+-++-")}
         write_checked(tmp_path / "000.h5", SEQUENCE, {}, ["codes"], codes=sequences, **labels)
         split = ["train", "test", "val", "test", "test"]
         given = {
             "codes": [tmp_path / "000.h5"],
-            "genes": write_genes(tmp_path / "genes.tsv", genes, split, strand, other),
+            "genes": write_split(tmp_path / "split.tsv", genes, split),
         }
         geometry = {"sequence_length": 15 * 128, "bins": 11, "bin_size": 128}
-        known = {"backbone": "enformer", "geometry": geometry, "orientation": "gene"}
+        known = {"geometry": geometry, "orientation": "gene"}
 
         def run(net, model, turn=(True, False, True), **params):
             run_script(
@@ -367,11 +367,11 @@ class TestScripts:
         attend(network(), given, (False, False, False), type="enformer", settings={}, orientation="genomic")
 
     def test_a_damaged_split(self, tmp_path, attend, capfd):
-        path = tmp_path / "genes.tsv"
-        path.write_text(path.read_text().replace("test\ng4", "tset\ng4"))
+        path = tmp_path / "split.tsv"
+        path.write_text(path.read_text().replace("g3\ttest", "g3\ttset"))
         with pytest.raises(SystemExit):
             attend(network(), {"weights": []}, type="enformer", settings={})
-        assert "genes.tsv, line 5: split_enformer is 'tset'" in capfd.readouterr().err
+        assert "split.tsv, line 5: split is 'tset'" in capfd.readouterr().err
 
     def test_fine_tuned_model(self, tmp_path, attend):
         net = network()

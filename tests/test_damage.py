@@ -22,6 +22,7 @@ from chrom2expr import (
     probe,
     single_cnn,
     spatial,
+    splits,
     tables,
     tuning,
 )
@@ -329,9 +330,13 @@ def test_shards_of_another_precision_are_not_merged(tmp_path):
 TABLES = {
     "genes": (
         lambda path: tables.write_table(
-            path, [*GENE_COLUMNS, "split_enformer"], [["g", "s", "t", "+", "chr1", 10, "chr1", 12, "-", "train"]] * 1
+            path, GENE_COLUMNS, [["g", "s", "t", "+", "chr1", 10, "chr1", 12, "-"]] * 1
         ),
         lambda path: read_genes(path).to_dict("list"),
+    ),
+    "split": (
+        lambda path: tables.write_table(path, splits.COLUMNS, [["a", "train"], ["b", "val"], ["c", "test"]]),
+        lambda path: [part.tolist() for part in splits.read_split(path)],
     ),
     "figure": (
         lambda path: evaluation.write_figure_table(

@@ -14,7 +14,7 @@ from chrom2expr.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
-EMBEDDED_BELUGA = {"kind": "embedded", "backbone": "beluga", "geometry": {"sequence_length": 1280, "bins": 10, "bin_size": 128}, "bins": 10}
+EMBEDDED_BELUGA = {"kind": "embedded", "backbone": "beluga", "split": "chr8", "geometry": {"sequence_length": 1280, "bins": 10, "bin_size": 128}, "bins": 10}
 SIMULATION = SCHEMA.with_name("simulation.schema.yaml")
 
 
@@ -64,7 +64,17 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["expression", "pseudocount"], 0, "expression.pseudocount"),
         (["backbones", "enformer", "shards"], 0, "backbones.enformer.shards"),
         (["backbones", "enformer", "weights"], "enformer_wieghts", "backbones.enformer.weights"),
-        (["backbones", "enformer", "held_out"], ["chrX"], "backbones.enformer.held_out"),
+        (["backbones", "enformer", "held_out"], ["chr14"], "backbones.enformer.held_out: is now splits.NAME.held_out"),
+        (["splits", "chr14", "held_out"], ["chrX"], "splits.chr14.held_out: chrX is left out by genes.exclude_chromosomes"),
+        (["splits", "chr14"], {"validation": ["chr1"], "test": ["chr2", "chrY"]}, "splits.chr14.test: chrY is left out"),
+        (["splits", "chr14"], {"validation": ["chr1"], "test": ["chr2", "chr1"]}, "splits.chr14: chr1 is for both"),
+        (["splits", "chr14", "test"], ["chr1"], "splits.chr14: give held_out, or validation and test, or file, and only one"),
+        (["splits", "chr14"], {"validation": ["chr1"]}, "splits.chr14: give held_out, or validation and test, or file, and"),
+        (["splits", "chr14"], {}, "splits.chr14: give held_out, or validation and test, or file, and only one"),
+        (["splits", "chr14"], {"file": "a.tsv", "held_out": ["chr1"]}, "splits.chr14: give held_out, or validation and"),
+        (["splits", "chr14"], {"hold_out": ["chr1"]}, "splits.chr14.hold_out: is unknown; known are held_out, validation"),
+        (["sources", "beluga_predicted", "split"], "chr9", "sources.beluga_predicted.split: chr9 is not among splits"),
+        (["sources", "beluga_predicted"], {"kind": "predicted", "backbone": "beluga"}, "'split' is a required property"),
         (["backbones", "enformer", "geometry", "bins"], 2000, "backbones.enformer.geometry"),
         (["backbones", "enformer", "geometry", "window"], 2000, "backbones.enformer.geometry"),
         (["backbones", "enformer", "central_bins"], 1000, "backbones.enformer.central_bins"),
@@ -177,7 +187,7 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["backbones", "beluga", "settings"], {"hiden": 3}, "backbones.beluga.settings.hiden: is unknown"),
         (["backbones", "beluga", "settings"], {"channels": [1, 2]}, "backbones.beluga.settings.channels"),
         (["figures", "fig3_1", "losses"], ["mse", "pearson"], "figures.fig3_1.losses"),
-        (["sources", "beluga_predicted", "label"], "Enformer predictions", "figures.fig3_2.runs: group 'Enformer predictions' mixes enformer and beluga"),
+        (["sources", "beluga_predicted", "label"], "Enformer predictions", "figures.fig3_2.runs: group 'Enformer predictions' mixes the splits chr14 and chr8"),
         (["resources", "genome_grch38"], {}, "resources.genome_grch38"),
         (["resources", "genome_grch38", "sha256"], "abc", "resources.genome_grch38.sha256"),
     ],
@@ -399,12 +409,12 @@ def test_an_embedded_source_needs_no_settings(config):
     assert full["sources"]["enformer_50kb"]["settings"] == {"use_tf_gamma": False, "positional_basis": "library"}
 
 
-def test_every_group_of_a_figure_has_the_baseline_of_its_backbone(config):
+def test_every_group_of_a_figure_has_the_baseline_of_its_split(config):
     entries = runs.figure_entries(schema.checked(config, SCHEMA), "fig2_4")
     assert [entry for entry in entries if "series" not in entry] == [
-        {"run": "baseline/beluga", "x": "Beluga"},
-        {"run": "baseline/enformer", "x": "Enformer 114.7 kb"},
-        {"run": "baseline/enformer", "x": "Enformer 40.2 kb"},
+        {"run": "baseline/chr8", "x": "Beluga"},
+        {"run": "baseline/chr14", "x": "Enformer 114.7 kb"},
+        {"run": "baseline/chr14", "x": "Enformer 40.2 kb"},
     ]
     assert len(entries) == 12
 

@@ -56,6 +56,7 @@ def one_of(names):
 wildcard_constraints:
     assembly=one_of(ASSEMBLIES),
     backbone=one_of(config["backbones"]),
+    split=one_of(config["splits"]),
     source=one_of(SOURCES),
     inputs=one_of(config["inputs"]["sets"]),
     head=one_of(config["heads"]),
@@ -96,6 +97,16 @@ def resource(name):
 def backbone_of(source):
     """The config section of a source's backbone."""
     return config["backbones"][SOURCES[source]["backbone"]]
+
+
+def split_file(source):
+    """The split that a source names, as a file."""
+    return f"<results>/genes/splits/{SOURCES[source]['split']}.tsv"
+
+
+def split_of(wildcards):
+    """The split of the wildcards' source."""
+    return split_file(wildcards.source)
 
 
 def genome_of(suffix):
@@ -187,12 +198,13 @@ def codes_of(backbone):
 
 
 def simulated_training_inputs(backbone):
-    """What a small backbone is trained on: the sequences and the measured tracks of its genes."""
+    """What a small backbone is trained on: sequences and measured tracks of genes that the tracks' split trains on."""
     source = config["simulation"]["backbones"][backbone]["train_on"]
     return {
         "codes": codes_of(backbone),
         "features": f"<results>/features/{source}.h5",
         "shards": shards_of(source),
+        "genes": split_file(source),
     }
 
 

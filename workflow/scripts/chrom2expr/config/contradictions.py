@@ -33,8 +33,6 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         for key in ("weights", "tracks"):
             if backbone[key] not in resources:
                 yield f"backbones.{name}.{key}: {backbone[key]} is not among resources"
-        for chromosome in sorted(set(backbone["held_out"]) & set(config["genes"]["exclude_chromosomes"])):
-            yield f"backbones.{name}.held_out: {chromosome} is left out by genes.exclude_chromosomes"
         if "conda" in backbone and not Path(backbone["conda"]).is_file():
             yield f"backbones.{name}.conda: there is no file {backbone['conda']}"
         try:
@@ -45,7 +43,15 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
             central(backbone["geometry"]["bins"], backbone["central_bins"] or None)
         except InputError as error:
             yield f"backbones.{name}.central_bins: {error}"
+    for name, split in config["splits"].items():
+        for key in split.keys() - {"file"}:
+            for chromosome in sorted(set(split[key]) & set(config["genes"]["exclude_chromosomes"])):
+                yield f"splits.{name}.{key}: {chromosome} is left out by genes.exclude_chromosomes"
+        for chromosome in sorted(set(split.get("validation", ())) & set(split.get("test", ()))):
+            yield f"splits.{name}: {chromosome} is for both validation and test"
     for name, source in sources.items():
+        if source["split"] not in config["splits"]:
+            yield f"sources.{name}.split: {source['split']} is not among splits"
         if source["backbone"] not in backbones:
             yield f"sources.{name}.backbone: {source['backbone']} is not among backbones"
         if source["kind"] == "measured" and not source["bigwigs"]:
@@ -179,7 +185,8 @@ def _attention_figure_contradictions(config: Mapping[str, Any], figure: str) -> 
     windows = {}
     for model in models:
         source = config["sources"][model["source"]]
-        windows.setdefault((source["backbone"], source["geometry"]["sequence_length"]), model["source"])
+        window = source["backbone"], source["split"], source["geometry"]["sequence_length"]
+        windows.setdefault(window, model["source"])
     if len(windows) > 1:
         yield f"{where}: the windows or the test genes of {' and '.join(windows.values())} differ: show one of them"
 
@@ -216,8 +223,7 @@ def _figure_contradictions(config: Mapping[str, Any], name: str) -> Iterator[str
     labelled: dict[tuple[str, str], str] = {}
     grouped: dict[str, str] = {}
     for run in figure_runs(config, name):
-        backbone_name = config["sources"][run["source"]]["backbone"]
-        if backbone_name not in config["backbones"]:  # reported with its source
+        if config["sources"][run["source"]]["backbone"] not in config["backbones"]:  # reported with its source
             continue
         label = run["series"], run["x"]
         if label in labelled:
@@ -225,10 +231,11 @@ def _figure_contradictions(config: Mapping[str, Any], name: str) -> Iterator[str
         labelled[label] = run["run"]
         if run["series"] == BASELINE:
             yield f"{where}: {run['run']} is labelled {BASELINE!r}, which is what the baseline is called"
-        if grouped.setdefault(run["x"], backbone_name) != backbone_name:
+        split = config["sources"][run["source"]]["split"]
+        if grouped.setdefault(run["x"], split) != split:
             yield (
-                f"{where}: group {run['x']!r} mixes {grouped[run['x']]} and {backbone_name}, whose test genes differ: "
-                "give them groups of their own"
+                f"{where}: group {run['x']!r} mixes the splits {grouped[run['x']]} and {split}, whose test genes "
+                "differ: give them groups of their own"
             )
         yield from _run_contradictions(config, run)
         if name in ATTENTION and config["heads"][run["head"]]["features"] != "sequences":

@@ -49,12 +49,12 @@ def named_runs(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
 def figure_entries(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
     """What a figure's table has rows for: `run`, `x` and `series` of its runs, then `run` and `x` of the baselines.
 
-    The baseline of a group is that of its backbone's split.
+    The baseline of a group is that of its sources' split.
     """
     runs = figure_runs(config, figure)
-    backbones = {run["x"]: config["sources"][run["source"]]["backbone"] for run in runs}
+    splits = {run["x"]: config["sources"][run["source"]]["split"] for run in runs}
     return [{key: run[key] for key in ("run", "x", "series")} for run in runs] + [
-        {"run": f"baseline/{backbone}", "x": x} for x, backbone in backbones.items()
+        {"run": f"baseline/{split}", "x": x} for x, split in splits.items()
     ]
 
 

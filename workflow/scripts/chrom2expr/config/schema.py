@@ -20,6 +20,7 @@ _Validator = jsonschema.validators.extend(
 )
 # Keys of older versions, and what to write now.
 OLD_KEYS = {
+    "backbones.NAME.held_out": "splits.NAME.held_out, which sources name (sources.NAME.split)",
     "backbones.NAME.room": "backbones.NAME.type",
     "heads.NAME.room": "heads.NAME.type",
     "heads.NAME.settings.batch_norm": "heads.NAME.adaptation.batch_norm",
@@ -86,7 +87,10 @@ def _rejected(section: Any, rules: Mapping[str, Any], path: Sequence[str] = ()) 
 def _explained(error: jsonschema.ValidationError, path: Sequence[str]) -> Iterator[str]:
     """A schema error as lines of key, problem and the key's description; alternatives that all failed, in one line."""
     key = (*path, *error.absolute_path)
-    if error.context:
+    if error.validator == "oneOf" and all("required" in one for one in error.validator_value):
+        ways = (" and ".join(one["required"]) for one in error.validator_value)
+        yield f"{_key(key)}: give {', or '.join(ways)}, and only one of these"
+    elif error.context:
         yield "; or ".join(dict.fromkeys(line for inner in error.context for line in _explained(inner, path)))
     elif error.validator == "additionalProperties":
         known = error.schema.get("properties", {})
