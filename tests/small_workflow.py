@@ -123,9 +123,9 @@ def _targets() -> dict[str, Of]:
     return {"genes": of("split"), "expression": of("targets")}
 
 
-def _fit(type: str, features: Of, shards: list[Of], tracks: str, settings: Any, grid: Any, **changes: Any) -> Step:
+def _fit(type: str, features: Of, shards: list[Of], tracks: str, settings: Any, grid: Any, kind: str = "store", **changes: Any) -> Step:
     given = {"features": features, "shards": shards, **_targets()}
-    params = {"type": type, "tracks": tracks, "bins": 0, "orientation": "gene"}
+    params = {"type": type, "tracks": tracks, "bins": 0, "orientation": "gene", "features": kind}
     params |= {"loss": HYBRID, "settings": settings, "grid": grid, "batch_size": 8}
     params |= {"max_epochs": 4, "patience": 4, "select_by": "validation_loss", "seed": 1, "part": 0, "parts": 1}
     return _step("fit_head", FITTED, given, params | changes, gpu=1)
@@ -138,9 +138,9 @@ def _single(part: int = 0, parts: int = 1) -> Step:
     return _fit("single_cnn", of("merge_predicted"), shards, "chromatin", settings, grid, **changes)
 
 
-def _linear(type: str, features: Of, grid: dict[str, Any], settings: dict[str, Any]) -> Step:
+def _linear(type: str, features: Of, kind: str, grid: dict[str, Any], settings: dict[str, Any]) -> Step:
     changes = {"loss": MSE, "select_by": "validation_cross_gene"}
-    return _fit(type, features, [], "chromatin", settings, grid, **changes)
+    return _fit(type, features, [], "chromatin", settings, grid, kind, **changes)
 
 
 def _train(backbone: str, assembly: str, geometry: dict[str, int], measured: str, **settings: Any) -> Step:
@@ -256,8 +256,8 @@ STEPS = {
     "fit_single_cnn": _single(),
     "fit_part_0": _single(0, 2),
     "fit_part_1": _single(1, 2),
-    "fit_ridge": _linear("ridge", of("sums"), {"penalty": [1e-2, 1, 100]}, {"standardise": False}),
-    "fit_probe": _linear("probe", of("means"), {}, {}),
+    "fit_ridge": _linear("ridge", of("sums"), "spatial_basis", {"penalty": [1e-2, 1, 100]}, {"standardise": False}),
+    "fit_probe": _linear("probe", of("means"), "central_means", {}, {}),
     "fit_frozen": _fit(
         "frozen",
         of("merge_embedded"),
@@ -305,7 +305,7 @@ STEPS = {
         "attend_genes",
         "attention.h5",
         {"codes": each("codes_0", "codes_1"), "genes": of("split"), "weights": weights("enformer")},
-        {"type": "enformer", "geometry": EMBEDDED, "orientation": "gene"}
+        {"type": "enformer", "geometry": EMBEDDED}
         | {"settings": {"use_tf_gamma": False, "positional_basis": "library"}},
         gpu=1,
     ),
@@ -313,8 +313,7 @@ STEPS = {
         "attend_genes",
         "attention.h5",
         {"codes": each("codes_0", "codes_1"), "genes": of("split"), "model": of("finetune", "model")},
-        {"head": "finetuned", "geometry": EMBEDDED}
-        | {"orientation": "gene"},
+        {"head": "finetuned", "geometry": EMBEDDED},
         gpu=1,
     ),
     "tabulate_attention": _step(

@@ -21,7 +21,6 @@ from chrom2expr import (
     predictions,
     probe,
     single_cnn,
-    spatial,
     splits,
     tables,
     tuning,
@@ -36,6 +35,7 @@ from chrom2expr.hdf5 import CheckedFile, create_file
 from chrom2expr.pool import AttentionPool
 from chrom2expr.reader import FeatureStore, merge
 from chrom2expr.reduced import ReducedStore
+from chrom2expr.reduction import reduce_store
 from chrom2expr.store import FORMAT as FEATURE
 from chrom2expr.store import ShardWriter
 from chrom2expr.tensors import read_tensors, write_tensors
@@ -114,7 +114,7 @@ def rows_of_attention(path):
 
 
 def reduced(path):
-    spatial.reduce(shard(path.with_name("s.h5")), path, GEOMETRY)
+    reduce_store(shard(path.with_name("s.h5")), path, "spatial_basis", GEOMETRY)
 
 
 def read_reduced(path):
@@ -250,7 +250,7 @@ def test_another_kind_of_file_or_another_version_is_named(tmp_path, kind):
     make(path)
     if h5py.is_hdf5(path):
         with h5py.File(path, "r+") as file:
-            file.attrs["version"] = 2
+            file.attrs["version"] += 1
     else:
         saved = torch.load(path, weights_only=True)
         torch.save(saved | {"version": saved["version"] + 1}, path)

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import scripts
 import torch
-from chrom2expr import heads, ridge, spatial
+from chrom2expr import heads, ridge
 from chrom2expr.errors import InputError
 from chrom2expr.heads import Split
 from chrom2expr.losses import Hybrid
+from chrom2expr.reduction import reduce_store
 from chrom2expr.store import ShardWriter
 from chrom2expr.windows import Geometry
 from made_files import write_expression, write_split
@@ -325,7 +326,7 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
         bins=20, bin_size=200, provenance={"source": "planted"},
     ) as writer:
         writer.write(0, tracks)
-    spatial.reduce(tmp_path / "s.h5", tmp_path / "features.h5", geometry, 10)
+    reduce_store(tmp_path / "s.h5", tmp_path / "features.h5", "spatial_basis", geometry, 10)
     turned = np.where((strand == "-")[:, None, None], tracks[:, ::-1], tracks).astype(np.float64)
     decay = np.exp(-0.1 * np.arange(5))
     observed = (turned[:, 10:15] * decay[:, None]).sum(axis=1) @ random.normal(0, 1, (3, TISSUES))
@@ -339,7 +340,7 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
         ),
         output=SimpleNamespace(**{name: tmp_path / "run" / file for name, file in made.items()}),
         params=scripts.params(
-            type="ridge", tracks="chromatin", orientation="gene", bins=10, part=0, parts=1,
+            type="ridge", tracks="chromatin", orientation="gene", bins=10, features="spatial_basis", part=0, parts=1,
             loss={"type": "hybrid", "alpha": 0, "beta": 1}, settings={"standardise": False},
             grid={"penalty": [0.001, 0.1, 10]}, batch_size=64, max_epochs=0, patience=0,
             select_by="validation_cross_gene", seed=1,

@@ -81,7 +81,10 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["backbones", "enformer", "central_bins"], 11, "backbones.enformer.central_bins: bins is 11: the middle of 896"),
         (["backbones", "beluga", "central_bins"], 7, "backbones.beluga.central_bins: bins is 7: the middle of 200"),
         (["backbones", "enformer", "reverse_complement"], True, "backbones.enformer.reverse_complement: finetuned of enformer_50kb reads the forward strand only"),
-        (["inputs", "orientation"], "genomic", "inputs.orientation: finetuned reads the forward strand"),
+        (["inputs", "embedding", "orientation"], "genomic", "inputs.embedding.orientation: finetuned reads the forward strand"),
+        (["inputs", "orientation"], "gene", "inputs.orientation: is now inputs.NAME.orientation"),
+        (["inputs", "sets"], {"mine": {"tracks": "all"}}, "inputs.sets: is now inputs.NAME"),
+        (["inputs", "chromatin", "orientation"], "gnomic", "inputs.chromatin.orientation: 'gnomic' is not one of"),
         (["expression", "ids"], "entrez", "expression.ids: 'entrez' is not one of"),
         (["resources", "genome_grch38"], {"url": "https://x.org/genomes/"}, "resources.genome_grch38.url: https://x.org/genomes/ names no file"),
         (["resources", "genome_grch38"], {"url": "https://x.org/?download=1"}, "resources.genome_grch38.url"),
@@ -103,17 +106,17 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["figures", "fig2_2", "runs", 0, "head"], ["multi_cnn", "single_cnn"], "shows the network of one run"),
         (["figures", "fig3_1", "runs", 0, "groop"], "x", "groop"),
         (["figures", "fig3_1", "series"], "colour", "figures.fig3_1.series"),
-        (["inputs", "sets", "chromatin_40kb", "bins"], 313, "inputs.sets.chromatin_40kb.bins"),
-        (["inputs", "sets", "chromatin_40kb", "bins"], 898, "inputs.sets.chromatin_40kb.bins"),
-        (["inputs", "sets", "chromatin_40kb", "bins"], 64, "enformer_experimental/chromatin_40kb"),
+        (["inputs", "chromatin_40kb", "bins"], 313, "inputs.chromatin_40kb.bins"),
+        (["inputs", "chromatin_40kb", "bins"], 898, "inputs.chromatin_40kb.bins"),
+        (["inputs", "chromatin_40kb", "bins"], 64, "enformer_experimental/chromatin_40kb"),
         (["figures", "fig9_1"], {}, "fig9_1"),
         (["figures", "fig3_2", "runs", 0, "source"], [], "figures.fig3_2.runs.0.source"),
         (["figures", "fig3_2", "runs", 0, "head"], "cnn", "figures.fig3_2.runs: head cnn is not among heads"),
-        (["figures", "fig3_2", "runs", 0, "inputs"], "cagee", "figures.fig3_2.runs: inputs cagee is not among inputs.sets"),
-        (["figures", "fig3_2", "runs", 0, "inputs"], "embedding", "inputs.sets.embedding.tracks: embedding is not what"),
+        (["figures", "fig3_2", "runs", 0, "inputs"], "cagee", "figures.fig3_2.runs: inputs cagee is not among inputs"),
+        (["figures", "fig3_2", "runs", 0, "inputs"], "embedding", "inputs.embedding.tracks: embedding is not what"),
         (["figures", "fig3_2", "runs", 0, "head"], "finetuned", "heads.finetuned.features: sequences: does not go with"),
         (["figures", "fig3_5", "runs", 0, "source"], "enformer_predicted", "enformer_predicted, which is predicted"),
-        (["figures", "fig3_5", "runs", 0, "inputs"], "chromatin", "inputs.sets.chromatin.tracks: chromatin is not what"),
+        (["figures", "fig3_5", "runs", 0, "inputs"], "chromatin", "inputs.chromatin.tracks: chromatin is not what"),
         (["heads", "finetuned"], {"type": "finetuned", "features": "sequences", "adaptation": {"batch_norm": "train"}, "settings": {"activation_checkpointing": True}, "grid": {"learning_rate": [1e-4]}}, "heads.finetuned.settings.activation_checkpointing: False was expected (Computing"),
         (["heads", "finetuned", "settings", "batch_norm"], "train", "heads.finetuned.settings.batch_norm: is now heads.NAME.adaptation.batch_norm"),
         (["heads", "finetuned", "adaptation"], {"type": "lora"}, "heads.finetuned.adaptation.type: there is no lora among adaptations; there are all, frozen"),
@@ -135,7 +138,7 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["figures", "fig3_6", "runs", 0, "head"], "frozen", "fig3_6 shows the attention of fine-tuned backbones"),
         (["figures", "fig2_5", "runs", 0, "inputs"], "chromatin_40kb", "has no bins to choose from"),
         (["backbones", "enformer", "central_bins"], 0, "needs backbones.enformer.central_bins above 0"),
-        (["inputs", "orientation"], "genomic", "heads.ridge.features: spatial_basis: knows upstream and downstream only"),
+        (["inputs", "chromatin", "orientation"], "genomic", "heads.ridge.features: spatial_basis: knows upstream and downstream only"),
         (["sources", "enformer_50kb", "geometry", "sequence_length"], 393216, "cannot be the middle of the backbone's"),
         (["sources", "enformer_50kb", "geometry", "bins"], 392, "sources.enformer_50kb.geometry: "),
         (["sources", "enformer_50kb", "bins"], 392, "sources.enformer_50kb.bins: more than geometry.bins (391)"),
@@ -250,7 +253,7 @@ def test_a_file_of_ones_own_declares_what_its_head_takes(config, tmp_path):
         ([], "sources.enformer_predicted.kind: predicted: needs the tracks of backbone enformer, but its type"),
         ([], "offers only nothing"),
         (["tracks"], "sources.enformer_50kb.kind: embedded: needs the embedding of backbone enformer"),
-        (["tracks"], "inputs.sets.embedding.tracks: embedding: enformer_predicted/embedding/probe/mse: needs the embedding"),
+        (["tracks"], "inputs.embedding.tracks: embedding: enformer_predicted/embedding/probe/mse: needs the embedding"),
         (["tracks", "embedding"], "heads.finetuned.features: sequences: enformer_50kb/embedding/finetuned/mse: needs the trunk"),
         (["tracks", "embedding", "trunk"], "sources.enformer_50kb: figures of attention: needs the attention of backbone"),
         (["tracks", "embedding", "trunk"], "offers only tracks, embedding, trunk"),
@@ -325,7 +328,7 @@ def test_every_key_is_documented_and_described():
                 yield from keys(inner)
 
     schemas = [yaml.safe_load(file.read_text()) for file in [SCHEMA, SIMULATION]]
-    schemas += [registry.find(kind, name).declares["schema"] for kind in registry.OWN for name in registry.OWN[kind]]
+    schemas += [registry.find(kind, name).declares.get("schema", {}) for kind in registry.OWN for name in registry.OWN[kind]]
     found = [entry for rules in schemas for entry in keys(rules)]
     for key, inner in found:
         assert re.search(rf"\b{key}\b", readme), f"config/README.md does not mention {key}"

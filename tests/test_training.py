@@ -235,6 +235,7 @@ def job(planted, tmp_path):
             "type": "cnn",
             "tracks": "chromatin",
             "orientation": "gene",
+            "features": "store",
             "bins": 0,
             "part": 0,
             "parts": 1,

@@ -124,6 +124,7 @@ CNN = TRAINED | {
     "params.tracks": "all",
     "params.bins": 4,
     "params.orientation": "genomic",
+    "params.features": refused("spatial_basis", "no chrom2expr reduced feature file"),
     "params.settings.transform": "none",
     "params.settings.width": 6,
     "params.settings.kernel_size": 5,
@@ -145,6 +146,7 @@ LINEAR = {
     "params.part": given({"params.parts": 2}, 1),
     "params.parts": 2,
     "params.tracks": refused("all", "its features have tracks chromatin"),
+    "params.features": refused("store", "no chrom2expr feature file"),
     "input.genes": OTHER_GENES,
     "input.expression": OTHER_TARGETS,
     "input.shards": same(each("predict_0"), "reduced features are read from their own file: the rule gives no shards"),
@@ -375,6 +377,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     | {
         "params.bins": refused(4, "its features have bins 8"),
         "params.orientation": refused("genomic", "its features have orientation gene"),
+        "params.features": refused("central_means", "its features have reduction spatial_basis"),
         "params.select_by": refused("validation_loss", "select_by must be validation_cross_gene"),
         "params.settings.standardise": True,
         "params.grid.penalty": [10],
@@ -393,6 +396,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     | {
         "params.tracks": refused("chromatin", "none of its 48 tracks is of the kind 'chromatin'"),
         "params.bins": 2,
+        "params.features": refused("spatial_basis", "no chrom2expr reduced feature file"),
         "params.orientation": same("genomic", "the pool takes a mean over the bins, whose order does not matter"),
         "params.part": given({"params.parts": 2}, 1),
         "params.parts": 2,
@@ -445,7 +449,6 @@ CHANGES: dict[str, dict[str, Any]] = {
     },
     "attend_base": {
         "params.type": ELSEWHERE,
-        "params.orientation": "genomic",
         "params.geometry.sequence_length": 88,
         "params.geometry.bins": refused(8, "the same number cropped on both sides"),
         "params.geometry.bin_size": refused(4, "needs an odd number of whole bins"),
@@ -456,7 +459,6 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.weights": OTHER_WEIGHTS,
     },
     "attend_run": {
-        "params.orientation": "genomic",
         "params.head": ELSEWHERE,
         "params.geometry.sequence_length": 88,
         "input.codes": each("codes_0", "codes_1", input__fasta=of("index_grch38", "fasta", **OTHER_38)),

@@ -27,7 +27,6 @@ rule attend_base:
     params:
         type=param(setting("backbones", "type")),
         geometry=param(source_geometry),
-        orientation=param(config["inputs"]["orientation"]),
         settings=param(setting("sources", "settings")),
     script:
         "../scripts/attend_genes.py"
@@ -60,7 +59,6 @@ rule attend_run:
     params:
         head=param(setting("heads", "type")),
         geometry=param(source_geometry),
-        orientation=param(config["inputs"]["orientation"]),
     script:
         "../scripts/attend_genes.py"
 

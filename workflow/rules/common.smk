@@ -27,6 +27,8 @@ PREDICTED = [name for name, source in SOURCES.items() if source["kind"] == "pred
 MEASURED = [name for name, source in SOURCES.items() if source["kind"] == "measured"]
 EMBEDDED = [name for name, source in SOURCES.items() if source["kind"] == "embedded"]
 SEQUENCE_HEADS = [name for name, head in config["heads"].items() if head["features"] == "sequences"]
+# What heads are fitted to, beside stores and sequences.
+REDUCTIONS = sorted({head["features"] for head in config["heads"].values()} - {"store", "sequences"})
 # Jobs that a head's tissues are dealt out to.
 TISSUE_JOBS = {name: head["jobs"] for name, head in config["heads"].items()}
 SPLIT_HEADS = [name for name, jobs in TISSUE_JOBS.items() if jobs > 1]
@@ -58,7 +60,7 @@ wildcard_constraints:
     backbone=one_of(config["backbones"]),
     split=one_of(config["splits"]),
     source=one_of(SOURCES),
-    inputs=one_of(config["inputs"]["sets"]),
+    inputs=one_of(config["inputs"]),
     head=one_of(config["heads"]),
     loss=one_of(config["losses"]),
     figure=one_of(config["figures"]),
@@ -79,7 +81,7 @@ def setting(section, key):
         entry = getattr(wildcards, WILDCARDS[section], None)
         if entry is None:
             entry = SOURCES[wildcards.source][WILDCARDS[section]]
-        return (config["inputs"]["sets"] if section == "inputs" else config[section])[entry][key]
+        return config[section][entry][key]
 
     return value
 

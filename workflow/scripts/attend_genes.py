@@ -28,6 +28,5 @@ with job(snakemake) as call:
             lambda codes: trunk.attend(torch.from_numpy(codes).to(device), query).cpu().numpy(),
             store.select(gene_id[split == "test"]),
             geometry,
-            params.orientation,
             call.output[0],
         )

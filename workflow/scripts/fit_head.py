@@ -17,6 +17,7 @@ with job(snakemake) as call:
         params.tracks,
         params.orientation,
         params.bins or None,
+        params.features,
     )
     device = choose_device(call.resources.allow_cpu)
     task = heads.Task.of(heads.of_tissues(data, params.part, params.parts), params, device)

@@ -4,12 +4,19 @@ from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
+from chrom2expr import registry
+
 # What names a run, in the order of its folder: models/{source}/{inputs}/{head}/{loss}.
 RUN = ("source", "inputs", "head", "loss")
 # What the baseline is called in tables and figures (evaluation.BASELINE).
 BASELINE = "Training mean"
 # Figures of attention rather than scores.
 ATTENTION = ("fig3_6", "fig3_7")
+
+
+def reduction(features: str) -> Mapping[str, Any]:
+    """What the reduction that a head's `features` names declares (see reduction.Reduction); empty if it is none."""
+    return {} if features in ("store", "sequences") else registry.find("reductions", features).declares
 
 
 def figure_runs(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
@@ -81,7 +88,7 @@ def overview(config: Mapping[str, Any], figure: str) -> list[dict[str, Any]]:
     """
     rows: dict[str, dict[str, Any]] = {}
     for run in figure_runs(config, figure):
-        source, inputs = config["sources"][run["source"]], config["inputs"]["sets"][run["inputs"]]
+        source, inputs = config["sources"][run["source"]], config["inputs"][run["inputs"]]
         backbone = config["backbones"][source["backbone"]]
         row = rows.setdefault(
             source["backbone"],
@@ -89,7 +96,7 @@ def overview(config: Mapping[str, Any], figure: str) -> list[dict[str, Any]]:
             | {"predicted": False, "measured": [], "tracks": [], "bins": []},
         )
         row["predicted"] |= source["kind"] == "predicted"
-        at_tss = config["heads"][run["head"]]["features"] == "central_means"
+        at_tss = reduction(config["heads"][run["head"]]["features"]).get("bins") == "backbone"
         bins = backbone["central_bins"] if at_tss else inputs["bins"] or backbone["geometry"]["bins"]
         found = {"tracks": inputs["tracks"], "bins": bins}
         if source["kind"] == "measured":

@@ -26,6 +26,8 @@ OLD_KEYS = {
     "heads.NAME.settings.batch_norm": "heads.NAME.adaptation.batch_norm",
     "heads.NAME.settings.jobs": "heads.NAME.jobs",
     "heads.NAME.settings.devices": "heads.NAME.devices",
+    "inputs.sets": "inputs.NAME, without sets between",
+    "inputs.orientation": "inputs.NAME.orientation",
 }
 # Where what a type understands lies in the section itself, not in its `settings`: the keys that all types have.
 FLAT = {
@@ -46,6 +48,7 @@ def checked(config: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
     naming every key that a schema rejects, or the keys of a combination that cannot work.
     """
     rules = _read_rules(Path(schema))
+    _refuse(_taken_for_names(config))
     full = _with_defaults(dict(config), rules, rules)
     _refuse(_rejected(full, rules))
     for section in ("backbones", "sources", "heads"):
@@ -59,7 +62,7 @@ def checked(config: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
             head.setdefault("adaptation", {"type": "all"})
     simulation = _read_rules(Path(schema).with_name("simulation.schema.yaml"))
     problems = _complete(full, ("simulation",), simulation) if "simulation" in full else ()
-    _refuse([*problems, *_complete_types(full)])
+    _refuse([*problems, *_unknown_features(full), *_complete_types(full)])
     _label_losses(full)
     _refuse(contradictions(full))
     _refuse(_unfit_runs(full))
@@ -106,6 +109,14 @@ def _explained(error: jsonschema.ValidationError, path: Sequence[str]) -> Iterat
         yield f"{_key(key)}: {error.message}{hint}"
 
 
+def _taken_for_names(config: Mapping[str, Any]) -> Iterator[str]:
+    """Lines that say what keys of older versions are now, which a schema would take for names of the user's."""
+    for old, new in OLD_KEYS.items():
+        section, *keys = old.split(".")
+        if len(keys) == 1 and keys[0] in (config.get(section) or {}):
+            yield f"{old}: is now {new}"
+
+
 def _renamed(path: Sequence[str | int]) -> str | None:
     """What a key of an older version is called now; None for other keys."""
     for old, new in OLD_KEYS.items():
@@ -128,6 +139,14 @@ def _number_hint(error: jsonschema.ValidationError) -> str:
 
 def _key(path: Sequence[str | int]) -> str:
     return ".".join(map(str, path)) or "top level"
+
+
+def _unknown_features(config: Mapping[str, Any]) -> Iterator[str]:
+    """Lines that say which heads' features are neither the store, nor sequences, nor a reduction's name."""
+    known = ("store", "sequences", *registry.names("reductions"))
+    for name, head in config["heads"].items():
+        if head["features"] not in known:
+            yield f"heads.{name}.features: there is no {head['features']}; there are {', '.join(known)}"
 
 
 def _complete(config: dict[str, Any], path: Sequence[str], rules: Mapping[str, Any]) -> Iterator[str]:
@@ -195,7 +214,7 @@ def _unfit_runs(config: Mapping[str, Any]) -> Iterator[str]:
                 sections = {
                     "source": source,
                     "backbone": config["backbones"][source["backbone"]],
-                    "inputs": config["inputs"]["sets"][run["inputs"]],
+                    "inputs": config["inputs"][run["inputs"]],
                     "loss": {**dict.fromkeys(TRAITS, False), **loss, **traits},
                 }
                 for line in _rejected(sections, rules):
