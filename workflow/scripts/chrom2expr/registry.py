@@ -37,10 +37,19 @@ OWN: dict[str, dict[str, str]] = {
         "finetuned": "chrom2expr.finetune:FineTunedBackbone",
     },
     "losses": {"hybrid": "chrom2expr.losses:Hybrid"},
-    "figures": {},
+    "figures": {
+        "scores": "chrom2expr.bar_charts:BarCharts",
+        "overview": "chrom2expr.overview:Overview",
+        "network": "chrom2expr.network:Network",
+        "attention_map": "chrom2expr.attention_figures:AttentionMap",
+        "distal_attention": "chrom2expr.attention_figures:DistalAttention",
+    },
     "adaptations": {},
     "reductions": {},
-    "metrics": {},
+    "metrics": {
+        "cross_gene": "chrom2expr.spearman:CrossGene",
+        "cross_celltype": "chrom2expr.spearman:CrossCelltype",
+    },
 }
 
 

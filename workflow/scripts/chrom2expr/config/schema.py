@@ -11,7 +11,7 @@ import yaml
 
 from chrom2expr import registry
 from chrom2expr.config.contradictions import contradictions
-from chrom2expr.config.runs import figure_runs
+from chrom2expr.config.runs import FIGURE_KEYS, figure_runs, takes
 from chrom2expr.errors import InputError
 
 # Draft 2020-12, but 5.0 is no integer: a kernel or a batch of 5.0 fails in PyTorch.
@@ -23,6 +23,7 @@ OLD_KEYS = {
     "heads.NAME.room": "heads.NAME.type",
     "heads.NAME.settings.jobs": "heads.NAME.jobs",
     "heads.NAME.settings.devices": "heads.NAME.devices",
+    "attention": "figures.NAME.distal_bins and figures.NAME.thresholds, of the figures of kind distal_attention",
 }
 # Where what a type understands lies in the section itself, not in its `settings`: the keys that all types have.
 FLAT = {
@@ -30,6 +31,23 @@ FLAT = {
         "type": {"type": "string", "description": "The loss."},
         "label": {"type": "string", "description": "Its name in figures."},
     },
+    "metrics": {"type": {"type": "string", "description": "The metric."}},
+    "figures": {key: {} for key in FIGURE_KEYS},
+}
+# What runs must be for a figure that takes this of them.
+TAKEN_RUNS = {
+    "attention": {
+        "properties": {
+            "head": {
+                "properties": {
+                    "features": {
+                        "const": "sequences",
+                        "description": "A figure of attention shows backbones that a head of sequences trained.",
+                    }
+                }
+            }
+        }
+    }
 }
 # What heads may demand of a loss (see loss.Loss).
 TRAITS = ("squared_error", "one_tissue")
@@ -130,13 +148,14 @@ def _complete_rooms(config: dict[str, Any], schemas: Path) -> Iterator[str]:
 
 
 def _complete_types(config: dict[str, Any]) -> Iterator[str]:
-    """Fill in the defaults of what sections name by their `type`; lines that say what its schema rejects in them."""
-    for kind in ("heads", "losses"):
+    """Fill in the defaults of what sections name by `type` or `kind`; lines that say what its schema rejects in them."""
+    for kind in ("heads", "losses", "metrics", "figures"):
+        key = "kind" if kind == "figures" else "type"
         for name, section in config[kind].items():
             try:
-                rules = registry.find(kind, section["type"]).declares.get("schema", {})
+                rules = registry.find(kind, section[key]).declares.get("schema", {})
             except InputError as error:
-                yield f"{kind}.{name}.type: {error}"
+                yield f"{kind}.{name}.{key}: {error}"
                 continue
             if kind in FLAT:
                 own = {"type": "object", "additionalProperties": False}
@@ -154,26 +173,33 @@ def _label_losses(config: dict[str, Any]) -> None:
 
 
 def _unfit_runs(config: Mapping[str, Any]) -> Iterator[str]:
-    """Lines that say which runs their head cannot fit: what the schema `run` that its type declares rejects in them.
+    """Lines that say which runs their head cannot fit, or their figure cannot show.
 
-    Such a schema sees the sections of the config that the run names: `source`, its `backbone`, `inputs` and `loss`, the
-    latter with all traits that losses may have, true or false.
+    That is what the schemas `run` that the head's type and the figure's kind declare reject in them, and what the
+    kind's own schema rejects in the figure's runs, run by run.
     """
-    for figure in config["figures"]:
-        for run in figure_runs(config, figure):
-            rules = registry.find("heads", config["heads"][run["head"]]["type"]).declares.get("run")
-            if rules:
-                source, loss = config["sources"][run["source"]], config["losses"][run["loss"]]
-                declared = registry.find("losses", loss["type"]).declares.get("traits", {})
-                traits = {trait: any(registry.holds(when, loss) for when in whens) for trait, whens in declared.items()}
-                sections = {
-                    "source": source,
-                    "backbone": config["backbones"][source["backbone"]],
-                    "inputs": config["inputs"]["sets"][run["inputs"]],
-                    "loss": {**dict.fromkeys(TRAITS, False), **loss, **traits},
-                }
-                for line in _rejected(sections, rules):
+    for figure, section in config["figures"].items():
+        kind, runs = registry.find("figures", section["kind"]).declares, figure_runs(config, figure)
+        for run in runs:
+            head = registry.find("heads", config["heads"][run["head"]]["type"]).declares
+            for rules in (head.get("run"), kind.get("run"), TAKEN_RUNS.get(takes(config, figure))):
+                for line in _rejected(_sections_of(config, run), rules) if rules else ():
                     yield f"figures.{figure}.runs: {run['run']}: {line}"
+        yield from _rejected({**section, "runs": runs}, kind.get("schema", {}), ("figures", figure))
+
+
+def _sections_of(config: Mapping[str, Any], run: Mapping[str, str]) -> dict[str, Any]:
+    """The sections of the config that a run names, the loss's with all traits that losses may have, true or false."""
+    source, loss = config["sources"][run["source"]], config["losses"][run["loss"]]
+    declared = registry.find("losses", loss["type"]).declares.get("traits", {})
+    traits = {trait: any(registry.holds(when, loss) for when in whens) for trait, whens in declared.items()}
+    return {
+        "source": source,
+        "backbone": config["backbones"][source["backbone"]],
+        "inputs": config["inputs"]["sets"][run["inputs"]],
+        "head": config["heads"][run["head"]],
+        "loss": {**dict.fromkeys(TRAITS, False), **loss, **traits},
+    }
 
 
 def _room_sections(config: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
