@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from chrom2expr import registry
 from chrom2expr.config import dependencies
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,6 +28,22 @@ ROOMS = {
     "finetune_backbone.py": ["finetune"],
     "attend_genes.py": ["enformer", "enformer_attention", "finetune"],
 }
+
+
+def modules_of(kind, **declared):
+    """The modules of a kind's own classes, of those that declare this."""
+    entries = (registry.find(kind, name) for name in registry.OWN[kind])
+    return sorted({entry.path.stem for entry in entries if declared.items() <= entry.declares.items()})
+
+
+for taken in ("scores", "attention", "models", "sources"):
+    ROOMS[f"tabulate_{taken}.py"] = modules_of("figures", takes=taken)
+ROOMS["draw_figure.py"] = modules_of("figures")
+ROOMS["tabulate_models.py"] += modules_of("heads")
+for script in ("tabulate_scores.py", "evaluate_run.py", "evaluate_baseline.py"):
+    ROOMS[script] = [*ROOMS.get(script, ()), *modules_of("metrics")]
+# What a figure's table does not need of its kind, and its drawing does not.
+WITHOUT = {"draw_figure.py": "tabulate"} | {script: "draw" for script in ROOMS if script.startswith("tabulate_")}
 
 
 def snakemake(*arguments, cwd=ROOT):
@@ -46,16 +63,23 @@ def rules():
 def third_party(script):
     """Distributions that a script, its library modules and the rooms it loads import."""
     files = [SCRIPTS / script, *map(Path, dependencies.modules(
-        SCRIPTS, script, [SCRIPTS / f"chrom2expr/{room}.py" for room in ROOMS.get(script, ())]
+        SCRIPTS, script, [SCRIPTS / f"chrom2expr/{room}.py" for room in ROOMS.get(script, ())], WITHOUT.get(script, "")
     ))]
     names = set()
-    for node in (node for file in files for node in ast.walk(ast.parse(file.read_text()))):
+    for node in (node for file in files for node in at_work(file)):
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module.split(".")[0])
     distributions = installed()
     return {distributions[name][0] for name in names - set(sys.stdlib_module_names) - {"chrom2expr"}}
+
+
+def at_work(file):
+    """The nodes of a module's text, but for what only a type checker sees."""
+    text = ast.parse(file.read_text())
+    text.body = [line for line in text.body if not (isinstance(line, ast.If) and "TYPE_CHECKING" in ast.dump(line.test))]
+    return ast.walk(text)
 
 
 @cache

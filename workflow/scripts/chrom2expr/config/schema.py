@@ -109,7 +109,10 @@ def _explained(error: jsonschema.ValidationError, path: Sequence[str]) -> Iterat
         hint = _number_hint(error)
         if "description" in error.schema and not isinstance(error.instance, Mapping):
             hint += f" ({error.schema['description']})"
-        yield f"{_key(key)}: {error.message}{hint}"
+        message = error.message
+        if error.validator == "maxItems":  # the items themselves say nothing
+            message = f"{len(error.instance)} are too many, there may be {error.validator_value}"
+        yield f"{_key(key)}: {message}{hint}"
 
 
 def _renamed(path: Sequence[str | int]) -> str | None:
