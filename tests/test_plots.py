@@ -205,7 +205,23 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_nothing_overlaps_and_nothing_is_cut_off(name):
-    made = drawn(CASES[name])
+    check_overlaps(drawn(CASES[name]))
+
+
+@pytest.mark.parametrize("layout", ["above", "beside", "joined"])
+def test_three_metrics_are_legible(layout):
+    third = {"metric": "pearson", "panel": "Pearson across genes", "quantity": "Pearson correlation"}
+    bars = table("mine", losses=LOSSES[:1] if layout == "joined" else LOSSES)
+    bars += [bar._replace(**third) for bar in bars if bar.metric == "cross_gene"] + baseline(bars)
+    settings = {"metrics": ["cross_gene", "cross_celltype", "pearson"], "layout": layout, "legend": "series"}
+    with matplotlib.rc_context(plots.STYLE):
+        made = figure.build("scores", "mine", settings).draw(bars)
+        made.draw_without_rendering()
+    assert len(made.axes) == (1 if layout == "joined" else 3)
+    check_overlaps(made)
+
+
+def check_overlaps(made):
     page = made.bbox
     boxes = {"legend": made.legends[0].get_window_extent()}
     for number, axes in enumerate(made.axes):

@@ -302,6 +302,17 @@ def test_a_figure_has_any_name_and_its_kind_takes_what_it_says(config):
     ]  # fmt: skip
 
 
+def test_what_a_class_of_ones_own_does_not_declare_is_named(config, tmp_path):
+    (tmp_path / "mine.py").write_text('class A:\n    declares = {"api": 1, "schema": {}}\n')
+    config["figures"]["mine"] = {"kind": f"{tmp_path}/mine.py:A", "runs": config["figures"]["fig3_1"]["runs"]}
+    with pytest.raises(InputError, match="A takes None; declare one of scores, attention, models, sources"):
+        schema.checked(config, SCHEMA)
+    del config["figures"]["mine"]
+    config["metrics"]["mine"] = {"type": f"{tmp_path}/mine.py:A"}
+    with pytest.raises(InputError, match="metrics.mine.type: .*mine.py:A does not declare label, quantity, unit"):
+        schema.checked(config, SCHEMA)
+
+
 def test_no_code_knows_a_figure_by_its_name():
     files = [*(ROOT / "workflow").rglob("*.py"), *(ROOT / "workflow").rglob("*.smk"), *(ROOT / "workflow").rglob("*.rst")]
     assert len(files) > 50

@@ -199,13 +199,18 @@ def _panels(bars: Sequence[Bar], x_label: str, beside: bool) -> Figure:
     """A panel for each metric, in their order, beside or above one another."""
     panels = _distinct(bar.panel for bar in bars)
     shape = (1, len(panels)) if beside else (len(panels), 1)
-    drawn = Figure(figsize=(WIDTH, 3.5 if beside else 2.7 * len(panels)), layout="constrained")
+    # Narrow panels have long names below them.
+    height = 3.5 + 0.8 * max(0, len(panels) - 2) if beside else 2.7 * len(panels)
+    drawn = Figure(figsize=(WIDTH, height), layout="constrained")
     keys: dict[str, Artist] = {}
     for axes, panel in zip(drawn.subplots(*shape, sharex=True, squeeze=False).flat, panels, strict=True):
         own = [bar for bar in bars if bar.panel == panel]
         keys |= grouped_bars(axes, own)
         name = panel_name(panel, bars)
-        axes.set_title(name.replace(" (", "\n(") if beside else name, loc="left")
+        if beside:
+            parts = name.replace(" (", "\n(").splitlines()
+            name = "\n".join(textwrap.fill(part, 72 // len(panels)) for part in parts)
+        axes.set_title(name, loc="left")
         axes.set_ylabel(own[0].quantity)
     drawn.supxlabel(x_label + undefined_note(bars), fontsize=STYLE["font.size"])
     legend(drawn, keys)

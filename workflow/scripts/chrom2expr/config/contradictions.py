@@ -60,7 +60,11 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
             yield from _window_contradictions(name, source, backbones[source["backbone"]]["geometry"])
     labels: dict[str, str] = {}
     for name, metric in config["metrics"].items():
-        label = registry.find("metrics", metric["type"]).declares["label"]
+        declared = registry.find("metrics", metric["type"]).declares
+        if missing := [key for key in ("label", "quantity", "unit") if key not in declared]:
+            yield f"metrics.{name}.type: {metric['type']} does not declare {', '.join(missing)} (docs/extending.md)"
+            continue
+        label = declared["label"]
         if label in labels:
             yield f"metrics: {labels[label]} and {name} are both called {label!r} in figures: keep one"
         labels[label] = name

@@ -5,6 +5,7 @@ from itertools import product
 from typing import Any
 
 from chrom2expr import registry
+from chrom2expr.errors import InputError
 
 # What names a run, in the order of its folder: models/{source}/{inputs}/{head}/{loss}.
 RUN = ("source", "inputs", "head", "loss")
@@ -12,11 +13,20 @@ RUN = ("source", "inputs", "head", "loss")
 BASELINE = "Training mean"
 # The keys of a figure that all kinds have; the others are its kind's settings.
 FIGURE_KEYS = ("kind", "runs", "groups", "series", "caption")
+# What a kind of figure may take of its runs; there is a rule for each.
+TAKEN = ("scores", "attention", "models", "sources")
 
 
 def takes(config: Mapping[str, Any], figure: str) -> str:
-    """What the kind of a figure takes of its runs: scores, attention, models or sources (see figure.FigureKind)."""
-    return registry.find("figures", config["figures"][figure]["kind"]).declares["takes"]
+    """What the kind of a figure takes of its runs, one of TAKEN (see figure.FigureKind).
+
+    Raises InputError for a kind that takes anything else.
+    """
+    kind = registry.find("figures", config["figures"][figure]["kind"])
+    taken = kind.declares.get("takes")
+    if taken not in TAKEN:
+        raise InputError(f"{kind.path}: {kind.attribute} takes {taken}; declare one of {', '.join(TAKEN)}")
+    return taken
 
 
 def settings(config: Mapping[str, Any], figure: str) -> dict[str, Any]:
