@@ -156,15 +156,21 @@ def _complete_types(config: dict[str, Any]) -> Iterator[str]:
         key = "kind" if kind == "figures" else "type"
         for name, section in config[kind].items():
             try:
-                rules = registry.find(kind, section[key]).declares.get("schema", {})
+                rules = _declared_rules(kind, section[key])
             except InputError as error:
                 yield f"{kind}.{name}.{key}: {error}"
                 continue
-            if kind in FLAT:
-                own = {"type": "object", "additionalProperties": False}
-                rules = {**own, **rules, "properties": {**FLAT[kind], **rules.get("properties", {})}}
             section.update(_with_defaults(section, rules, rules))
             yield from _rejected(section, rules, (kind, name))
+
+
+def _declared_rules(kind: str, name: str) -> dict[str, Any]:
+    """The schema that a class declares, for the whole section that names it."""
+    rules = registry.find(kind, name).declares.get("schema", {})
+    if kind not in FLAT:
+        return rules
+    own = {"type": "object", "additionalProperties": False}
+    return {**own, **rules, "properties": {**FLAT[kind], **rules.get("properties", {})}}
 
 
 def _label_losses(config: dict[str, Any]) -> None:
@@ -188,7 +194,7 @@ def _unfit_runs(config: Mapping[str, Any]) -> Iterator[str]:
             for rules in (head.get("run"), kind.get("run"), TAKEN_RUNS.get(takes(config, figure))):
                 for line in _rejected(_sections_of(config, run), rules) if rules else ():
                     yield f"figures.{figure}.runs: {run['run']}: {line}"
-        yield from _rejected({**section, "runs": runs}, kind.get("schema", {}), ("figures", figure))
+        yield from _rejected({**section, "runs": runs}, _declared_rules("figures", section["kind"]), ("figures", figure))
 
 
 def _sections_of(config: Mapping[str, Any], run: Mapping[str, str]) -> dict[str, Any]:
