@@ -44,7 +44,6 @@ SETTINGS = {
     "accumulation": 1,
     "precision": "bf16",
     "activation_checkpointing": False,
-    "batch_norm": "frozen",
 }
 
 
@@ -126,8 +125,9 @@ class Files:
         return heads.Task(**{"data": data or self.data(), "device": torch.device("cpu"), **keys, **changes})
 
     def trunk(self, **changes) -> finetune.Trunk:
-        keys = {"weights": self.folder / "weights", "geometry": GEOMETRY, "bins": BINS, "settings": {}}
-        return finetune.Trunk(**{**keys, "weights_sha256": "weights", **changes})
+        keys = {"type": "enformer", "weights": self.folder / "weights", "geometry": GEOMETRY, "bins": BINS}
+        keys |= {"settings": {}, "adaptation": {"type": "all"}, "weights_sha256": "weights"}
+        return finetune.Trunk(**{**keys, **changes})
 
     def job(self, folder: Path, **changes) -> SimpleNamespace:
         """The snakemake object of the rule finetune_backbone, its outputs in `folder`."""
@@ -147,6 +147,7 @@ class Files:
             output=SimpleNamespace(**{name: str(folder / file) for name, file in made.items()}),
             params=scripts.params(
                 **{"type": "finetuned", "backbone": "enformer", "source": "window", "bins": BINS, "trunk": {}},
+                **{"backbone_type": "enformer", "adaptation": {"type": "all"}},
                 **{key: getattr(task, key) for key in keys},
                 loss=dict(task.loss.section),
                 devices=task.devices,

@@ -42,7 +42,7 @@ SIMULATION = {
 HYBRID, MSE = ({"type": "hybrid", "alpha": alpha, "beta": 1} for alpha in (1, 0))
 CNN = {"transform": "log1p", "width": 4, "kernel_size": 3, "blocks": 2, "weight_decay": 0.01}
 TUNING = {"weight_decay": 1e-3, "warmup_steps": 2, "gradient_clip": 0.2, "accumulation": 1}
-FINETUNING = {**TUNING, "precision": "bf16", "activation_checkpointing": False, "batch_norm": "frozen"}
+FINETUNING = {**TUNING, "precision": "bf16", "activation_checkpointing": False}
 MODELS = [
     {"series": "Base Enformer", "colour": "", "source": "enformer_50kb", "run": ""},
     {"series": "Fine-tuned", "colour": "", "source": "enformer_50kb", "run": "enformer_50kb/embedding/finetuned/mse"},
@@ -100,13 +100,13 @@ def _bin(collected: str, assembly: str, geometry: dict[str, int], source: str) -
 
 def _predict(codes: str) -> Step:
     given = {"codes": of(codes), "weights": weights("enformer"), "tracks": Raw("targets_human.txt")}
-    params = {"room": "enformer", "geometry": ENFORMER, "settings": {"use_tf_gamma": False}}
+    params = {"type": "enformer", "geometry": ENFORMER, "settings": {"use_tf_gamma": False}}
     params |= {"reverse_complement": False, "central_bins": 2, "source": "enformer_predicted"}
     return _step("predict_tracks", "shard.h5", given, params, gpu=1, batch_size=4)
 
 
 def _embed(codes: str) -> Step:
-    params = {"room": "enformer", "geometry": EMBEDDED, "bins": 4}
+    params = {"type": "enformer", "geometry": EMBEDDED, "bins": 4}
     params |= {"settings": {"use_tf_gamma": False, "positional_basis": "library"}, "source": "enformer_50kb"}
     params |= {"reverse_complement": False}
     given = {"codes": of(codes), "weights": weights("enformer")}
@@ -149,7 +149,7 @@ def _train(backbone: str, assembly: str, geometry: dict[str, int], measured: str
     given = {"codes": codes, "features": of(measured), "shards": shards}
     given |= {"motifs": of("simulate", "motifs"), "genes": of("split")}
     settings = {"epochs": 1, "batch_size": 4, "learning_rate": 4e-3, "shift": 3, **settings}
-    params = {"room": backbone, "backbone": backbone, "geometry": geometry, "settings": settings, "seed": 1}
+    params = {"type": backbone, "backbone": backbone, "geometry": geometry, "settings": settings, "seed": 1}
     made = [f"weights/{file}" for file in FILES] if backbone == "enformer" else "weights.pth"
     return _step("train_simulated_backbone", {"weights": made}, given, params, gpu=1)
 
@@ -223,7 +223,7 @@ STEPS = {
         "predict_tracks",
         "shard.h5",
         {"codes": of("codes_beluga"), "weights": Raw("beluga.pth"), "tracks": Raw("beluga.tsv")},
-        {"room": "beluga", "geometry": BELUGA, "settings": SIZES}
+        {"type": "beluga", "geometry": BELUGA, "settings": SIZES}
         | {"reverse_complement": True, "central_bins": 0, "source": "beluga_predicted"},
         gpu=1,
         batch_size=4,
@@ -274,6 +274,7 @@ STEPS = {
         {"type": "finetuned", "backbone": "enformer", "source": "enformer_50kb", "geometry": EMBEDDED, "bins": 4}
         | {"trunk": {"use_tf_gamma": False, "positional_basis": "library"}, "loss": HYBRID, "devices": 1}
         | {"settings": FINETUNING, "grid": {"learning_rate": [0.01]}, "batch_size": 13, "max_epochs": 2, "patience": 2}
+        | {"backbone_type": "enformer", "adaptation": {"type": "all", "batch_norm": "frozen"}}
         | {"select_by": "validation_loss", "seed": 1},
         gpu=1,
         owner_stale_after=60,
@@ -305,7 +306,7 @@ STEPS = {
         "attend_genes",
         "attention.h5",
         {"codes": each("codes_0", "codes_1"), "genes": of("split"), "weights": weights("enformer")},
-        {"room": "enformer", "backbone": "enformer", "geometry": EMBEDDED, "orientation": "gene"}
+        {"type": "enformer", "backbone": "enformer", "geometry": EMBEDDED, "orientation": "gene"}
         | {"settings": {"use_tf_gamma": False, "positional_basis": "library"}},
         gpu=1,
     ),
@@ -313,7 +314,7 @@ STEPS = {
         "attend_genes",
         "attention.h5",
         {"codes": each("codes_0", "codes_1"), "genes": of("split"), "model": of("finetune", "model")},
-        {"room": "enformer", "head": "finetuned", "backbone": "enformer", "geometry": EMBEDDED}
+        {"head": "finetuned", "backbone": "enformer", "geometry": EMBEDDED}
         | {"orientation": "gene"},
         gpu=1,
     ),

@@ -24,6 +24,7 @@ import pyBigWig
 import small_enformer
 import torch
 from chrom2expr import beluga, enformer, windows
+from chrom2expr.backbone import write_checkpoint
 from matplotlib.image import imread
 from snakemake.iocontainers import Namedlist
 
@@ -470,9 +471,9 @@ def _write_weights(folder: Path) -> None:
     network = beluga.Network(len(BELUGA_TRACKS), WINDOW, **SIZES)
     for parameter in network.parameters():
         parameter.data *= 3
-    beluga.save(network, folder / "beluga.pth")
+    write_checkpoint(network.state_dict(), folder / "beluga.pth")
     _disturb(network)
-    beluga.save(network, folder / "beluga_other.pth")
+    write_checkpoint(network.state_dict(), folder / "beluga_other.pth")
 
 
 def _disturb(network: torch.nn.Module) -> None:

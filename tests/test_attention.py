@@ -10,7 +10,8 @@ import pytest
 import scripts
 import torch
 from checked_files import write_checked
-from chrom2expr import attention, enformer, enformer_attention, figure, finetune
+from chrom2expr import attention, enformer, figure, finetune
+from chrom2expr.adaptations import AllParameters
 from chrom2expr.codes import FORMAT as SEQUENCE
 from chrom2expr.errors import InputError
 from chrom2expr.pool import AttentionPool
@@ -36,7 +37,7 @@ CONFIG = {
 def network(geometry=GEOMETRY, positional_basis="library", **changes):
     """A plain network, as `read` builds it, whose attention differs from layer to layer and from bin to bin."""
     torch.manual_seed(0)
-    net = enformer.build_for(geometry, {**CONFIG, **changes}, Path("config.json"), False, positional_basis)
+    net = enformer.build_for(geometry, {**CONFIG, **changes}, "config.json", False, positional_basis)
     with torch.no_grad():
         for name, parameter in net.named_parameters():
             if name.endswith(("to_out.weight", "to_attn_logits.weight", "to_rel_k.weight", "to_q.weight")):
@@ -70,12 +71,16 @@ def hooked(net, sequences, query):
     return maps[:, :, :, query].mean(dim=(0, 2))
 
 
+def attend(net, sequences, query=QUERY, geometry=GEOMETRY):
+    return enformer.Enformer(net, geometry).attend(sequences, query)
+
+
 class TestAttend:
     @pytest.mark.parametrize("query", [0, QUERY, 14])
     def test_same_as_hooks(self, query):
         expected = hooked(network(), codes(), query)
         # A network in training mode, as `read` gives it: dropout and the batch must play no part.
-        found = enformer_attention.attend(network().train(), codes(), query)
+        found = attend(network().train(), codes(), query)
         assert found.shape == (3, 15) and found.dtype == torch.float32
         assert expected.std(dim=1).min() > 0.01 and (expected[0] - expected[1]).abs().max() > 1e-3
         torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
@@ -84,21 +89,22 @@ class TestAttend:
         """The published number of gamma features, and so the middle of the table for 1,536 bins, at 15 bins."""
         wide = {"dim": TF_GAMMAS.shape[1] * 6, "heads": 1, "depth": 1, "num_downsamples": 3, "dim_divisible_by": 96}
         geometry = Geometry.centred(sequence_length=15 * 8, bins=15, bin_size=8)
+        expected = hooked(network(geometry, "pretrained_slice", **wide), codes(geometry=geometry), QUERY)
         net = network(geometry, "pretrained_slice", **wide)
-        found = enformer_attention.attend(net, codes(geometry=geometry), QUERY)
-        torch.testing.assert_close(found, hooked(net, codes(geometry=geometry), QUERY), atol=1e-6, rtol=1e-5)
-        other = enformer_attention.attend(network(geometry, **wide), codes(geometry=geometry), QUERY)
+        found = attend(net, codes(geometry=geometry), geometry=geometry)
+        torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
+        other = attend(network(geometry, **wide), codes(geometry=geometry), geometry=geometry)
         assert (found - other).abs().max() > 1e-3
 
     def test_rows_sum_to_one(self):
-        found = enformer_attention.attend(network(), codes(), QUERY)
+        found = attend(network(), codes())
         assert (found >= 0).all()
         torch.testing.assert_close(found.sum(dim=1), torch.ones(3), atol=1e-6, rtol=0)
 
     def test_batch_size_does_not_matter(self):
-        net = network()
-        alone = torch.cat([enformer_attention.attend(net, sequence[None], QUERY) for sequence in codes()])
-        torch.testing.assert_close(enformer_attention.attend(net, codes(), QUERY), alone, atol=1e-6, rtol=1e-5)
+        backbone = enformer.Enformer(network(), GEOMETRY)
+        alone = torch.cat([backbone.attend(sequence[None], QUERY) for sequence in codes()])
+        torch.testing.assert_close(backbone.attend(codes(), QUERY), alone, atol=1e-6, rtol=1e-5)
 
     def test_planted(self):
         """Every layer and head prefers the two bins right after the query to those before: the weights are known."""
@@ -113,7 +119,7 @@ class TestAttend:
                 plain.rel_pos_bias.fill_(2.0)
         distance = np.arange(15) - 5
         odds = np.exp(2.0 * np.sign(distance) * (np.abs(distance) < 3))
-        found = enformer_attention.attend(net, codes(2), 5).numpy()
+        found = attend(net, codes(2), 5).numpy()
         np.testing.assert_allclose(found, np.tile(odds / odds.sum(), (2, 1)), rtol=1e-5)
 
 
@@ -138,10 +144,10 @@ class TestAttendGenes:
 
     def test_file(self, tmp_path):
         """One gene at a time; the minus gene is turned round, which leaves the TSS's bin where it is."""
-        net, path = network(), tmp_path / "attention.h5"
-        sequences = self.write(path, lambda batch: enformer_attention.attend(net, torch.from_numpy(batch), QUERY).numpy())
+        backbone, path = enformer.Enformer(network(), GEOMETRY), tmp_path / "attention.h5"
+        sequences = self.write(path, lambda batch: backbone.attend(torch.from_numpy(batch), QUERY).numpy())
         assert sequences.asked == [1, 1, 1]
-        expected = enformer_attention.attend(net, codes(), QUERY).numpy()
+        expected = backbone.attend(codes(), QUERY).numpy()
         assert abs(expected[1] - expected[1, ::-1]).max() > 1e-3
         expected[1] = expected[1, ::-1].copy()
         found = attention.read_attention(path)
@@ -151,7 +157,7 @@ class TestAttendGenes:
             assert file["attention"].dtype == np.float32
             assert (file.attrs["query_bin"], file.attrs["bin_size"]) == (QUERY, 128)
         again = tmp_path / "again.h5"
-        self.write(again, lambda batch: enformer_attention.attend(net, torch.from_numpy(batch), QUERY).numpy())
+        self.write(again, lambda batch: backbone.attend(torch.from_numpy(batch), QUERY).numpy())
         assert again.read_bytes() == path.read_bytes()
 
     def test_strands_of_one_sequence(self, tmp_path):
@@ -343,7 +349,7 @@ class TestScripts:
             "genes": write_genes(tmp_path / "genes.tsv", genes, split, strand, other),
         }
         geometry = {"sequence_length": 15 * 128, "bins": 11, "bin_size": 128}
-        known = {"room": "enformer", "backbone": "enformer", "geometry": geometry, "orientation": "gene"}
+        known = {"backbone": "enformer", "geometry": geometry, "orientation": "gene"}
 
         def run(net, model, turn=(True, False, True), **params):
             run_script(
@@ -364,30 +370,35 @@ class TestScripts:
     def test_base_model(self, tmp_path, attend):
         enformer.save(network(), tmp_path / "weights")
         files = [tmp_path / "weights" / name for name in ("config.json", "pytorch_model.bin")]
-        attend(network(), {"weights": files}, settings={"use_tf_gamma": False})
+        attend(network(), {"weights": files}, type="enformer", settings={"use_tf_gamma": False})
 
     def test_rows_in_genomic_order(self, tmp_path, attend):
         enformer.save(network(), tmp_path / "weights")
         given = {"weights": [tmp_path / "weights" / name for name in ("config.json", "pytorch_model.bin")]}
-        attend(network(), given, (False, False, False), settings={}, orientation="genomic")
+        attend(network(), given, (False, False, False), type="enformer", settings={}, orientation="genomic")
 
     def test_a_damaged_split(self, tmp_path, attend, capfd):
         path = tmp_path / "genes.tsv"
         path.write_text(path.read_text().replace("test\ng4", "tset\ng4"))
         with pytest.raises(SystemExit):
-            attend(network(), {"weights": []}, settings={})
+            attend(network(), {"weights": []}, type="enformer", settings={})
         assert "genes.tsv, line 5: split_enformer is 'tset'" in capfd.readouterr().err
 
     def test_fine_tuned_model(self, tmp_path, attend):
-        trunk = network()
-        tuned = finetune.FineTuned(trunk, AttentionPool(2 * trunk.dim, 5), 10)
-        metadata = {
-            "config": trunk.config.to_diff_dict(),
-            "geometry": {"sequence_length": 15 * 128, "bins": 11, "bin_size": 128},
-            "settings": {"use_tf_gamma": False},
-            "bins": 10,
-            "tissue": list("abcde"),
-        }
+        net = network()
+        net.heads.clear()
+        backbone = enformer.Enformer(net, GEOMETRY)
+        tuned = finetune.FineTuned(backbone, AttentionPool(backbone.embedding_width, 5), 10, AllParameters())
+        start = finetune.Trunk(
+            type="enformer",
+            weights=tmp_path,
+            geometry=GEOMETRY,
+            bins=10,
+            settings={"use_tf_gamma": False},
+            adaptation={"type": "all"},
+            weights_sha256="",
+        )
+        metadata = {"trunk": start.describe(backbone), "tissue": list("abcde")}
         finetune.FineTunedBackbone(tuned, [], metadata).save(tmp_path / "model.pt")
         attend(network(), {"model": tmp_path / "model.pt"}, head="finetuned")
 

@@ -11,7 +11,6 @@ from torch.nn import functional
 
 SIZES = {"channels": (6, 8, 10), "hidden": 12}
 TRACKS = 7
-CPU = torch.device("cpu")
 
 
 def network(window: int) -> beluga.Network:
@@ -94,12 +93,12 @@ class TestCheckpoint:
     geometry = Geometry.sliding(window=400, bins=5, bin_size=200)
 
     def load(self, path, tracks=TRACKS):
-        return beluga.load(path, self.geometry, tracks, SIZES, CPU)
+        return beluga.Beluga.load(path, self.geometry, SIZES, tracks).for_inference()
 
     def test_round_trip(self, tmp_path):
         net = network(400)
-        beluga.save(net, tmp_path / "a.pth")
-        beluga.save(net, tmp_path / "b.pth")
+        for name in ("a.pth", "b.pth"):
+            beluga.Beluga(net, self.geometry).save(tmp_path / name)
         assert (tmp_path / "a.pth").read_bytes() == (tmp_path / "b.pth").read_bytes()
         sequences = codes(1, self.geometry.sequence_length)
         expected = beluga.Beluga(net, self.geometry).predict(sequences).tracks
@@ -122,7 +121,7 @@ class TestCheckpoint:
             self.load(tmp_path / "weights.pth")
 
     def test_truncated(self, tmp_path):
-        beluga.save(network(400), tmp_path / "weights.pth")
+        beluga.Beluga(network(400), self.geometry).save(tmp_path / "weights.pth")
         whole = (tmp_path / "weights.pth").read_bytes()
         for content in (whole[: len(whole) // 2], b"", b"<html>not found</html>"):
             (tmp_path / "weights.pth").write_bytes(content)
@@ -137,6 +136,6 @@ class TestCheckpoint:
             self.load(tmp_path / "weights.pth")
 
     def test_other_number_of_tracks(self, tmp_path):
-        beluga.save(network(400), tmp_path / "weights.pth")
+        beluga.Beluga(network(400), self.geometry).save(tmp_path / "weights.pth")
         with pytest.raises(InputError, match="weights.pth: .* 7 tracks, but the track table describes 9"):
             self.load(tmp_path / "weights.pth", tracks=9)

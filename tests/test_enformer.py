@@ -61,7 +61,7 @@ def weights(tmp_path):
 
 
 def load(weights, tracks=9, geometry=GEOMETRY, **settings):
-    return enformer.load(weights, geometry, tracks, settings, CPU)
+    return enformer.Enformer.load(weights, geometry, settings, tracks).for_inference()
 
 
 @pytest.mark.parametrize(("length", "bins"), [(2048, 10), (2048, 16), (1920, 9), (128 * 40, 8)])
@@ -133,7 +133,7 @@ def test_embedding_of_the_central_bins(weights, length, bins, start):
     net, sequences = network(), codes(2, length)
     net.set_target_length(-1)
     _, embedding = plain(net, sequences)
-    embedder = enformer.load_embedder(weights, Geometry.centred(length, length // 128, 128), {}, CPU)
+    embedder = load(weights, None, Geometry.centred(length, length // 128, 128))
     found = embedder.embed(sequences, bins)
     assert found.shape == (2, bins, 96) and not list(embedder.network.heads)
     torch.testing.assert_close(found, embedding[:, start : start + bins], atol=1e-5, rtol=1e-5)
@@ -142,9 +142,8 @@ def test_embedding_of_the_central_bins(weights, length, bins, start):
     assert (both - embedding).abs().max() > 1e-2
     found = embedder.embed(sequences, bins, reverse_complement=True)
     torch.testing.assert_close(found, both[:, start : start + bins], atol=1e-5, rtol=1e-5)
-    with torch.no_grad():
-        hot = enformer.one_hot(sequences)
-        torch.testing.assert_close(enformer.embed(net, hot), embedding, atol=1e-5, rtol=1e-5)
+    with pytest.raises(InputError, match="loaded without its tracks"):
+        embedder.predict(sequences)
 
 
 class TestPositions:

@@ -13,7 +13,10 @@ import numpy as np
 import pytest
 import torch
 from checked_files import leftover
-from chrom2expr import enformer, finetune, frozen, losses, run_files, tuning
+from chrom2expr import finetune, frozen, losses, run_files, tuning
+from chrom2expr.adaptations import AllParameters, Frozen
+from chrom2expr.backbone import as_one_hot
+from chrom2expr.enformer import Enformer
 from chrom2expr.errors import InputError
 from chrom2expr.losses import hybrid_loss
 from chrom2expr.pool import AttentionPool
@@ -35,13 +38,14 @@ def with_dropout(tmp_path_factory):
     return Files(tmp_path_factory.mktemp("with_dropout"), **DROPOUT)
 
 
-def small(**options):
-    return finetune.FineTuned(network(), AttentionPool(48, TISSUES, seed=1), BINS, **options)
+def small(adaptation=AllParameters(), **options):
+    pool = AttentionPool(48, TISSUES, seed=1)
+    return finetune.FineTuned(Enformer(network(), GEOMETRY), pool, BINS, adaptation, **options)
 
 
 def hot(batch=3, seed=0):
     codes = np.random.default_rng(seed).integers(0, 5, (batch, GEOMETRY.sequence_length), dtype=np.uint8)
-    return enformer.one_hot(torch.from_numpy(codes))
+    return as_one_hot(torch.from_numpy(codes))
 
 
 def statistics(model):
@@ -85,7 +89,7 @@ class TestLoop:
             torch.nn.utils.clip_grad_norm_(parameters, 0.5)
             optimiser.step()
         for name, value in net.stem.state_dict().items():
-            torch.testing.assert_close(last[f"trunk.stem.{name}"], value, atol=2e-5, rtol=1e-4)
+            torch.testing.assert_close(last[f"trunk.network.stem.{name}"], value, atol=2e-5, rtol=1e-4)
         torch.testing.assert_close(last["pool.output.weight"], pool.output.weight.data, atol=2e-5, rtol=1e-4)
         torch.testing.assert_close(last["pool.score.weight"], pool.score.weight.data, atol=2e-5, rtol=1e-4)
         assert course["epochs"] == epochs and (last["pool.score.weight"] != 0).any()
@@ -196,7 +200,7 @@ class TestLoop:
 class TestNetwork:
     def test_forward(self):
         model = small().eval()
-        embedding = model.trunk(hot(), return_only_embeddings=True)
+        embedding = network().eval()(hot().transpose(1, 2), return_only_embeddings=True)
         torch.testing.assert_close(model(hot()), model.pool(embedding[:, 2:6]))
         assert embedding.shape == (3, 9, 48)
 
@@ -204,7 +208,7 @@ class TestNetwork:
         gradients = []
         for checkpointing in (False, True):
             model = small(activation_checkpointing=checkpointing).train()
-            model.trunk.heads.clear()
+            model.trunk.network.heads.clear()
             with torch.no_grad():
                 model.pool.score.weight += 0.1
             model(hot()).square().sum().backward()
@@ -224,7 +228,7 @@ class TestNetwork:
         assert kept[1] < kept[0] / 3
 
     def test_batch_norm(self):
-        frozen, live = small().train(), small(batch_norm="train").train()
+        frozen, live = small().train(), small(AllParameters(batch_norm="train")).train()
         before = statistics(frozen)
         alone = frozen(hot()[:1])
         torch.testing.assert_close(frozen(hot())[:1], alone, atol=1e-5, rtol=1e-5)
@@ -232,6 +236,15 @@ class TestNetwork:
         live(hot())
         assert all(not torch.equal(value, before[name]) for name, value in statistics(live).items())
         assert any(isinstance(m, torch.nn.BatchNorm1d) for m in frozen.trunk.modules()) and before
+
+    def test_a_frozen_trunk_learns_nothing_and_drops_nothing_out(self):
+        model = small(Frozen()).train()
+        before = statistics(model)
+        assert model.pool.training and not any(module.training for module in model.trunk.modules())
+        model(hot()).sum().backward()
+        assert all(parameter.grad is None for parameter in model.trunk.parameters())
+        assert all(parameter.grad is not None for parameter in model.pool.parameters())
+        assert all(torch.equal(value, before[name]) for name, value in statistics(model).items())
 
     def test_pool(self):
         pool = AttentionPool(6, 3, seed=4, start=np.array([1.0, 2.0, 3.0]))
@@ -255,13 +268,15 @@ class TestNetwork:
         fitted, _ = fit(files.task(max_epochs=1), files.trunk(), tmp_path / "checkpoints")
         fitted.save(tmp_path / "model.pt")
         model, metadata = load(tmp_path / "model.pt")
-        assert not model.training and type(model.trunk.transformer[0][0].fn[1]).__module__.startswith("enformer_pytorch")
+        assert not model.training and type(model.trunk.network.transformer[0][0].fn[1]).__module__.startswith("enformer_pytorch")
         assert torch.equal(model(hot()), fitted.network(hot()))
         assert metadata["tissue"] == [f"tissue{index}" for index in range(TISSUES)]
-        assert metadata["geometry"] == {"sequence_length": 72, "bins": 9, "bin_size": 8}
-        assert (metadata["bins"], metadata["settings"], metadata["inputs"]["source"]) == (BINS, {}, "window")
+        trunk = metadata["trunk"]
+        assert trunk["geometry"] == {"sequence_length": 72, "bins": 9, "bin_size": 8}
+        assert (trunk["type"], trunk["bins"], trunk["settings"]) == ("enformer", BINS, {})
+        assert trunk["adaptation"] == {"type": "all"} and metadata["inputs"]["source"] == "window"
         state = read_tensors(tmp_path / "model.pt", finetune.FORMAT)["state"]
-        assert not list(model.trunk.heads) and not any("_trunk" in name for name in state)
+        assert not list(model.trunk.network.heads) and not any("_trunk" in name for name in state)
 
     def test_a_model_whose_parts_do_not_fit(self, files, tmp_path):
         fitted, _ = fit(files.task(max_epochs=1), files.trunk(), tmp_path / "checkpoints")
@@ -275,7 +290,7 @@ class TestNetwork:
         with pytest.raises(InputError, match="cut.pt: damaged"):
             load(tmp_path / "cut.pt")
         with pytest.raises(InputError, match="embedding is 48 wide, but the head was made for 12"):
-            finetune.FineTuned(network(), AttentionPool(12, TISSUES), BINS)
+            finetune.FineTuned(Enformer(network(), GEOMETRY), AttentionPool(12, TISSUES), BINS, AllParameters())
 
 
 class TestBadInput:
@@ -289,7 +304,8 @@ class TestBadInput:
 
     def test_statistics_of_batches_that_are_computed_twice(self, files, tmp_path):
         with pytest.raises(InputError, match="activation_checkpointing .* batch_norm: train"):
-            fit(files.task(activation_checkpointing=True, batch_norm="train"), files.trunk(), tmp_path)
+            live = files.trunk(adaptation={"type": "all", "batch_norm": "train"})
+            fit(files.task(activation_checkpointing=True), live, tmp_path)
 
     def test_damaged_sequences_show_before_work(self, tmp_path):
         files = Files(tmp_path)
@@ -518,8 +534,8 @@ def test_settings_of_the_positional_features_are_kept(tmp_path):
     fitted.save(tmp_path / "model.pt")
     model, metadata = load(tmp_path / "model.pt")
     assert torch.equal(model(hot()), fitted.network(hot()))
-    metadata["settings"] = {"positional_basis": "library"}
-    saved = {"state": fitted.network.named_once().state_dict(), "metadata": metadata}
+    metadata["trunk"]["settings"] = {"positional_basis": "library"}
+    saved = {"state": fitted.network.state_dict(), "metadata": metadata}
     write_tensors(tmp_path / "library.pt", finetune.FORMAT, saved)
     assert (load(tmp_path / "library.pt")[0](hot()) - model(hot())).abs().max() > 1e-4
 
@@ -529,6 +545,8 @@ def test_identity_covers_the_task_and_the_trunk(files):
     known = {"data", "loss", "settings", "grid", "batch_size", "max_epochs", "patience", "select_by", "seed"}
     assert set(vars(files.task())) - {"device", "devices"} == known
     identity = finetune._identity(files.task(), files.trunk())
-    assert set(identity) == known | {"geometry", "bins", "trunk", "weights"}
-    assert set(asdict(files.trunk())) == {"weights", "geometry", "bins", "settings", "weights_sha256"}
+    assert set(identity) == known | {"backbone", "geometry", "bins", "trunk", "adaptation", "weights"}
+    assert set(asdict(files.trunk())) == {
+        "type", "weights", "geometry", "bins", "settings", "adaptation", "weights_sha256"
+    }  # fmt: skip
     assert isinstance(GEOMETRY, Geometry)

@@ -24,6 +24,9 @@ class Toy(Backbone):
 
     embedding_width = 4
 
+    def __init__(self) -> None:
+        super().__init__(GEOMETRY)
+
     def forward(self, codes: torch.Tensor) -> Prediction:
         margin = GEOMETRY.margin
         bases = one_hot(codes)[:, margin:-margin].unflatten(1, (GEOMETRY.bins, GEOMETRY.bin_size)).mean(2)

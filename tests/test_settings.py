@@ -2,21 +2,20 @@
 
 import copy
 import dataclasses
-import importlib
 import inspect
 import re
 from pathlib import Path
 
 import pytest
 import yaml
-from chrom2expr import cnn, evaluation, registry
+from chrom2expr import adaptations, beluga, cnn, enformer, evaluation, registry, simulate
 from chrom2expr.config import dependencies, resources, runs, schema
 from chrom2expr.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
 EMBEDDED_BELUGA = {"kind": "embedded", "backbone": "beluga", "geometry": {"sequence_length": 1280, "bins": 10, "bin_size": 128}, "bins": 10}
-ROOMS = sorted(SCHEMA.parent.glob("rooms/*.schema.yaml"))
+SIMULATION = SCHEMA.with_name("simulation.schema.yaml")
 
 
 @pytest.fixture
@@ -116,7 +115,15 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["figures", "fig3_2", "runs", 0, "head"], "finetuned", "heads.finetuned.features: sequences: does not go with"),
         (["figures", "fig3_5", "runs", 0, "source"], "enformer_predicted", "enformer_predicted, which is predicted"),
         (["figures", "fig3_5", "runs", 0, "inputs"], "chromatin", "inputs.sets.chromatin.tracks: chromatin is not what"),
-        (["heads", "finetuned", "settings"], {"batch_norm": "train", "activation_checkpointing": True}, "heads.finetuned.settings.activation_checkpointing: False was expected (Computing"),
+        (["heads", "finetuned"], {"type": "finetuned", "features": "sequences", "adaptation": {"batch_norm": "train"}, "settings": {"activation_checkpointing": True}, "grid": {"learning_rate": [1e-4]}}, "heads.finetuned.settings.activation_checkpointing: False was expected (Computing"),
+        (["heads", "finetuned", "settings", "batch_norm"], "train", "heads.finetuned.settings.batch_norm: is now heads.NAME.adaptation.batch_norm"),
+        (["heads", "finetuned", "adaptation"], {"type": "lora"}, "heads.finetuned.adaptation.type: there is no lora among adaptations; there are all, frozen"),
+        (["heads", "finetuned", "adaptation"], {"type": "frozen", "batch_norm": "train"}, "heads.finetuned.adaptation.batch_norm: is unknown; known are type"),
+        (["heads", "finetuned", "adaptation"], {"batch_norm": "off"}, "heads.finetuned.adaptation.batch_norm: 'off' is not one of"),
+        (["heads", "frozen", "adaptation"], {"type": "all"}, "heads.frozen.adaptation: type frozen trains no backbone"),
+        (["backbones", "enformer", "conda"], "nowhere.yaml", "backbones.enformer.conda: there is no file nowhere.yaml"),
+        (["backbones", "enformer", "conda"], "environment.txt", "backbones.enformer.conda: 'environment.txt' does not match"),
+        (["backbones", "enformer", "room"], "enformer", "backbones.enformer.room: is now backbones.NAME.type"),
         (["heads", "multi_cnn", "batch_size"], 1, "heads.multi_cnn.batch_size: 1 is less than"),
         (["sources", "enformer_50kb", "geometry"], {"sequence_length": 50048, "bins": 390, "bin_size": 128}, "391 bins of 128 bp, which cannot be cropped to 390"),
         (["sources", "enformer_50kb", "geometry"], {"sequence_length": 50050, "bins": 391, "bin_size": 128}, "which cannot be cropped"),
@@ -134,6 +141,7 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["sources", "enformer_50kb", "geometry", "bins"], 392, "sources.enformer_50kb.geometry: "),
         (["sources", "enformer_50kb", "bins"], 392, "sources.enformer_50kb.bins: more than geometry.bins (391)"),
         (["sources", "enformer_50kb"], EMBEDDED_BELUGA, "only a backbone with one centred window"),
+        (["sources", "enformer_50kb"], EMBEDDED_BELUGA, "sources.enformer_50kb.kind: embedded: needs the embedding of backbone beluga, but its type beluga offers only tracks"),
         (["sources", "enformer_50kb", "settings"], {"use_tf_gama": 1}, "sources.enformer_50kb.settings.use_tf_gama: is"),
         (["sources", "enformer_predicted", "bins"], 10, "sources.enformer_predicted.bins: only embedded sources have it"),
         (["sources", "enformer_50kb", "geometry"], {"sequence_length": 50176, "bins": 392, "bin_size": 128}, "have none in the middle"),
@@ -150,7 +158,7 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["heads", "ridge", "devices"], 2, "heads.ridge.devices: type ridge works on one device"),
         (["losses", "mse", "type"], "hybird", "losses.mse.type: there is no hybird among losses; there are hybrid"),
         (["losses", "mse", "gamma"], 1, "losses.mse.gamma: is unknown; known are type, label, alpha, beta"),
-        (["backbones", "beluga", "room"], "belugo", "backbones.beluga.room: there is no belugo.py in "),
+        (["backbones", "beluga", "type"], "belugo", "backbones.beluga.type: there is no belugo among backbones; there are beluga, enformer"),
         (["heads", "multi_cnn", "settings", "widht"], 3, "heads.multi_cnn.settings.widht: is unknown"),
         (["heads", "multi_cnn", "settings", "transform"], "lgo", "heads.multi_cnn.settings.transform: 'lgo'"),
         (["heads", "multi_cnn", "settings", "kernel_size"], "five", "heads.multi_cnn.settings.kernel_size: 'five'"),
@@ -214,7 +222,7 @@ def test_a_bad_key_of_the_simulation_is_named(demo, keys, value, named):
     assert named in str(error.value)
 
 
-def test_the_demo_is_accepted_and_rooms_are_completed(demo):
+def test_the_demo_is_accepted_and_what_types_understand_is_completed(demo):
     demo["heads"]["multi_cnn"]["settings"] = {"blocks": 3}
     demo["backbones"]["enformer"]["settings"] = {}
     full = schema.checked(demo, SCHEMA)
@@ -239,19 +247,55 @@ def test_a_file_of_ones_own_declares_what_its_head_takes(config, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "room, part, names",
+    "offers, named",
     [
-        ("enformer", "settings", lambda room: parameters(room.read)),
-        ("beluga", "settings", lambda room: parameters(room.Network)),
-        ("beluga", "network", lambda room: parameters(room.Network)),
-        ("simulate", "genome", lambda room: {field.name for field in dataclasses.fields(room.Settings)}),
+        ([], "sources.enformer_predicted.kind: predicted: needs the tracks of backbone enformer, but its type"),
+        ([], "offers only nothing"),
+        (["tracks"], "sources.enformer_50kb.kind: embedded: needs the embedding of backbone enformer"),
+        (["tracks"], "inputs.sets.embedding.tracks: embedding: enformer_predicted/embedding/probe/mse: needs the embedding"),
+        (["tracks", "embedding"], "heads.finetuned.features: sequences: enformer_50kb/embedding/finetuned/mse: needs the trunk"),
+        (["tracks", "embedding", "trunk"], "sources.enformer_50kb: figures of attention: needs the attention of backbone"),
+        (["tracks", "embedding", "trunk"], "offers only tracks, embedding, trunk"),
     ],
 )
-def test_the_rooms_schemas_list_what_the_rooms_take(room, part, names):
-    rules = yaml.safe_load((SCHEMA.parent / f"rooms/{room}.schema.yaml").read_text())
-    section = rules["properties"][part]
+def test_what_a_run_needs_of_a_backbone_must_be_offered(config, tmp_path, offers, named):
+    file = tmp_path / "mine.py"
+    file.write_text(f"class Mine:\n    declares = {{'api': 1, 'offers': {offers}}}\n")
+    config["backbones"]["enformer"] |= {"type": f"{file}:Mine", "settings": {}}
+    with pytest.raises(InputError) as error:
+        schema.checked(config, SCHEMA)
+    assert named in str(error.value)
+    config["figures"] = {name: config["figures"][name] for name in ("fig2_3", "fig3_3") if "trunk" in offers}
+    if config["figures"]:
+        schema.checked(config, SCHEMA)
+
+
+def test_heads_on_sequences_train_all_of_the_trunk_where_nothing_is_said(config):
+    for given in ({}, {"adaptation": {}}, {"adaptation": {"type": "all"}}):
+        config["heads"]["finetuned"].pop("adaptation", None)
+        config["heads"]["finetuned"] |= given
+        full = schema.checked(config, SCHEMA)["heads"]
+        assert full["finetuned"]["adaptation"] == {"type": "all", "batch_norm": "frozen"}
+        assert not any("adaptation" in head for name, head in full.items() if name != "finetuned")
+
+
+@pytest.mark.parametrize(
+    "kind, name, part, wanted",
+    [
+        ("backbones", "enformer", "settings", lambda: parameters(enformer.read)),
+        ("backbones", "beluga", "settings", lambda: parameters(beluga.Network)),
+        ("backbones", "beluga", "network", lambda: parameters(beluga.Network)),
+        ("adaptations", "all", None, lambda: parameters(adaptations.AllParameters)),
+        ("adaptations", "frozen", None, lambda: parameters(adaptations.Frozen)),
+        ("simulation", None, "genome", lambda: {field.name for field in dataclasses.fields(simulate.Settings)}),
+    ],
+)
+def test_schemas_list_what_the_code_takes(kind, name, part, wanted):
+    simulation = yaml.safe_load(SIMULATION.read_text())
+    rules = simulation if kind == "simulation" else registry.find(kind, name).declares["schema"]
+    section = rules["properties"][part] if part else rules
     section = rules["$defs"]["sizes"] if "$ref" in section else section
-    assert set(section["properties"]) == names(importlib.import_module(f"chrom2expr.{room}"))
+    assert set(section["properties"]) == wanted()
 
 
 def test_the_cnn_declares_what_its_network_takes():
@@ -260,7 +304,7 @@ def test_the_cnn_declares_what_its_network_takes():
 
 
 def parameters(function):
-    """The parameters of a function that a room's settings give, not its data, geometry, grid or seed."""
+    """The parameters of a function that settings give, not its data, geometry, grid or seed."""
     given = {"weights", "geometry", "tracks", "bins", "tissues", "window", "dropout", "seed", "start"}
     return set(inspect.signature(function).parameters) - given
 
@@ -282,7 +326,7 @@ def test_every_key_is_documented_and_described():
             if isinstance(inner, dict):
                 yield from keys(inner)
 
-    schemas = [yaml.safe_load(file.read_text()) for file in [SCHEMA, *ROOMS]]
+    schemas = [yaml.safe_load(file.read_text()) for file in [SCHEMA, SIMULATION]]
     schemas += [registry.find(kind, name).declares["schema"] for kind in registry.OWN for name in registry.OWN[kind]]
     found = [entry for rules in schemas for entry in keys(rules)]
     for key, inner in found:
@@ -491,16 +535,16 @@ def test_modules_follow_imports_and_leave_out_what_only_talks(tmp_path):
         "c": "",
         "door": "from chrom2expr.errors import y\n",
         "errors": "",
-        "room": "from chrom2expr import c\n",
+        "found": "from chrom2expr import c\n",
     }.items():
         (library / f"{name}.py").write_text(text)
 
-    def names(*rooms):
-        loaded = [library / f"{room}.py" for room in rooms]
+    def names(*found):
+        loaded = [library / f"{name}.py" for name in found]
         return [Path(path).stem for path in dependencies.modules(tmp_path, "door.py", loaded)]
 
     assert names() == ["a", "b"]
-    assert names("room") == ["a", "b", "c", "room"]
+    assert names("found") == ["a", "b", "c", "found"]
 
 
 def test_what_a_method_alone_imports_can_be_left_out(tmp_path):
@@ -520,7 +564,7 @@ def test_what_a_method_alone_imports_can_be_left_out(tmp_path):
 
 def test_drawing_never_invalidates_computing():
     scripts = ROOT / "workflow/scripts"
-    for script, rooms in {"predict_tracks.py": ["enformer", "beluga"], "fit_head.py": ["cnn"], "bin_bigwigs.py": []}.items():
-        loaded = [scripts / f"chrom2expr/{room}.py" for room in rooms]
+    for script, names in {"predict_tracks.py": ["enformer", "beluga"], "fit_head.py": ["cnn"], "bin_bigwigs.py": []}.items():
+        loaded = [scripts / f"chrom2expr/{name}.py" for name in names]
         used = {Path(path).stem for path in dependencies.modules(scripts, script, loaded)}
         assert used and not used & {"plots", "evaluation", "settings", "simulate"}

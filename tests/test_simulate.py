@@ -10,7 +10,7 @@ import pyBigWig
 import pytest
 import torch
 from checked_files import write_checked
-from chrom2expr import beluga, enformer, simulate, simulated_backbones, windows
+from chrom2expr import enformer, simulate, simulated_backbones, windows
 from chrom2expr.codes import FORMAT
 from chrom2expr.errors import InputError
 from chrom2expr.store import ShardWriter
@@ -126,16 +126,16 @@ def test_bigwigs_have_the_contigs_of_their_assembly(simulated, name, file):
             assert bigwig.chroms() == lengths
 
 
-@pytest.mark.parametrize("room", ["enformer", "beluga"])
-def test_peaks_stand_at_the_planted_motifs(simulated, room):
+@pytest.mark.parametrize("type_", ["enformer", "beluga"])
+def test_peaks_stand_at_the_planted_motifs(simulated, type_):
     simulation, folder = simulated
-    tracks = simulate.enformer_tracks(simulation) if room == "enformer" else simulate.beluga_tracks(simulation)
+    tracks = simulate.enformer_tracks(simulation) if type_ == "enformer" else simulate.beluga_tracks(simulation)
     track = next(track for track in tracks if track.assay == "DNase")
     seen = track.motif_height[simulation.sites.motif] * simulation.sites.strength > 1
     sites = simulation.sites[seen & (simulation.sites.chrom == "chr1")]
     positions = sites.start.to_numpy()
-    positions = simulation.lift("chr1", positions) if room == "enformer" else positions
-    with pyBigWig.open(str(folder / room / f"{track.identifier}.bw")) as bigwig:
+    positions = simulation.lift("chr1", positions) if type_ == "enformer" else positions
+    with pyBigWig.open(str(folder / type_ / f"{track.identifier}.bw")) as bigwig:
         signal = np.nan_to_num(bigwig.values("chr1", 0, bigwig.chroms("chr1"), numpy=True))
     assert np.median(signal[positions]) > 1
     assert np.median(signal[positions]) > 10 * np.median(signal)
@@ -228,10 +228,10 @@ def test_examples_are_the_genes_asked_for_in_the_middle_of_their_sequences(tmp_p
         simulated_backbones.Examples(shards, 16, tmp_path / "features.h5", ["g9"])
 
 
-def examples(room: str, count: int, seed: int) -> simulated_backbones.Examples:
+def examples(type_: str, count: int, seed: int) -> simulated_backbones.Examples:
     """Sequences whose bins carry a track where a motif stands, made without the simulation."""
     rng = np.random.default_rng(seed)
-    geometry = GEOMETRIES[room]
+    geometry = GEOMETRIES[type_]
     made = simulated_backbones.Examples.__new__(simulated_backbones.Examples)
     codes = rng.integers(4, size=(count, geometry.sequence_length), dtype=np.uint8)
     tracks = np.zeros((count, geometry.bins, 2), dtype=np.float32)
@@ -245,25 +245,30 @@ def examples(room: str, count: int, seed: int) -> simulated_backbones.Examples:
     return made
 
 
-@pytest.mark.parametrize("room", ["enformer", "beluga"])
-def test_a_small_backbone_learns_a_motif_and_is_saved_as_the_real_one(room, tmp_path, capsys):
-    geometry = GEOMETRIES[room]
-    settings = {"network": NETWORKS[room], "epochs": 3, "batch_size": 8, "learning_rate": 6e-3, "shift": 2}
+@pytest.mark.parametrize("type_", ["enformer", "beluga"])
+def test_a_small_backbone_learns_a_motif_and_is_saved_as_the_real_one(type_, tmp_path, capsys):
+    geometry = GEOMETRIES[type_]
+    settings = {"network": NETWORKS[type_], "epochs": 3, "batch_size": 8, "learning_rate": 6e-3, "shift": 2}
     network = simulated_backbones.train(
-        room, examples(room, 128, 1), examples(room, 32, 2), [windows.encode("ACCTGATTGCAC")], geometry, settings, 3
+        type_, examples(type_, 128, 1), examples(type_, 32, 2), [windows.encode("ACCTGATTGCAC")], geometry, settings, 3
     )
     correlation = float(capsys.readouterr().out.split("mean of tracks ")[1].split(",")[0])
     assert correlation > 0.5
-    module, weights = {"enformer": enformer, "beluga": beluga}[room], tmp_path / "weights"
-    module.save(network, weights)
-    loaded = module.load(weights, geometry, 2, {} if room == "enformer" else NETWORKS[room], torch.device("cpu"))
-    codes = examples(room, 4, 4).codes
-    predicted = loaded.predict(codes).tracks
+    network.save(tmp_path / "weights")
+    settings = {} if type_ == "enformer" else NETWORKS[type_]
+    codes = examples(type_, 4, 4).codes
+    predicted = type(network).load(tmp_path / "weights", geometry, settings, 2).for_inference().predict(codes).tracks
     assert predicted.shape == (4, geometry.bins, 2)
-    with torch.inference_mode():
-        if room == "enformer":
-            plain = network(torch.nn.functional.one_hot(codes.long(), 4).float())["human"]
-            assert torch.allclose(predicted, plain, atol=1e-5)
+    assert torch.allclose(predicted, network.predict(codes).tracks, atol=1e-5)
+    if type_ == "enformer":
+        plain = enformer.read(tmp_path / "weights", geometry).eval()
+        hot = torch.nn.functional.one_hot(codes.long(), 4).float()
+        assert torch.allclose(predicted, plain(hot)["human"], atol=1e-5)
+
+
+def test_a_type_without_a_recipe_is_named():
+    with pytest.raises(InputError, match="no recipe to train a small borzoi, only enformer and beluga"):
+        simulated_backbones.train("borzoi", None, None, [], None, {}, 1)
 
 
 def test_examples_are_moved_and_turned_round_together():

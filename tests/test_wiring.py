@@ -11,16 +11,13 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import Any
 
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from chrom2expr import cnn, finetune, frozen, registry, simulate
-from chrom2expr.errors import InputError
 from small_workflow import METRICS, MODELS, OVERVIEW, RUNS, STEPS, each, weights
 from small_world import ROOT, SCRIPTS, Raw, Refusal, World, differing, of
 
@@ -283,7 +280,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.geometry.bin_size": 20,
     },
     "predict_0": {
-        "params.room": ELSEWHERE,
+        "params.type": ELSEWHERE,
         "params.geometry.sequence_length": 80,
         "params.geometry.bins": 6,
         "params.geometry.bin_size": refused(4, "bins of 8 bp, but the config's geometry has bins of 4 bp"),
@@ -311,7 +308,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.tracks": Raw("beluga_other.tsv"),
     },
     "embed_0": {
-        "params.room": ELSEWHERE,
+        "params.type": ELSEWHERE,
         "params.geometry.sequence_length": 88,
         "params.geometry.bins": refused(3, "4 central bins are asked for"),
         "params.geometry.bin_size": refused(4, "bins of 8 bp, but the config's geometry has bins of 4 bp"),
@@ -412,7 +409,9 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.trunk.positional_basis": SLICE,
         "params.settings.precision": same("fp32", A_GPU),
         "params.settings.activation_checkpointing": same(True, "the same activations, computed twice"),
-        "params.settings.batch_norm": "train",
+        "params.backbone_type": ELSEWHERE,
+        "params.adaptation.type": given({"params.adaptation": {"type": "all"}}, "frozen"),
+        "params.adaptation.batch_norm": "train",
         "params.devices": same(2, A_GPU),
         "resources.gpu": same(0, A_GPU),
         "input.codes": several(
@@ -447,7 +446,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.expression": OTHER_TARGETS,
     },
     "attend_base": {
-        "params.room": ELSEWHERE,
+        "params.type": ELSEWHERE,
         "params.orientation": "genomic",
         "params.backbone": "beluga",
         "params.geometry.sequence_length": 88,
@@ -460,7 +459,6 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.weights": OTHER_WEIGHTS,
     },
     "attend_run": {
-        "params.room": ELSEWHERE,
         "params.orientation": "genomic",
         "params.head": ELSEWHERE,
         "params.backbone": "beluga",
@@ -525,13 +523,14 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.table": of("tabulate_scores", "table", input__scores=OTHER_SCORES),
     },
     "train_enformer": {
-        "params.room": refused("elsewhere", "elsewhere", error=KeyError),
+        "params.type": refused("elsewhere", "no recipe to train a small elsewhere"),
         "params.backbone": "beluga",
         "params.settings.network.dim": 36,
         "params.settings.network.depth": 2,
         "params.settings.network.heads": 1,
         "params.settings.network.attn_dim_key": 6,
         "params.settings.network.dim_divisible_by": 6,
+        "params.settings.network.num_downsamples": refused(2, "bins of 4 bp, but the config's geometry has bins of 8"),
         "params.settings.network.dropout_rate": 0.5,
         "params.settings.epochs": 2,
         "params.settings.batch_size": 6,
@@ -561,20 +560,6 @@ TABLE = [
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     return World(tmp_path_factory.mktemp("wiring"), STEPS)
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(monkeypatch):
-    """A room that refuses all that it is asked for: a script that ends in its error took the room from its params."""
-
-    class Elsewhere(ModuleType):
-        def __getattr__(self, name):
-            if name.startswith("__"):
-                raise AttributeError(name)
-            raise InputError(f"elsewhere was asked for {name}")
-
-    for name in ("chrom2expr.elsewhere", "chrom2expr.elsewhere_attention"):
-        monkeypatch.setitem(sys.modules, name, Elsewhere(name))
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -699,13 +684,22 @@ def test_the_table_names_every_key_of_every_head():
 
 
 def test_the_table_names_every_key_of_the_backbones_and_the_simulation():
-    for room, step in (("enformer", "predict_0"), ("enformer", "embed_0"), ("beluga", "predict_beluga")):
-        schema = yaml.safe_load((SCHEMAS / "rooms" / f"{room}.schema.yaml").read_text())
-        settings = schema["properties"]["settings"]
-        settings = schema["$defs"]["sizes"] if "$ref" in settings else settings
-        assert not {f"params.settings.{key}" for key in settings["properties"]} - set(CHANGES[step])
+    for script, part in (("predict_tracks.py", "settings"), ("train_simulated_backbone.py", "settings.network")):
+        for name in registry.OWN["backbones"]:
+            schema = registry.find("backbones", name).declares["schema"]
+            keys = schema["properties"][part.rpartition(".")[2]]
+            keys = schema["$defs"]["sizes"] if "$ref" in keys else keys
+            steps = [key for key, step in STEPS.items() if (step.script, step.params.get("type")) == (script, f'"{name}"')]
+            changed = set().union(*(CHANGES.get(step, {}) for step in steps))
+            assert steps and not {f"params.{part}.{key}" for key in keys["properties"]} - changed, name
     names = {f"params.simulation.{field.name}" for field in dataclasses.fields(simulate.Settings)}
     assert not names - set(CHANGES["simulate"])
+
+
+def test_the_table_names_every_key_of_the_adaptations():
+    for name in registry.names("adaptations"):
+        keys = registry.find("adaptations", name).declares["schema"]["properties"]
+        assert not {f"params.adaptation.{key}" for key in keys} - set(CHANGES["finetune"])
 
 
 # --- what no other value of a param can show ---------------------------------------------------------------------

@@ -13,37 +13,32 @@ from pathlib import Path
 import pytest
 import yaml
 from chrom2expr import registry
-from chrom2expr.config import dependencies
+from chrom2expr.config import dependencies, runs
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "workflow/scripts"
 RULE_FILES = sorted((ROOT / "workflow/rules").glob("*.smk"))
-# Rooms that a script loads by the name in the config.
-ROOMS = {
-    "predict_tracks.py": ["enformer", "beluga"],
-    "train_simulated_backbone.py": ["enformer", "beluga"],
-    "embed_sequences.py": ["enformer"],
-    "fit_head.py": ["cnn", "single_cnn", "ridge", "probe", "frozen"],
-    "join_tissues.py": ["single_cnn"],
-    "finetune_backbone.py": ["finetune"],
-    "attend_genes.py": ["enformer", "enformer_attention", "finetune"],
+# Kinds of which a script finds a class by the name in the config.
+KINDS = {
+    "predict_tracks.py": ["backbones"],
+    "train_simulated_backbone.py": ["backbones"],
+    "embed_sequences.py": ["backbones"],
+    "fit_head.py": ["heads", "losses"],
+    "join_tissues.py": ["heads"],
+    "finetune_backbone.py": ["heads", "losses", "backbones", "adaptations"],
+    "attend_genes.py": ["heads", "losses", "backbones", "adaptations"],
+    "evaluate_run.py": ["metrics"],
+    "evaluate_baseline.py": ["metrics"],
+    "tabulate_scores.py": ["figures", "metrics"],
+    "tabulate_attention.py": ["figures"],
+    "tabulate_models.py": ["figures", "heads"],
+    "tabulate_sources.py": ["figures"],
+    "draw_figure.py": ["figures"],
 }
-
-
-def modules_of(kind, **declared):
-    """The modules of a kind's own classes, of those that declare this."""
-    entries = (registry.find(kind, name) for name in registry.OWN[kind])
-    return sorted({entry.path.stem for entry in entries if declared.items() <= entry.declares.items()})
-
-
-for taken in ("scores", "attention", "models", "sources"):
-    ROOMS[f"tabulate_{taken}.py"] = modules_of("figures", takes=taken)
-ROOMS["draw_figure.py"] = modules_of("figures")
-ROOMS["tabulate_models.py"] += modules_of("heads")
-for script in ("tabulate_scores.py", "evaluate_run.py", "evaluate_baseline.py"):
-    ROOMS[script] = [*ROOMS.get(script, ()), *modules_of("metrics")]
+# Kinds of figures that a script finds take this; all of them are drawn.
+TAKEN = {f"tabulate_{taken}.py": taken for taken in runs.TAKEN}
 # What a figure's table does not need of its kind, and its drawing does not.
-WITHOUT = {"draw_figure.py": "tabulate"} | {script: "draw" for script in ROOMS if script.startswith("tabulate_")}
+WITHOUT = {"draw_figure.py": "tabulate"} | dict.fromkeys(TAKEN, "draw")
 
 
 def snakemake(*arguments, cwd=ROOT):
@@ -61,10 +56,11 @@ def rules():
 
 
 def third_party(script):
-    """Distributions that a script, its library modules and the rooms it loads import."""
-    files = [SCRIPTS / script, *map(Path, dependencies.modules(
-        SCRIPTS, script, [SCRIPTS / f"chrom2expr/{room}.py" for room in ROOMS.get(script, ())], WITHOUT.get(script, "")
-    ))]
+    """Distributions that a script, its library modules and the classes it finds by name import."""
+    entries = [registry.find(kind, name) for kind in KINDS.get(script, ()) for name in registry.OWN[kind]]
+    taken = TAKEN.get(script)
+    loaded = [entry.path for entry in entries if not taken or entry.kind != "figures" or entry.declares["takes"] == taken]
+    files = [SCRIPTS / script, *map(Path, dependencies.modules(SCRIPTS, script, loaded, WITHOUT.get(script, "")))]
     names = set()
     for node in (node for file in files for node in at_work(file)):
         if isinstance(node, ast.Import):
@@ -120,7 +116,8 @@ def test_every_env_holds_what_its_scripts_import():
     scripts = [
         (env, script)
         for _, text in rules()
-        for env in re.findall(r"envs/(\w+)\.yaml", text)
+        # A backbone's environment is that of the models where it has none of its own.
+        for env in re.findall(r"envs/(\w+)\.yaml", text) or ["model"] * ("environment" in text)
         for script in re.findall(r"scripts/(\w+\.py)", text)
     ]
     assert {script for _, script in scripts} == {file.name for file in SCRIPTS.glob("*.py")}
@@ -158,6 +155,48 @@ def test_figures_plan_dry_with_nothing_downloaded(profile, overlay, tmp_path):
     assert jobs <= 300
     assert "fit_head" in table and "24" in table
     assert ("simulate_genome" in table) == bool(overlay)
+
+
+ENVIRONMENTS = """
+import json, sys
+from pathlib import Path
+from snakemake.api import SnakemakeApi
+from snakemake.iocontainers import Wildcards
+from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
+from snakemake.settings.types import StorageSettings, WorkflowSettings
+
+with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+    workflow = api.workflow(
+        resource_settings=ResourceSettings(cores=1),
+        config_settings=ConfigSettings(configfiles=[Path("config/demo.yaml"), Path(sys.argv[1])]),
+        storage_settings=StorageSettings(),
+        workflow_settings=WorkflowSettings(),
+        snakefile=Path("Snakefile"),
+    )
+    found = {}
+    for rule in workflow._workflow.rules:
+        for source in ("enformer_50kb", "beluga_predicted"):
+            if rule.script:
+                wildcards = Wildcards(fromdict={"source": source})
+                found[f"{rule.name} {source}"] = str(rule.expand_conda_env(wildcards).file.get_path_or_uri(secret_free=True))
+print("FOUND", json.dumps(found))
+"""
+
+
+def test_a_backbone_may_bring_an_environment_of_its_own(tmp_path):
+    (tmp_path / "own.yaml").write_text("channels: [conda-forge]\ndependencies: [python]\n")
+    overlay = {"backbones": {"beluga": {"conda": str(tmp_path / "own.yaml")}}}
+    (tmp_path / "overlay.yaml").write_text(json.dumps(overlay))
+    command = [sys.executable, "-c", ENVIRONMENTS, str(tmp_path / "overlay.yaml")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.split("FOUND ")[1])
+    own = {rule for rule, file in found.items() if file == str(tmp_path / "own.yaml")}
+    loading = ("predict_tracks", "embed_sequences", "attend_base", "attend_run", "finetune_backbone")
+    trained = {f"train_simulated_beluga {source}" for source in ("enformer_50kb", "beluga_predicted")}
+    assert own == {f"{rule} beluga_predicted" for rule in loading} | trained
+    for rule in loading:
+        assert Path(found[f"{rule} enformer_50kb"]).resolve() == ROOT / "workflow/envs/model.yaml"
 
 
 def test_lint_and_format_are_clean():

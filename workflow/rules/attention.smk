@@ -7,7 +7,7 @@ rule attend_base:
         codes=sequence_shards,
         genes="<results>/genes/genes.tsv",
         weights=lambda wildcards: resource(backbone_of(wildcards.source)["weights"]),
-        code=lambda wildcards: code("attend_genes.py", *attention_rooms(wildcards.source)),
+        code=lambda wildcards: code("attend_genes.py", *backbone_files(wildcards)),
     output:
         "<results>/attention/{source}.h5",
     log:
@@ -17,7 +17,7 @@ rule attend_base:
     wildcard_constraints:
         source=one_of(EMBEDDED),
     conda:
-        "../envs/model.yaml"
+        backbone_environment
     threads: config["threads"]["predict_tracks"]
     resources:
         mem_mb=setting("backbones", "mem_mb"),
@@ -25,7 +25,7 @@ rule attend_base:
         gpu=1,
         allow_cpu=ALLOW_CPU,
     params:
-        room=param(setting("backbones", "room")),
+        type=param(setting("backbones", "type")),
         backbone=param(lambda wildcards: SOURCES[wildcards.source]["backbone"]),
         geometry=param(source_geometry),
         orientation=param(config["inputs"]["orientation"]),
@@ -40,9 +40,7 @@ rule attend_run:
         codes=sequence_shards,
         genes="<results>/genes/genes.tsv",
         model=f"<results>/models/{RUN}/model.pt",
-        code=lambda wildcards: code(
-            "attend_genes.py", *attention_rooms(wildcards.source), *head_files(wildcards)
-        ),
+        code=lambda wildcards: code("attend_genes.py", *head_files(wildcards)),
     output:
         f"<results>/models/{RUN}/attention.h5",
     log:
@@ -53,7 +51,7 @@ rule attend_run:
         source=one_of(EMBEDDED),
         head=one_of(SEQUENCE_HEADS),
     conda:
-        "../envs/model.yaml"
+        backbone_environment
     threads: config["threads"]["predict_tracks"]
     resources:
         mem_mb=setting("backbones", "mem_mb"),
@@ -61,7 +59,6 @@ rule attend_run:
         gpu=1,
         allow_cpu=ALLOW_CPU,
     params:
-        room=param(setting("backbones", "room")),
         head=param(setting("heads", "type")),
         backbone=param(lambda wildcards: SOURCES[wildcards.source]["backbone"]),
         geometry=param(source_geometry),

@@ -72,9 +72,7 @@ def code(script, *loaded, without=""):
 
     What only methods called `without` import is left out.
     """
-    # A backbone's room is given by its name yet.
-    files = [name if name.endswith(".py") else f"{SCRIPTS}/chrom2expr/{name}.py" for name in loaded]
-    return dependencies.modules(SCRIPTS, script, files, without)
+    return dependencies.modules(SCRIPTS, script, loaded, without)
 
 
 def setting(section, key):
@@ -114,12 +112,36 @@ def loss_of(wildcards):
     return {key: value for key, value in config["losses"][wildcards.loss].items() if key != "label"}
 
 
+def files_of(*found):
+    """The files whose code a job finds by name: of each kind and the name in it."""
+    return [os.path.relpath(registry.find(kind, name).path) for kind, name in found]
+
+
+def backbone_files(wildcards):
+    """The file of the type of the wildcards' backbone."""
+    return files_of(("backbones", setting("backbones", "type")(wildcards)))
+
+
 def head_files(wildcards):
-    """The files whose code a job of the wildcards' head and loss finds by name."""
-    found = [("heads", config["heads"][wildcards.head]["type"])]
+    """The files of the types of the wildcards' head and loss, and of what the head does to a backbone."""
+    head = config["heads"][wildcards.head]
+    found = [("heads", head["type"])]
     if "loss" in wildcards.keys():
         found.append(("losses", config["losses"][wildcards.loss]["type"]))
-    return [file for kind, name in found for file in class_files(kind, name)]
+    if "adaptation" in head:
+        found.append(("adaptations", head["adaptation"]["type"]))
+    return files_of(*found) + (backbone_files(wildcards) if "adaptation" in head else [])
+
+
+def environment(backbone):
+    """The conda environment of jobs that load a backbone: its own file, or the models', as the rule files name it."""
+    own = config["backbones"][backbone].get("conda")
+    return os.path.abspath(own) if own else "../envs/model.yaml"
+
+
+def backbone_environment(wildcards):
+    """The conda environment of jobs that load the wildcards' source's backbone."""
+    return environment(SOURCES[wildcards.source]["backbone"])
 
 
 def shard_names(count):
@@ -138,14 +160,9 @@ def feature_shards(wildcards):
     return shards_of(wildcards.source)
 
 
-def class_files(kind, *names):
-    """The files of classes that the config names."""
-    return [os.path.relpath(registry.find(kind, name).path) for name in names]
-
-
 def metric_files():
     """The files of the config's metrics."""
-    return class_files("metrics", *(metric["type"] for metric in METRICS))
+    return files_of(*(("metrics", metric["type"]) for metric in METRICS))
 
 
 def figure_scores(*files):
@@ -206,16 +223,10 @@ def tabulating(script, *loaded, heads=False):
 
     def files(wildcards):
         types = dict.fromkeys(run["type"] for run in figure_models(wildcards)) if heads else ()
-        found = class_files("figures", figure_kind(wildcards)) + class_files("heads", *types)
+        found = files_of(("figures", figure_kind(wildcards)), *(("heads", name) for name in types))
         return code(script, *found, *loaded, without="draw")
 
     return files
-
-
-def attention_rooms(source):
-    """A backbone's module, and the one beside it that looks into its attention."""
-    room = backbone_of(source)["room"]
-    return room, f"{room}_attention"
 
 
 def attention_files(wildcards):

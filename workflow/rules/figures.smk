@@ -153,7 +153,7 @@ rule draw_figure:
     input:
         table="<results>/figures/{figure}.tsv",
         code=lambda wildcards: code(
-            "draw_figure.py", *class_files("figures", figure_kind(wildcards)), without="tabulate"
+            "draw_figure.py", *files_of(("figures", figure_kind(wildcards))), without="tabulate"
         ),
     output:
         pdf=report(

@@ -9,7 +9,7 @@ rule embed_sequences:
             SOURCES[wildcards.source]["backbone"], wildcards.shard
         ),
         weights=lambda wildcards: resource(backbone_of(wildcards.source)["weights"]),
-        code=lambda wildcards: code("embed_sequences.py", backbone_of(wildcards.source)["room"]),
+        code=lambda wildcards: code("embed_sequences.py", *backbone_files(wildcards)),
     output:
         "<results>/features/{source}/{shard}.h5",
     log:
@@ -19,7 +19,7 @@ rule embed_sequences:
     wildcard_constraints:
         source=one_of(EMBEDDED),
     conda:
-        "../envs/model.yaml"
+        backbone_environment
     threads: config["threads"]["predict_tracks"]
     resources:
         mem_mb=setting("backbones", "mem_mb"),
@@ -29,7 +29,7 @@ rule embed_sequences:
         # Decides memory and speed, not the result: as a resource it triggers no rerun.
         batch_size=setting("backbones", "batch_size"),
     params:
-        room=param(setting("backbones", "room")),
+        type=param(setting("backbones", "type")),
         geometry=param(source_geometry),
         bins=param(setting("sources", "bins")),
         reverse_complement=param(setting("backbones", "reverse_complement")),
@@ -62,7 +62,7 @@ rule finetune_backbone:
     # The longest jobs of all: first.
     priority: 2
     conda:
-        "../envs/model.yaml"
+        backbone_environment
     threads: config["threads"]["fit_head"]
     resources:
         mem_mb=setting("heads", "mem_mb"),
@@ -74,10 +74,12 @@ rule finetune_backbone:
     params:
         type=param(setting("heads", "type")),
         backbone=param(lambda wildcards: SOURCES[wildcards.source]["backbone"]),
+        backbone_type=param(setting("backbones", "type")),
         source=param(lambda wildcards: wildcards.source),
         geometry=param(source_geometry),
         bins=param(setting("sources", "bins")),
         trunk=param(setting("sources", "settings")),
+        adaptation=param(setting("heads", "adaptation")),
         loss=param(loss_of),
         settings=param(setting("heads", "settings")),
         grid=param(setting("heads", "grid")),

@@ -9,7 +9,7 @@ rule predict_tracks:
         ),
         weights=lambda wildcards: resource(backbone_of(wildcards.source)["weights"]),
         tracks=lambda wildcards: resource(backbone_of(wildcards.source)["tracks"]),
-        code=lambda wildcards: code("predict_tracks.py", backbone_of(wildcards.source)["room"]),
+        code=lambda wildcards: code("predict_tracks.py", *backbone_files(wildcards)),
     output:
         "<results>/features/{source}/{shard}.h5",
     log:
@@ -19,7 +19,7 @@ rule predict_tracks:
     wildcard_constraints:
         source=one_of(PREDICTED),
     conda:
-        "../envs/model.yaml"
+        backbone_environment
     threads: config["threads"]["predict_tracks"]
     resources:
         mem_mb=setting("backbones", "mem_mb"),
@@ -29,7 +29,7 @@ rule predict_tracks:
         # Decides memory and speed, not the result: as a resource it triggers no rerun.
         batch_size=setting("backbones", "batch_size"),
     params:
-        room=param(setting("backbones", "room")),
+        type=param(setting("backbones", "type")),
         geometry=param(setting("backbones", "geometry")),
         settings=param(setting("backbones", "settings")),
         reverse_complement=param(setting("backbones", "reverse_complement")),

@@ -51,7 +51,10 @@ for simulated_backbone, simulated_weights in [
             **simulated_training_inputs(simulated_backbone),
             motifs=rules.simulate_genome.output.motifs,
             genes="<results>/genes/genes.tsv",
-            code=code("train_simulated_backbone.py", config["backbones"][simulated_backbone]["room"]),
+            code=code(
+                "train_simulated_backbone.py",
+                *files_of(("backbones", config["backbones"][simulated_backbone]["type"])),
+            ),
         output:
             weights=simulated_weights,
         log:
@@ -59,14 +62,14 @@ for simulated_backbone, simulated_weights in [
         benchmark:
             f"<benchmarks>/train_simulated/{simulated_backbone}.tsv"
         conda:
-            "../envs/model.yaml"
+            environment(simulated_backbone)
         threads: 1
         resources:
             mem_mb=4000,
             runtime=60,
             gpu=1,
         params:
-            room=param(config["backbones"][simulated_backbone]["room"]),
+            type=param(config["backbones"][simulated_backbone]["type"]),
             backbone=param(simulated_backbone),
             geometry=param(config["backbones"][simulated_backbone]["geometry"]),
             settings=param(config["simulation"]["backbones"][simulated_backbone]),

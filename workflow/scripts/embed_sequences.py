@@ -3,11 +3,9 @@
 from chrom2expr.door import job
 
 with job(snakemake) as call:
-    import importlib
-
     import torch
 
-    from chrom2expr import files, inference
+    from chrom2expr import files, inference, registry
     from chrom2expr.device import choose_device
     from chrom2expr.windows import Geometry
 
@@ -16,8 +14,8 @@ with job(snakemake) as call:
     geometry = Geometry.from_config(params.geometry)
     device = choose_device(call.resources.allow_cpu)
     weights, weights_sha256 = files.weights(given.weights)
-    room = importlib.import_module(f"chrom2expr.{params.room}")
-    backbone = room.load_embedder(weights, geometry, params.settings, device)
+    network = registry.find("backbones", params.type).load()
+    backbone = network.load(weights, geometry, params.settings).for_inference().to(device)
     inference.embed_shard(
         backbone,
         given.codes,

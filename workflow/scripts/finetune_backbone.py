@@ -17,10 +17,12 @@ with job(snakemake) as call:
     geometry = Geometry.from_config(params.geometry)
     weights, weights_sha256 = files.weights(given.weights)
     trunk = finetune.Trunk(
+        type=params.backbone_type,
         weights=weights,
         geometry=geometry,
         bins=params.bins,
         settings=params.trunk,
+        adaptation=params.adaptation,
         weights_sha256=weights_sha256,
     )
     data = finetune.read_data(given.codes, given.genes, given.expression, params.backbone, params.source, geometry)

@@ -1,28 +1,26 @@
 """Predict the tracks of one shard of genes with a backbone: sequence codes in, a feature shard out."""
 
-import importlib
-
 from chrom2expr.door import job
 
 with job(snakemake) as call:
     import torch
 
-    from chrom2expr import files, inference
+    from chrom2expr import files, inference, registry
     from chrom2expr.device import choose_device
     from chrom2expr.tracks import read_tracks
     from chrom2expr.windows import Geometry
 
+    given, params = call.input, call.params
     torch.set_num_threads(call.threads)
-    params = call.params
     geometry = Geometry.from_config(params.geometry)
-    tracks = read_tracks(call.input.tracks)
+    tracks = read_tracks(given.tracks)
     device = choose_device(call.resources.allow_cpu)
-    weights, weights_sha256 = files.weights(call.input.weights)
-    room = importlib.import_module(f"chrom2expr.{params.room}")
-    backbone = room.load(weights, geometry, len(tracks), params.settings, device)
+    weights, weights_sha256 = files.weights(given.weights)
+    network = registry.find("backbones", params.type).load()
+    backbone = network.load(weights, geometry, params.settings, len(tracks)).for_inference().to(device)
     inference.predict_shard(
         backbone,
-        call.input.codes,
+        given.codes,
         call.output[0],
         tracks=tracks,
         geometry=geometry,

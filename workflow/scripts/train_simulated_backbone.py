@@ -1,33 +1,30 @@
-"""Door of rule train_simulated_backbone: a small Enformer or Beluga, trained on one backbone's simulated tracks."""
-
-import importlib
-from pathlib import Path
+"""Train a small backbone on the measured tracks of its simulated genes, and save it as the real one's weights are."""
 
 from chrom2expr.door import job
 
 with job(snakemake) as call:
+    from pathlib import Path
+
     import torch
 
     from chrom2expr import genes, simulate, simulated_backbones, windows
 
-    source, settings = call.input, call.params
+    given, params, weights = call.input, call.params, call.output.weights
     torch.set_num_threads(call.threads)
-    geometry = windows.Geometry.from_config(settings.geometry)
-    gene_id, split = genes.read_split(source.genes, settings.backbone)
+    geometry = windows.Geometry.from_config(params.geometry)
+    gene_id, split = genes.read_split(given.genes, params.backbone)
     train, held_out = (
-        simulated_backbones.Examples(source.codes, geometry.sequence_length, source.features, gene_id[rows].tolist())
+        simulated_backbones.Examples(given.codes, geometry.sequence_length, given.features, gene_id[rows].tolist())
         for rows in (split == "train", split != "train")
     )
-    network = simulated_backbones.train(
-        settings.room,
+    backbone = simulated_backbones.train(
+        params.type,
         train,
         held_out,
-        simulate.read_motifs(source.motifs),
+        simulate.read_motifs(given.motifs),
         geometry,
-        settings.settings,
-        settings.seed,
+        params.settings,
+        params.seed,
     )
     # One checkpoint, or the files of a folder.
-    weights = call.output.weights
-    weights = Path(weights) if isinstance(weights, str) else Path(weights[0]).parent
-    importlib.import_module(f"chrom2expr.{settings.room}").save(network, weights)
+    backbone.save(Path(weights) if isinstance(weights, str) else Path(weights[0]).parent)

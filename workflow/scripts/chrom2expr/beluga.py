@@ -7,7 +7,7 @@ A 2,000 bp window gives 2,002 tracks; a gene is 200 windows, 200 bp apart, which
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -16,12 +16,12 @@ from torch.nn import functional
 from chrom2expr.backbone import (
     Backbone,
     Prediction,
+    as_one_hot,
     check_track_count,
-    load_exactly,
-    one_hot,
     read_checkpoint,
     write_checkpoint,
 )
+from chrom2expr.tensors import load_exactly
 from chrom2expr.windows import Geometry
 
 # The order of the input channels in ExPecto's code; not alphabetical.
@@ -46,6 +46,7 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         first, second, third = channels
+        self.sizes = {"channels": list(channels), "hidden": hidden}
         self.window, self.width = window, self._features_of(window)
 
         def convolution(before: int, after: int) -> tuple[nn.Module, nn.Module]:
@@ -113,38 +114,83 @@ class Network(nn.Module):
 
 
 class Beluga(Backbone):
-    """Beluga as a backbone: bin i of a region is the window whose middle `bin_size` bp it is. It keeps no embedding."""
+    """Beluga as a backbone: bin i of a region is the window whose middle `bin_size` bp it is. It keeps no embedding.
+
+    Weights are a state dict in ExPecto's layout.
+    """
+
+    declares = {
+        "api": 1,
+        "offers": ["tracks"],
+        "schema": {
+            "properties": {"settings": {"$ref": "#/$defs/sizes"}, "network": {"$ref": "#/$defs/sizes"}},
+            "$defs": {
+                "sizes": {
+                    "description": "The published sizes where left out.",
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "channels": {
+                            "description": "Channels of the three pairs of convolutions.",
+                            "type": "array",
+                            "minItems": 3,
+                            "maxItems": 3,
+                            "items": {"type": "integer", "minimum": 1},
+                        },
+                        "hidden": {
+                            "type": "integer",
+                            "minimum": 1,
+                            "description": "Units of the hidden dense layer.",
+                        },
+                    },
+                },
+            },
+            "examples": [
+                {
+                    "geometry": {"window": 320, "bins": 6, "bin_size": 16},
+                    "settings": {"channels": [4, 5, 6], "hidden": 5},
+                    "network": {"channels": [4, 5, 6], "hidden": 5},
+                },
+            ],
+        },
+    }
 
     def __init__(self, network: Network, geometry: Geometry) -> None:
-        super().__init__()
-        self.network, self.step = network.eval(), geometry.bin_size
+        super().__init__(geometry)
+        self.network = network
 
-    def forward(self, codes: Tensor) -> Prediction:
-        """Prediction for codes (batch, length) uint8; one region after another, so that memory does not grow."""
-        regions = one_hot(codes, CHANNELS).transpose(1, 2).unsqueeze(2).split(1)
-        return Prediction(torch.cat([self.network.scan(region, self.step) for region in regions]), None)
+    @classmethod
+    def load(cls, weights: Path, geometry: Geometry, settings: Mapping[str, Any], tracks: int | None = None) -> Self:
+        state = read_checkpoint(weights)
+        if LAST_LAYER in state:
+            tracks = len(state[LAST_LAYER]) if tracks is None else tracks
+            check_track_count(weights, len(state[LAST_LAYER]), tracks)
+        # Without that layer the state does not fit, whatever the number.
+        backbone = cls.build(settings, geometry, settings, tracks)
+        load_exactly(backbone.network, state, weights)
+        return backbone
+
+    @classmethod
+    def build(
+        cls, network: Mapping[str, Any], geometry: Geometry, settings: Mapping[str, Any], tracks: int | None = None
+    ) -> Self:
+        return cls(Network(1 if tracks is None else tracks, window_length(geometry), **network), geometry)
+
+    def describe(self) -> dict[str, Any]:
+        return dict(self.network.sizes)
+
+    def save(self, weights: Path) -> None:
+        write_checkpoint(self.network.state_dict(), weights)
+
+    def forward(self, sequence: Tensor) -> Prediction:
+        """One region after another, so that memory does not grow."""
+        return Prediction(torch.cat([self.scan(region) for region in as_one_hot(sequence, CHANNELS).split(1)]), None)
+
+    def scan(self, hot: Tensor) -> Tensor:
+        """Tracks (batch, bin, track) of one-hot regions (batch, 4, base) in the network's order of channels."""
+        return self.network.scan(hot.unsqueeze(2), self.geometry.bin_size)
 
 
 def window_length(geometry: Geometry) -> int:
     """Length in bp of the windows of a sliding geometry."""
     return geometry.sequence_length - (geometry.bins - 1) * geometry.bin_size
-
-
-def load(
-    weights: Path, geometry: Geometry, tracks: int, settings: Mapping[str, Any], device: torch.device
-) -> Backbone:
-    """Beluga from a state dict in ExPecto's layout; `settings` may hold `channels` and `hidden` of a smaller network.
-
-    Raises InputError if the file is unreadable, does not fit the network, or predicts another number of tracks.
-    """
-    state = read_checkpoint(weights)
-    if LAST_LAYER in state:
-        check_track_count(weights, len(state[LAST_LAYER]), tracks)
-    network = Network(tracks, window_length(geometry), **settings)
-    load_exactly(network, state, weights)
-    return Beluga(network, geometry).to(device)
-
-
-def save(network: Network, weights: Path) -> None:
-    """Write a network as `load` reads it."""
-    write_checkpoint(network.state_dict(), weights)

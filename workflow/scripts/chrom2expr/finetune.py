@@ -1,4 +1,4 @@
-"""Fine-tuning Enformer on expression (thesis, section 3.2): every parameter trains, from the sequence itself."""
+"""Fine-tuning a backbone on expression, from the sequence itself (thesis, section 3.2, with Enformer)."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -8,99 +8,117 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from enformer_pytorch import Enformer
-from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from chrom2expr import enformer, heads, training, tuning
-from chrom2expr.backbone import load_exactly, one_hot
+from chrom2expr import adaptation, heads, registry, training, tuning
+from chrom2expr.adaptation import Adaptation
+from chrom2expr.backbone import Backbone
 from chrom2expr.codes import SequenceStore
 from chrom2expr.errors import InputError
 from chrom2expr.files import Format
 from chrom2expr.head import Head
 from chrom2expr.pool import AttentionPool
-from chrom2expr.tensors import read_tensors, write_tensors
+from chrom2expr.tensors import load_exactly, read_tensors, write_tensors
 from chrom2expr.windows import Geometry, middle
 
-FORMAT = Format("chrom2expr fine-tuned model", 1)
+FORMAT = Format("chrom2expr fine-tuned model", 2)
+# What of a geometry a model.pt holds: that of one centred window.
+SHAPE = ("sequence_length", "bins", "bin_size")
 
 
 @dataclass(frozen=True)
 class Trunk:
-    """What fine-tuning starts from: a weights folder, the window to set it to, how many central bins the pool reads.
+    """What fine-tuning starts from: a type of backbone, its weights, the window to set it to, and how it is adapted.
 
-    `settings` are those of enformer.read; `weights_sha256` tells the weights from others when a fit goes on.
+    bins: how many in the middle the pool reads; settings: those of the backbone's `load`; adaptation: a section of the
+    config (see adaptation.build); weights_sha256 tells the weights from others when a fit goes on.
     """
 
+    type: str
     weights: Path
     geometry: Geometry
     bins: int
     settings: Mapping[str, Any]
+    adaptation: Mapping[str, Any]
     weights_sha256: str
+
+    def load(self) -> Backbone:
+        """The backbone with its weights and without its tracks, on the CPU."""
+        return registry.find("backbones", self.type).load().load(self.weights, self.geometry, self.settings)
+
+    def describe(self, backbone: Backbone) -> dict[str, Any]:
+        """All that it takes to build the backbone, and adapt it, without its weights (see `rebuild`)."""
+        return {
+            "type": self.type,
+            "network": backbone.describe(),
+            "geometry": {key: getattr(self.geometry, key) for key in SHAPE},
+            "settings": dict(self.settings),
+            "adaptation": dict(self.adaptation),
+            "bins": self.bins,
+        }
+
+
+def rebuild(description: Mapping[str, Any]) -> Backbone:
+    """The backbone that Trunk.describe described, with fresh weights."""
+    geometry = Geometry.centred(**description["geometry"])
+    backbone = registry.find("backbones", description["type"]).load()
+    return backbone.build(description["network"], geometry, description["settings"])
 
 
 class FineTuned(training.Model):
-    """Enformer's trunk, the central bins of its embedding, and the pool: from codes (gene, length) to (gene, tissue).
+    """A backbone's trunk, the central bins of its embedding, and the pool: from sequences to (gene, tissue).
 
-    `trunk` is a plain enformer-pytorch network; here it gets faster pools, which give the same. BatchNorm is `frozen`
-    (our choice): it normalises with the statistics of the pretraining, in training too, and only its weights and biases
-    are learned. A batch of two genes gives statistics that are off, and not those that the network is validated and
-    used with, which is known to spoil fine-tuning (enformer-pytorch #16); `train` takes them all the same. precision
+    Sequences are encoded or one-hot (see backbone.Backbone). `adaptation` says what of the trunk is trained. precision
     `bf16` computes the trunk in bfloat16 autocast on CUDA, and nothing else; on a CPU everything is float32.
 
     Raises InputError where the window has fewer bins than the pool reads, where the pool's width is not the trunk's,
-    and for checkpointed activations with batch_norm train, whose statistics would take in every batch twice.
+    and for checkpointed activations where BatchNorm takes each batch's statistics, which would count it twice.
     """
 
     def __init__(
         self,
-        trunk: Enformer,
+        trunk: Backbone,
         pool: AttentionPool,
         bins: int,
+        adaptation: Adaptation,
         *,
-        batch_norm: str = "frozen",
         activation_checkpointing: bool = False,
         precision: str = "fp32",
     ) -> None:
         super().__init__()
-        if bins > trunk.config.target_length:
+        if bins > trunk.geometry.bins:
             raise InputError(
-                f"{bins} central bins are asked for, but the window has {trunk.config.target_length}: change bins or "
+                f"{bins} central bins are asked for, but the window has {trunk.geometry.bins}: change bins or "
                 "geometry of the source"
             )
-        if pool.output.in_features != 2 * trunk.dim:
+        if pool.output.in_features != trunk.embedding_width:
             raise InputError(
-                f"the trunk's embedding is {2 * trunk.dim:,} wide, but the head was made for "
+                f"the trunk's embedding is {trunk.embedding_width:,} wide, but the head was made for "
                 f"{pool.output.in_features:,}: they are of different networks"
             )
-        if activation_checkpointing and batch_norm == "train":
+        adaptation.prepare(trunk)
+        self.trunk, self.pool, self.bins, self.adaptation = trunk, pool, bins, adaptation
+        self.checkpointing, self.precision = activation_checkpointing, precision
+        live = (module.training for module in self.train().trunk.modules() if isinstance(module, _BatchNorm))
+        if activation_checkpointing and any(live):
             raise InputError(
-                "heads: NAME: settings: activation_checkpointing computes parts of the network twice, and batch_norm: "
-                "train would count each batch twice; set batch_norm: frozen, or do without checkpointing"
+                "heads: NAME: settings: activation_checkpointing computes parts of the network twice, and adaptation: "
+                "batch_norm: train would count each batch twice; set batch_norm: frozen, or do without checkpointing"
             )
-        enformer.take_pair_pools(trunk)
-        self.trunk, self.pool, self.bins = trunk, pool, bins
-        self.batch_norm, self.checkpointing, self.precision = batch_norm, activation_checkpointing, precision
 
-    def train(self, mode: bool = True) -> "FineTuned":
+    def train(self, mode: bool = True) -> Self:
         super().train(mode)
-        if self.batch_norm == "frozen":
-            for module in self.trunk.modules():
-                if isinstance(module, nn.BatchNorm1d):
-                    module.eval()
+        self.adaptation.set_mode(self.trunk, mode)
         return self
 
-    def prepare(self, codes: torch.Tensor) -> torch.Tensor:
-        return one_hot(codes)
+    def prepare(self, sequences: torch.Tensor) -> torch.Tensor:
+        return sequences
 
-    def forward(self, hot: torch.Tensor) -> torch.Tensor:
+    def forward(self, sequences: torch.Tensor) -> torch.Tensor:
         # Here rather than around the call: the threads of several GPUs would not see it.
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.precision == "bf16" and hot.is_cuda):
-            embedding = enformer.embed(self.trunk, hot, self.checkpointing and self.training)
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.precision == "bf16" and sequences.is_cuda):
+            embedding = self.trunk.embedding(sequences, self.checkpointing and self.training)
         return self.pool(self.pool.prepare(embedding[:, middle(embedding.shape[1], self.bins)]))
-
-    def named_once(self) -> nn.Module:
-        """The modules, each under one name only, as a model.pt holds them."""
-        return nn.ModuleDict({"trunk": enformer.WithoutCopies(self.trunk), "pool": self.pool})
 
 
 def read_data(
@@ -122,7 +140,7 @@ class FineTunedBackbone(Head):
         "schema": {
             "if": {
                 "properties": {
-                    "settings": {"required": ["batch_norm"], "properties": {"batch_norm": {"const": "train"}}},
+                    "adaptation": {"required": ["batch_norm"], "properties": {"batch_norm": {"const": "train"}}},
                 },
             },
             "then": {
@@ -178,11 +196,6 @@ class FineTunedBackbone(Head):
                             "default": False,
                             "description": "Keep fewer activations for the gradients and compute them twice.",
                         },
-                        "batch_norm": {
-                            "enum": ["frozen", "train"],
-                            "default": "frozen",
-                            "description": "Statistics of the pretraining or of each batch.",
-                        },
                     },
                 },
                 "grid": {
@@ -223,15 +236,16 @@ class FineTunedBackbone(Head):
         if options.devices > max(gpus, 1):  # none was asked for where there is none
             print(f"Warning: devices: {options.devices}, but this job was given {gpus}: see --resources gpu=N")
             options = replace(options, devices=gpus)
-        own = {key: settings[key] for key in ("batch_norm", "activation_checkpointing", "precision")}
+        own = {key: settings[key] for key in ("activation_checkpointing", "precision")}
         start = training.target_means(train.observed)
 
         def build(_: Mapping[str, Any]) -> FineTuned:
-            network = enformer.read(trunk.weights, trunk.geometry, **trunk.settings)
-            # Unused, and the larger part of what is not the trunk.
-            network.heads.clear()
-            pool = AttentionPool(2 * network.dim, len(data.tissue), task.seed, start)
-            return FineTuned(network, pool, trunk.bins, **own)
+            backbone = trunk.load()
+            pool = AttentionPool(backbone.embedding_width, len(data.tissue), task.seed, start)
+            # What an adaptation adds follows from the seed alone.
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(task.seed)
+                return FineTuned(backbone, pool, trunk.bins, adaptation.build(trunk.adaptation), **own)
 
         checkpoints = checkpoints or tuning.Checkpoints()
         checkpoints.identity = _identity(task, trunk)
@@ -244,12 +258,8 @@ class FineTunedBackbone(Head):
                 f"{error}, or set precision: fp32. The checkpoints of the last good epoch are kept in "
                 f"{checkpoints.folder}; with another setting the run begins anew, once that folder is deleted"
             ) from None
-        shape = {key: getattr(trunk.geometry, key) for key in ("sequence_length", "bins", "bin_size")}
         metadata = {
-            "config": {**network.trunk.config.to_diff_dict(), "output_heads": {}},
-            "geometry": shape,
-            "settings": dict(trunk.settings),
-            "bins": trunk.bins,
+            "trunk": trunk.describe(network.trunk),
             **heads.described(task),
             "inputs": {name: str(value) for name, value in data.inputs.items()},
             "weights_sha256": trunk.weights_sha256,
@@ -261,24 +271,29 @@ class FineTunedBackbone(Head):
     def __call__(self, features: torch.Tensor) -> torch.Tensor:
         return self.network(self.network.prepare(features))
 
+    @property
+    def backbone(self) -> Backbone:
+        """The trunk as it was adapted: what figures of attention look into."""
+        return self.network.trunk
+
     def save(self, path: str | Path) -> None:
-        state = {name: value.cpu() for name, value in self.network.named_once().state_dict().items()}
+        state = {name: value.cpu() for name, value in self.network.state_dict().items()}
         write_tensors(path, FORMAT, {"state": state, "metadata": self.metadata})
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """The network of a model.pt, on the CPU in eval mode.
 
-        Its metadata: config (of the trunk), geometry (sequence_length, bins, bin_size), settings (of enformer.read),
-        bins, tissue, inputs, loss, weights_sha256. Raises InputError if the file is damaged or its tensors do not fit
-        one another.
+        Its metadata: trunk (see Trunk.describe), tissue, inputs, loss, weights_sha256. Raises InputError if the file is
+        damaged or its tensors do not fit one another, and where its type of backbone is not here.
         """
         path, saved = Path(path), read_tensors(path, FORMAT)
         metadata = saved["metadata"]
-        geometry = Geometry.centred(**metadata["geometry"])
-        trunk = enformer.build_for(geometry, metadata["config"], path, **metadata["settings"])
-        network = FineTuned(trunk, AttentionPool(2 * trunk.dim, len(metadata["tissue"])), metadata["bins"])
-        load_exactly(network.named_once(), saved["state"], path)
+        description = metadata["trunk"]
+        trunk = rebuild(description)
+        pool = AttentionPool(trunk.embedding_width, len(metadata["tissue"]))
+        network = FineTuned(trunk, pool, description["bins"], adaptation.build(description["adaptation"]))
+        load_exactly(network, saved["state"], path)
         return cls(network, [], metadata)
 
 
@@ -288,9 +303,11 @@ def _identity(task: heads.Task, trunk: Trunk) -> dict[str, Any]:
     return {
         "loss": dict(task.loss.section),
         **{key: getattr(task, key) for key in keys},
-        "geometry": {key: getattr(trunk.geometry, key) for key in ("sequence_length", "bins", "bin_size")},
+        "geometry": {key: getattr(trunk.geometry, key) for key in SHAPE},
         "bins": trunk.bins,
+        "backbone": trunk.type,
         "trunk": dict(trunk.settings),
+        "adaptation": dict(trunk.adaptation),
         "weights": trunk.weights_sha256,
         "data": _checksum(task.data),
     }

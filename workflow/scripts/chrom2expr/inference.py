@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -20,18 +19,6 @@ from chrom2expr.windows import Geometry, central
 
 # What is written of a batch: (gene, bin, track), and the means to keep by name.
 Values = tuple[torch.Tensor, Mapping[str, torch.Tensor]]
-
-
-class Embedder(Protocol):
-    """What a backbone room's `load_embedder` returns: a network in eval mode without its heads."""
-
-    embedding_width: int
-
-    def embed(self, codes: torch.Tensor, bins: int, reverse_complement: bool = False) -> torch.Tensor:
-        """Embedding (batch, bins, width) float32 of the central bins, genomic order, for codes (batch, length).
-
-        With `reverse_complement` it is the mean of both strands, the other strand's bins turned back round.
-        """
 
 
 def provenance(source: str, weights_sha256: str, software: Sequence[str], device: torch.device) -> dict[str, str]:
@@ -62,7 +49,8 @@ def predict_shard(
 
     `tracks` is the track table (track_id, track_type), one row a predicted track. With `central_bins` > 0 the float32
     means over that many central bins are kept too, of the tracks and of the embedding if the backbone has one. A batch
-    is written while the next one is computed; two batches are in memory at most. `backbone` lies on `device`.
+    is written while the next one is computed; two batches are in memory at most. `backbone` lies on `device`, made
+    ready by its `for_inference`.
     The attributes of the sequence shard (assembly, genome_sha256) join the `provenance`, and so does `central_bins`.
 
     Raises InputError if the sequence shard is damaged or shorter than the geometry's, if `central_bins` have no middle
@@ -97,7 +85,7 @@ def predict_shard(
 
 
 def embed_shard(
-    backbone: Embedder,
+    backbone: Backbone,
     codes_path: Path,
     output: Path,
     *,

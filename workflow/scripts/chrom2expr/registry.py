@@ -27,7 +27,7 @@ from chrom2expr.errors import InputError
 # Raised when a base class changes in a way that classes written for it would not survive.
 API = 1
 OWN: dict[str, dict[str, str]] = {
-    "backbones": {},
+    "backbones": {"enformer": "chrom2expr.enformer:Enformer", "beluga": "chrom2expr.beluga:Beluga"},
     "heads": {
         "ridge": "chrom2expr.ridge:Ridge",
         "probe": "chrom2expr.probe:LinearProbe",
@@ -44,7 +44,7 @@ OWN: dict[str, dict[str, str]] = {
         "attention_map": "chrom2expr.attention_figures:AttentionMap",
         "distal_attention": "chrom2expr.attention_figures:DistalAttention",
     },
-    "adaptations": {},
+    "adaptations": {"all": "chrom2expr.adaptations:AllParameters", "frozen": "chrom2expr.adaptations:Frozen"},
     "reductions": {},
     "metrics": {
         "cross_gene": "chrom2expr.spearman:CrossGene",

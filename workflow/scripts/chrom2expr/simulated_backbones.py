@@ -17,10 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from chrom2expr import beluga, enformer, windows
-from chrom2expr.backbone import one_hot, other_strand
+from chrom2expr import windows
+from chrom2expr.backbone import Backbone, as_one_hot, one_hot, other_strand
+from chrom2expr.beluga import CHANNELS, Beluga
 from chrom2expr.codes import SequenceStore
 from chrom2expr.door import Progress
+from chrom2expr.enformer import Enformer
+from chrom2expr.errors import InputError
 from chrom2expr.reader import FeatureStore
 
 # A batch is (codes (batch, length) uint8, tracks (batch, bin, track) float32), bins in genomic order.
@@ -83,23 +86,29 @@ def pass_through(convolution: nn.Conv1d | nn.Conv2d) -> None:
 
 
 def train(
-    room: str,
+    type: str,
     examples: Examples,
     held_out: Examples,
     motifs: Sequence[np.ndarray],
     geometry: windows.Geometry,
     settings: Mapping[str, Any],
     seed: int,
-) -> nn.Module:
-    """Train a small network of `room` (enformer | beluga), and print its correlation on the held-out genes.
+) -> Backbone:
+    """Train a small network of a type of backbone, and print its correlation on the held-out genes.
 
-    `settings`: network (the arguments of the room's network), epochs, batch_size, learning_rate, shift (bp, at most).
-    Returns the network in eval mode. Random choices follow from `seed` alone.
+    `settings`: network (what the backbone's `build` takes), epochs, batch_size, learning_rate, shift (bp, at most).
+    Returns the network in eval mode. Random choices follow from `seed` alone. Raises InputError for a type that nobody
+    has written down how to train.
     """
+    if type not in TRAINERS:
+        raise InputError(
+            f"simulation: backbones: there is no recipe to train a small {type}, only {' and '.join(TRAINERS)}: give "
+            "the other backbones weights of their own"
+        )
     torch.manual_seed(seed)
-    trainer = {"enformer": _Enformer, "beluga": _Beluga}[room](examples, motifs, geometry, settings["network"])
-    network = trainer.network
-    print(f"{room}: {sum(weight.numel() for weight in network.parameters()):,} parameters, {len(examples)} genes")
+    trainer = TRAINERS[type](examples, motifs, geometry, settings["network"])
+    network = trainer.backbone
+    print(f"{type}: {sum(weight.numel() for weight in network.parameters()):,} parameters, {len(examples)} genes")
     optimiser = torch.optim.AdamW(network.parameters(), settings["learning_rate"], weight_decay=1e-3)
     size, epochs, most = settings["batch_size"], settings["epochs"], settings["shift"]
     steps = epochs * (len(examples) // size)
@@ -120,7 +129,7 @@ def train(
     correlation = _correlation(trainer.predict, held_out, size)
     print(f"held-out correlation over genes and bins: mean of tracks {correlation.mean():.3f}, "
           f"lowest {correlation.min():.3f}, highest {correlation.max():.3f}")
-    return trainer.finish()
+    return network
 
 
 class _Enformer:
@@ -128,31 +137,21 @@ class _Enformer:
 
     def __init__(self, examples: Examples, motifs: Sequence[np.ndarray], geometry: windows.Geometry,
                  network: Mapping[str, Any]) -> None:
-        tracks = examples.tracks.shape[2]
-        self.network = enformer.build({**network, "target_length": geometry.bins, "output_heads": {"human": tracks}})
-        start_at_motifs(self.network.stem[0].weight, motifs, windows.BASES, gain=1.0)
-        for stage in self.network.conv_tower:
+        self.backbone = Enformer.build(network, geometry, {}, examples.tracks.shape[2])
+        plain = self.backbone.network
+        start_at_motifs(plain.stem[0].weight, motifs, windows.BASES, gain=1.0)
+        for stage in plain.conv_tower:
             pass_through(stage[0][2])
         with torch.no_grad():
-            for stage in [self.network.stem, *self.network.conv_tower]:
+            for stage in [plain.stem, *plain.conv_tower]:
                 stage[1].fn[2].weight.mul_(0.1)  # the residual block's convolution
-        # The faster pooling computes the same, with the same weights; it is taken out again before saving.
-        self.pooled = [self.network.stem, *self.network.conv_tower]
-        self.pools = [stage[-1] for stage in self.pooled]
-        for stage, pool in zip(self.pooled, self.pools):
-            stage[-1] = enformer.PairPool(pool)
         # Each track starts at its mean: softplus(bias) = mean.
         mean = examples.tracks.mean((0, 1)).clamp(min=1e-3)
         with torch.no_grad():
-            self.network.heads["human"][0].bias.copy_(mean.expm1().log())
-
-    def finish(self) -> nn.Module:
-        for stage, pool in zip(self.pooled, self.pools):
-            stage[-1] = pool
-        return self.network.eval()
+            plain.heads["human"][0].bias.copy_(mean.expm1().log())
 
     def predict(self, codes: Tensor) -> Tensor:
-        return self.network(one_hot(codes))["human"]
+        return self.backbone(codes).tracks
 
     def loss(self, codes: Tensor, tracks: Tensor) -> Tensor:
         return functional.poisson_nll_loss(self.predict(codes), tracks, log_input=False)
@@ -167,37 +166,39 @@ class _Beluga:
 
     def __init__(self, examples: Examples, motifs: Sequence[np.ndarray], geometry: windows.Geometry,
                  network: Mapping[str, Any]) -> None:
-        self.step, self.window = geometry.bin_size, beluga.window_length(geometry)
         bins = examples.tracks.flatten(0, 1)
         self.peak = bins.quantile(0.99, dim=0).clamp(min=1e-3)
-        self.network = beluga.Network(bins.shape[1], self.window, **network)
-        for module in self.network.modules():
+        self.backbone = Beluga.build(network, geometry, {}, bins.shape[1])
+        plain = self.backbone.network
+        for module in plain.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
-                # PyTorch's own start lets the signal fade: six convolutions stand here without normalisation.
+                # PyTorch's own start lets the signal fade: six convolutions follow one another without normalisation.
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 nn.init.zeros_(module.bias)
             elif isinstance(module, nn.Dropout):
                 module.p = 0.05  # the published rates are for a network 1,000 times as large
-        first, *above = (layer for layer in self.network.model[0] if isinstance(layer, nn.Conv2d))
+        first, *above = (layer for layer in plain.model[0] if isinstance(layer, nn.Conv2d))
         for layer in above:
             pass_through(layer)
-        start_at_motifs(first.weight[:, :, 0], motifs, beluga.CHANNELS, gain=1.0)
+        start_at_motifs(first.weight[:, :, 0], motifs, CHANNELS, gain=1.0)
         with torch.no_grad():
             # Half of what a motif's middle gives: chance matches stay below it.
             first.bias[: 2 * len(motifs)] = -3.0
             mean = (bins / self.peak).clamp(0, 1).mean(0)
-            self.network.model[1][4][1].weight.mul_(0.1)
-            self.network.model[1][4][1].bias.copy_(mean.logit())
-
-    def finish(self) -> nn.Module:
-        return self.network.eval()
+            plain.model[1][4][1].weight.mul_(0.1)
+            plain.model[1][4][1].bias.copy_(mean.logit())
 
     def predict(self, codes: Tensor) -> Tensor:
-        return self.network.scan(one_hot(codes, beluga.CHANNELS).transpose(1, 2).unsqueeze(2), self.step)
+        # All regions at once: here they are short.
+        return self.backbone.scan(as_one_hot(codes, CHANNELS))
 
     def loss(self, codes: Tensor, tracks: Tensor) -> Tensor:
         target = (tracks / self.peak).clamp(0, 1)
         return functional.binary_cross_entropy(self.predict(codes), target)
+
+
+# How a small backbone of a type is trained.
+TRAINERS = {"enformer": _Enformer, "beluga": _Beluga}
 
 
 def _correlation(predict: Callable[[Tensor], Tensor], examples: Examples, batch_size: int) -> np.ndarray:

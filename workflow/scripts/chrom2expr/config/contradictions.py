@@ -10,7 +10,6 @@ from chrom2expr.config.runs import BASELINE, RUN, attention_models, figure_runs,
 from chrom2expr.errors import InputError
 from chrom2expr.windows import Geometry, central
 
-_LIBRARY = Path(__file__).parents[1]
 # What only sources of one kind have.
 OWN_KEYS = {"measured": {"bigwigs", "groups", "missing_bigwigs"}, "embedded": {"geometry", "bins", "settings"}}
 
@@ -18,9 +17,6 @@ OWN_KEYS = {"measured": {"bigwigs", "groups", "missing_bigwigs"}, "embedded": {"
 def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     """Lines that name the keys of combinations that are each legal but cannot work together."""
     resources, backbones, sources = config["resources"], config["backbones"], config["sources"]
-    for name, section in config["backbones"].items():
-        if not (_LIBRARY / f"{section['room']}.py").is_file():
-            yield f"backbones.{name}.room: there is no {section['room']}.py in {_LIBRARY}"
     for name, head in config["heads"].items():
         yield from _head_contradictions(name, head)
     for name, resource in resources.items():
@@ -39,6 +35,8 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
                 yield f"backbones.{name}.{key}: {backbone[key]} is not among resources"
         for chromosome in sorted(set(backbone["held_out"]) & set(config["genes"]["exclude_chromosomes"])):
             yield f"backbones.{name}.held_out: {chromosome} is left out by genes.exclude_chromosomes"
+        if "conda" in backbone and not Path(backbone["conda"]).is_file():
+            yield f"backbones.{name}.conda: there is no file {backbone['conda']}"
         try:
             Geometry.from_config(backbone["geometry"])
         except InputError as error:
@@ -56,6 +54,9 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
             if source["kind"] != kind:
                 for key in sorted(keys & set(source)):
                     yield f"sources.{name}.{key}: only {kind} sources have it"
+        needed = {"predicted": "tracks", "embedded": "embedding"}.get(source["kind"])
+        if needed and source["backbone"] in backbones:
+            yield from _not_offered(config, source["backbone"], needed, f"sources.{name}.kind: {source['kind']}")
         if source["kind"] == "embedded" and source["backbone"] in backbones:
             yield from _window_contradictions(name, source, backbones[source["backbone"]]["geometry"])
     labels: dict[str, str] = {}
@@ -78,6 +79,15 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"simulation.backbones.{name}.train_on: {simulated['train_on']} is not a measured source of {name}"
 
 
+def _not_offered(config: Mapping[str, Any], backbone: str, needed: str, where: str) -> Iterator[str]:
+    """A line that says so, if a backbone does not offer what is needed of it at `where` (see backbone.Backbone)."""
+    type_ = config["backbones"][backbone]["type"]
+    offers = registry.find("backbones", type_).declares.get("offers", [])
+    if needed not in offers:
+        listed = ", ".join(offers) or "nothing"
+        yield f"{where}: needs the {needed} of backbone {backbone}, but its type {type_} offers only {listed}"
+
+
 def _head_contradictions(name: str, head: Mapping[str, Any]) -> Iterator[str]:
     """Lines that say what a head's keys ask of its type that it does not do."""
     declared = registry.find("heads", head["type"]).declares
@@ -89,6 +99,8 @@ def _head_contradictions(name: str, head: Mapping[str, Any]) -> Iterator[str]:
         yield f"heads.{name}.jobs: the tissues of type {head['type']} learn from one another and need one job"
     if head["devices"] > 1 and not declared.get("devices"):
         yield f"heads.{name}.devices: type {head['type']} works on one device"
+    if "adaptation" in head and declared["takes"] != "sequences":
+        yield f"heads.{name}.adaptation: type {head['type']} trains no backbone: only heads that take sequences do"
 
 
 def _window_contradictions(name: str, source: Mapping[str, Any], whole: Mapping[str, int]) -> Iterator[str]:
@@ -131,6 +143,11 @@ def _run_contradictions(config: Mapping[str, Any], run: Mapping[str, str]) -> It
             f"inputs.sets.{run['inputs']}.tracks: {inputs['tracks']} is not what {run['head']} can take of "
             f"{run['source']}, which is {source['kind']}"
         )
+    if inputs["tracks"] == "embedding":
+        of = f"inputs.sets.{run['inputs']}.tracks: embedding: {run['run']}"
+        yield from _not_offered(config, source["backbone"], "embedding", of)
+    if features == "sequences":
+        yield from _not_offered(config, source["backbone"], "trunk", f"{where}: {run['run']}")
     if features == "central_means" and not backbone["central_bins"]:
         yield f"{where}: needs backbones.{source['backbone']}.central_bins above 0"
     if features == "spatial_basis" and config["inputs"]["orientation"] != "gene":
@@ -177,6 +194,8 @@ def _attention_contradictions(config: Mapping[str, Any], figure: str) -> Iterato
         yield f"{where}: the windows or the test genes of {' and '.join(windows.values())} differ: show one of them"
     distal = config["figures"][figure].get("distal_bins", 0)
     for name in dict.fromkeys(model["source"] for model in models):
+        asking = f"sources.{name}: figures of attention"
+        yield from _not_offered(config, config["sources"][name]["backbone"], "attention", asking)
         window = config["sources"][name]["geometry"]
         bins = window["sequence_length"] // window["bin_size"]
         if not bins % 2:

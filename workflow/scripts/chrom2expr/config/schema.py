@@ -20,7 +20,9 @@ _Validator = jsonschema.validators.extend(
 )
 # Keys of older versions, and what to write now.
 OLD_KEYS = {
+    "backbones.NAME.room": "backbones.NAME.type",
     "heads.NAME.room": "heads.NAME.type",
+    "heads.NAME.settings.batch_norm": "heads.NAME.adaptation.batch_norm",
     "heads.NAME.settings.jobs": "heads.NAME.jobs",
     "heads.NAME.settings.devices": "heads.NAME.devices",
     "attention": "figures.NAME.distal_bins and figures.NAME.thresholds, of the figures of kind distal_attention",
@@ -31,6 +33,7 @@ FLAT = {
         "type": {"type": "string", "description": "The loss."},
         "label": {"type": "string", "description": "Its name in figures."},
     },
+    "adaptations": {"type": {"type": "string", "description": "The adaptation."}},
     "metrics": {"type": {"type": "string", "description": "The metric."}},
     "figures": {key: {} for key in FIGURE_KEYS},
 }
@@ -68,7 +71,12 @@ def checked(config: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
     for source in full["sources"].values():
         if source["kind"] == "embedded":
             source.setdefault("settings", {})
-    _refuse([*_complete_rooms(full, Path(schema).parent / "rooms"), *_complete_types(full)])
+    for head in full["heads"].values():
+        if head["features"] == "sequences":
+            head.setdefault("adaptation", {"type": "all"})
+    simulation = _read_rules(Path(schema).with_name("simulation.schema.yaml"))
+    problems = _complete(full, ("simulation",), simulation) if "simulation" in full else ()
+    _refuse([*problems, *_complete_types(full)])
     _label_losses(full)
     _refuse(contradictions(full))
     _refuse(_unfit_runs(full))
@@ -139,29 +147,42 @@ def _key(path: Sequence[str | int]) -> str:
     return ".".join(map(str, path)) or "top level"
 
 
-def _complete_rooms(config: dict[str, Any], schemas: Path) -> Iterator[str]:
-    """Fill in the defaults of the rooms' schemas; lines that say what those reject."""
-    for path, room in _room_sections(config):
-        file = schemas / f"{room}.schema.yaml"
-        if file.is_file():
-            rules = _read_rules(file)
-            section = reduce(getitem, path, config)
-            section.update(_with_defaults(section, rules, rules))
-            yield from _rejected(section, rules, path)
+def _complete(config: dict[str, Any], path: Sequence[str], rules: Mapping[str, Any]) -> Iterator[str]:
+    """Fill in the defaults of a schema in the section at `path`; lines that say what it rejects there."""
+    section = reduce(getitem, path, config)
+    section.update(_with_defaults(section, rules, rules))
+    yield from _rejected(section, rules, path)
 
 
 def _complete_types(config: dict[str, Any]) -> Iterator[str]:
     """Fill in the defaults of what sections name by `type` or `kind`; lines that say what its schema rejects in them."""
-    for kind in ("heads", "losses", "metrics", "figures"):
-        key = "kind" if kind == "figures" else "type"
+    for kind, path, name in _typed_sections(config):
+        try:
+            rules = _declared_rules(kind, name)
+        except InputError as error:
+            yield f"{_key(path)}.{'kind' if kind == 'figures' else 'type'}: {error}"
+            continue
+        yield from _complete(config, path, rules)
+
+
+def _typed_sections(config: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """The sections that hold something only a type understands: its kind, their path, and the type.
+
+    A backbone's type describes its embedded sources and what the simulation trains too.
+    """
+    backbones = config["backbones"]
+    for name, head in config["heads"].items():
+        if "adaptation" in head:
+            yield "adaptations", ("heads", name, "adaptation"), head["adaptation"]["type"]
+    for kind in ("backbones", "heads", "losses", "metrics", "figures"):
         for name, section in config[kind].items():
-            try:
-                rules = _declared_rules(kind, section[key])
-            except InputError as error:
-                yield f"{kind}.{name}.{key}: {error}"
-                continue
-            section.update(_with_defaults(section, rules, rules))
-            yield from _rejected(section, rules, (kind, name))
+            yield kind, (kind, name), section["kind" if kind == "figures" else "type"]
+    for name, source in config["sources"].items():
+        if source["kind"] == "embedded" and source["backbone"] in backbones:
+            yield "backbones", ("sources", name), backbones[source["backbone"]]["type"]
+    for name in config.get("simulation", {}).get("backbones", {}):
+        if name in backbones:
+            yield "backbones", ("simulation", "backbones", name), backbones[name]["type"]
 
 
 def _declared_rules(kind: str, name: str) -> dict[str, Any]:
@@ -209,20 +230,6 @@ def _sections_of(config: Mapping[str, Any], run: Mapping[str, str]) -> dict[str,
         "head": config["heads"][run["head"]],
         "loss": {**dict.fromkeys(TRAITS, False), **loss, **traits},
     }
-
-
-def _room_sections(config: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Paths of the sections that hold something only a room understands, and the room."""
-    for name, section in config["backbones"].items():
-        yield ("backbones", name), section["room"]
-    for name, source in config["sources"].items():
-        if source["kind"] == "embedded" and source["backbone"] in config["backbones"]:
-            yield ("sources", name), config["backbones"][source["backbone"]]["room"]
-    if "simulation" in config:
-        yield ("simulation",), "simulate"
-        for name in config["simulation"]["backbones"]:
-            if name in config["backbones"]:
-                yield ("simulation", "backbones", name), config["backbones"][name]["room"]
 
 
 def _with_defaults(value: Any, rules: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
