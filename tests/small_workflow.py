@@ -12,7 +12,8 @@ BELUGA = {"window": WINDOW, "bins": len(BELUGA_TRACKS), "bin_size": 16}
 FILES = ["config.json", "pytorch_model.bin"]
 CHAIN = Raw("grch37ToGrch38.over.chain.gz")
 FITTED = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5", "summary": "summary.json"}
-SCORES = {"cross_gene": "cross_gene.tsv", "cross_celltype": "cross_celltype.tsv", "bootstrap": "bootstrap.h5"}
+SCORES = {"scores": ["cross_gene.tsv", "cross_celltype.tsv"], "bootstrap": "bootstrap.h5"}
+METRICS = [{"name": name, "type": name} for name in ("cross_gene", "cross_celltype")]
 SIMULATION = {
     "genes": {"chr1": 12, "chr8": 8},
     "gene_spacing": 3000,
@@ -43,14 +44,16 @@ CNN = {"transform": "log1p", "width": 4, "kernel_size": 3, "blocks": 2, "weight_
 TUNING = {"weight_decay": 1e-3, "warmup_steps": 2, "gradient_clip": 0.2, "accumulation": 1}
 FINETUNING = {**TUNING, "precision": "bf16", "activation_checkpointing": False}
 MODELS = [
-    {"series": "Base Enformer", "source": "enformer_50kb", "run": ""},
-    {"series": "Fine-tuned", "source": "enformer_50kb", "run": "enformer_50kb/embedding/finetuned/mse"},
+    {"series": "Base Enformer", "colour": "", "source": "enformer_50kb", "run": ""},
+    {"series": "Fine-tuned", "colour": "", "source": "enformer_50kb", "run": "enformer_50kb/embedding/finetuned/mse"},
 ]
 RUNS = [
-    {"run": "enformer_predicted/chromatin/multi_cnn/mse", "series": "Multi-tissue CNN", "x": "Beluga"},
-    {"run": "enformer_predicted/chromatin/ridge/mse", "series": "Ridge", "x": "Beluga"},
-    {"run": "baseline/enformer", "x": "Beluga"},
+    {"run": "enformer_predicted/chromatin/multi_cnn/mse", "series": "Multi-tissue CNN", "x": "Beluga", "colour": ""},
+    {"run": "enformer_predicted/chromatin/ridge/mse", "series": "Ridge", "x": "Beluga", "colour": "tab:red"},
+    {"run": "baseline/chr14", "x": "Beluga"},
 ]
+SCORED = ("evaluate_cnn", "evaluate_ridge", "baseline")
+BARS = {"metrics": ["cross_gene"], "layout": "above", "x_label": "Input", "legend": "series"}
 OVERVIEW = [
     {"name": "enformer", "label": "Enformer", "geometry": ENFORMER, "predicted": True}
     | {"measured": ["enformer_experimental"], "tracks": ["chromatin"], "bins": [8, 4]},
@@ -75,11 +78,16 @@ def _step(script: str, output: Any, input: Any = (), params: Any = (), **resourc
     return Step(f"{script}.py", dict(input), params, output, resources)
 
 
+def _split(section: dict[str, Any], file: Any = ()) -> Step:
+    given = {"tss": of("lift", "tss"), "dropped": of("lift", "dropped"), "file": file or []}
+    return _step("split_genes", "split.tsv", given, {"name": "mine", "section": section, "seed": 1})
+
+
 def _codes(assembly: str, geometry: dict[str, int], shard: int, shards: int) -> Step:
     index = f"index_{assembly}"
     given = {name: of(index, name) for name in ("fasta", "fai", "info")}
     params = {"assembly": assembly, "geometry": geometry, "shard": shard, "shards": shards}
-    return _step("extract_sequences", "codes.h5", {"places": of("lift", "places"), **given, "chain": CHAIN}, params)
+    return _step("extract_sequences", "codes.h5", {"tss": of("lift", "tss"), **given, "chain": CHAIN}, params)
 
 
 def _collect(table: str, templates: dict[str, str], missing: str, group: int, groups: int) -> Step:
@@ -89,7 +97,7 @@ def _collect(table: str, templates: dict[str, str], missing: str, group: int, gr
 
 
 def _bin(collected: str, assembly: str, geometry: dict[str, int], source: str) -> Step:
-    given = {"places": of("lift", "places"), "chain": CHAIN}
+    given = {"tss": of("lift", "tss"), "chain": CHAIN}
     given |= {name: of(collected, name) for name in ("manifest", "folder")}
     given["info"] = of(f"index_{assembly}", "info")
     return _step("bin_bigwigs", "shard.h5", given, {"assembly": assembly, "geometry": geometry, "source": source})
@@ -120,8 +128,7 @@ def _targets() -> dict[str, Of]:
 
 def _fit(type: str, features: Of, shards: list[Of], tracks: str, settings: Any, grid: Any, kind: str = "store", **changes: Any) -> Step:
     given = {"features": features, "shards": shards, **_targets()}
-    params = {"type": type, "backbone": "enformer", "tracks": tracks, "bins": 0, "orientation": "gene"}
-    params |= {"features": kind}
+    params = {"type": type, "tracks": tracks, "bins": 0, "orientation": "gene", "features": kind}
     params |= {"loss": HYBRID, "settings": settings, "grid": grid, "batch_size": 8}
     params |= {"max_epochs": 4, "patience": 4, "select_by": "validation_loss", "seed": 1, "part": 0, "parts": 1}
     return _step("fit_head", FITTED, given, params | changes, gpu=1)
@@ -140,14 +147,14 @@ def _linear(type: str, features: Of, kind: str, grid: dict[str, Any], settings: 
 
 
 def _train(backbone: str, assembly: str, geometry: dict[str, int], measured: str, **settings: Any) -> Step:
-    codes, shards = {
-        "enformer": (each("codes_0", "codes_1"), each("bin_0", "bin_1")),
-        "beluga": (each("codes_beluga"), each("bin_beluga")),
+    codes, shards, split = {
+        "enformer": (each("codes_0", "codes_1"), each("bin_0", "bin_1"), of("split")),
+        "beluga": (each("codes_beluga"), each("bin_beluga"), of("split_beluga")),
     }[backbone]
     given = {"codes": codes, "features": of(measured), "shards": shards}
-    given |= {"motifs": of("simulate", "motifs"), "genes": of("split")}
+    given |= {"motifs": of("simulate", "motifs"), "genes": split}
     settings = {"epochs": 1, "batch_size": 4, "learning_rate": 4e-3, "shift": 3, **settings}
-    params = {"type": backbone, "backbone": backbone, "geometry": geometry, "settings": settings, "seed": 1}
+    params = {"type": backbone, "geometry": geometry, "settings": settings, "seed": 1}
     made = [f"weights/{file}" for file in FILES] if backbone == "enformer" else "weights.pth"
     return _step("train_simulated_backbone", {"weights": made}, given, params, gpu=1)
 
@@ -174,20 +181,17 @@ STEPS = {
     ),
     "lift": _step(
         "lift_genes",
-        {"places": "places.tsv", "dropped": "dropped.tsv"},
+        {"tss": "tss.tsv", "dropped": "dropped.tsv"},
         {"annotation": Raw("geneanno.csv"), "chain": CHAIN},
         {"exclude_types": ["rRNA"], "exclude_chromosomes": ["chrX"], "contigs": "all"},
     ),
-    "split": _step(
-        "split_genes",
-        "genes.tsv",
-        {"places": of("lift", "places")},
-        {"held_out": {"enformer": ["chr14"], "beluga": ["chr8"]}, "seed": 1},
-    ),
+    "split": _split({"held_out": ["chr14"]}),
+    "split_beluga": _split({"held_out": ["chr8"]}),
+    "split_file": _split({"file": "split.tsv"}, Raw("split.tsv")),
     "targets": _step(
         "compute_targets",
         "expression.h5",
-        {"annotation": Raw("geneanno.csv"), "expression": Raw("geneanno.exp.csv"), "places": of("lift", "places")},
+        {"annotation": Raw("geneanno.csv"), "expression": Raw("geneanno.exp.csv"), "tss": of("lift", "tss")},
         {"pseudocount": 0.1, "missing": "keep", "ids": "auto"},
     ),
     **{
@@ -272,7 +276,7 @@ STEPS = {
         "finetune_backbone",
         FITTED,
         {"codes": each("codes_0", "codes_1"), "weights": weights("enformer"), **_targets()},
-        {"type": "finetuned", "backbone": "enformer", "source": "enformer_50kb", "geometry": EMBEDDED, "bins": 4}
+        {"type": "finetuned", "source": "enformer_50kb", "geometry": EMBEDDED, "bins": 4}
         | {"trunk": {"use_tf_gamma": False, "positional_basis": "library"}, "loss": HYBRID, "devices": 1}
         | {"settings": FINETUNING, "grid": {"learning_rate": [0.01]}, "batch_size": 13, "max_epochs": 2, "patience": 2}
         | {"backbone_type": "enformer", "adaptation": {"type": "all", "batch_norm": "frozen"}}
@@ -296,18 +300,18 @@ STEPS = {
             "evaluate_run",
             SCORES,
             {"predictions": of(f"fit_{head}", "predictions")},
-            {"resamples": 20, "seed": 1},
+            {"metrics": METRICS, "resamples": 20, "seed": 1},
         )
         for head in ("cnn", "ridge")
     },
     "baseline": _step(
-        "evaluate_baseline", SCORES, _targets(), {"backbone": "enformer", "resamples": 20, "seed": 1}
+        "evaluate_baseline", SCORES, _targets(), {"metrics": METRICS, "resamples": 20, "seed": 1}
     ),
     "attend_base": _step(
         "attend_genes",
         "attention.h5",
         {"codes": each("codes_0", "codes_1"), "genes": of("split"), "weights": weights("enformer")},
-        {"type": "enformer", "backbone": "enformer", "geometry": EMBEDDED}
+        {"type": "enformer", "geometry": EMBEDDED}
         | {"settings": {"use_tf_gamma": False, "positional_basis": "library"}},
         gpu=1,
     ),
@@ -315,35 +319,40 @@ STEPS = {
         "attend_genes",
         "attention.h5",
         {"codes": each("codes_0", "codes_1"), "genes": of("split"), "model": of("finetune", "model")},
-        {"head": "finetuned", "backbone": "enformer", "geometry": EMBEDDED},
+        {"head": "finetuned", "geometry": EMBEDDED},
         gpu=1,
     ),
     "tabulate_attention": _step(
         "tabulate_attention",
-        "fig3_7.tsv",
+        {"table": "distal.tsv"},
         {"attention": each("attend_base", "attend_run")},
-        {"figure": "fig3_7", "models": MODELS, "distal_bins": 2, "thresholds": [0.08, 0.1, 0.12]},
+        {"figure": "distal", "kind": "distal_attention", "models": MODELS}
+        | {"settings": {"distal_bins": 2, "thresholds": [0.08, 0.1, 0.12]}},
     ),
-    "tabulate_figure": _step(
-        "tabulate_figure",
-        {"table": "fig2_3.tsv", "pairs": "fig2_3.pairs.tsv"},
-        {name: each("evaluate_cnn", "evaluate_ridge", "baseline", name=name) for name in SCORES}
+    "tabulate_scores": _step(
+        "tabulate_scores",
+        {"table": "bars.tsv", "pairs": "bars.pairs.tsv"},
+        {"scores": each(*SCORED, name="scores"), "bootstrap": each(*SCORED, name="bootstrap")}
         | {"thesis": Raw("thesis_values.tsv")},
-        {"figure": "fig2_3", "runs": RUNS, "compare_with_thesis": True},
+        {"figure": "bars", "kind": "scores", "settings": BARS, "metrics": METRICS, "runs": RUNS}
+        | {"compare_with_thesis": True},
     ),
-    "tabulate_overview": _step(
-        "tabulate_overview",
-        "fig2_1.tsv",
+    "tabulate_sources": _step(
+        "tabulate_sources",
+        {"table": "strategy.tsv"},
         {
             "tracks": [Raw("targets_human.txt")],
             "features": each("merge_measured"),
             "shards": each("bin_0", "bin_1"),
             "expression": of("targets"),
         },
-        {"figure": "fig2_1", "backbones": OVERVIEW, "heads": ["Ridge"]},
+        {"figure": "strategy", "kind": "overview", "settings": {}, "backbones": OVERVIEW, "heads": ["Ridge"]},
     ),
-    "tabulate_network": _step(
-        "tabulate_network", "fig2_2.tsv", {"model": each("fit_cnn", name="model")}, {"figure": "fig2_2"}
+    "tabulate_models": _step(
+        "tabulate_models",
+        {"table": "layers.tsv"},
+        {"models": each("fit_cnn", name="model")},
+        {"figure": "layers", "kind": "network", "settings": {}, "runs": [{"run": RUNS[0]["run"], "type": "cnn"}]},
     ),
     "tabulate_variation": _step(
         "tabulate_variation",
@@ -354,8 +363,8 @@ STEPS = {
     "draw": _step(
         "draw_figure",
         {"pdf": "figure.pdf", "png": "figure.png"},
-        {"table": of("tabulate_figure", "table")},
-        {"figure": "fig2_3"},
+        {"table": of("tabulate_scores", "table")},
+        {"figure": "bars", "kind": "scores", "settings": BARS},
     ),
     "train_enformer": _train(
         "enformer",

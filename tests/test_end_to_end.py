@@ -127,7 +127,7 @@ class TestDemo:
             "finetune_backbone": 1,
             "attend_run": 1,
             "evaluate_run": 6,
-            "tabulate_figure": 4,
+            "tabulate_scores": 4,
             "tabulate_attention": 2,
             "draw_figure": 6,
         }
@@ -144,9 +144,9 @@ class TestDemo:
             "evaluate_run",
             "evaluate_baseline",
             "tabulate_attention",
-            "tabulate_figure",
-            "tabulate_network",
-            "tabulate_overview",
+            "tabulate_scores",
+            "tabulate_models",
+            "tabulate_sources",
             "tabulate_variation",
             "draw_figure",
         }
@@ -159,7 +159,7 @@ class TestDemo:
             _, planned = planned_jobs(run(demo, "-n", *DEMO, "--quiet", "rules"))
         finally:
             plots.write_text(before)
-        assert "draw_figure" in planned and "fit_head" not in planned and "tabulate_figure" not in planned
+        assert "draw_figure" in planned and "fit_head" not in planned and "tabulate_scores" not in planned
 
     def test_fine_tuning_killed_at_any_moment_ends_in_the_same_bytes(self, demo):
         folder = demo / "results/demo/models/enformer_50kb/embedding/finetuned/hybrid_10"
@@ -230,12 +230,14 @@ def test_the_real_gene_table_gives_the_thesis_counts(copy, shared_data, tmp_path
             }
         )
     )
-    run(copy, "results/genes/genes.tsv", "--cores", "2", "--configfile", str(overlay))
-    kept = pd.read_csv(copy / "results/genes/genes.tsv", sep="\t")
+    splits = [f"results/genes/splits/{name}.tsv" for name in ("chr14", "chr8")]
+    run(copy, *splits, "--cores", "2", "--configfile", str(overlay))
+    kept = pd.read_csv(copy / "results/genes/tss.tsv", sep="\t")
     dropped = pd.read_csv(copy / "results/genes/dropped.tsv", sep="\t")
     assert len(kept) == 22_828
-    assert kept["split_enformer"].value_counts().to_dict() == {"train": 21_988, "val": 420, "test": 420}
-    assert kept["split_beluga"].value_counts().to_dict() == {"train": 21_838, "val": 495, "test": 495}
+    chr14, chr8 = (pd.read_csv(copy / path, sep="\t")["split"].value_counts().to_dict() for path in splits)
+    assert chr14 == {"train": 21_988, "val": 420, "test": 420}
+    assert chr8 == {"train": 21_838, "val": 495, "test": 495}
     assert len(dropped) == genes - 22_828 and dropped["reason"].str.len().min() > 3
     assert not set(kept["gene_id"]) & set(dropped["gene_id"])
 
@@ -275,7 +277,8 @@ def test_the_full_size_enformer_runs_on_real_sequence(copy, shared_data, tmp_pat
                 "pathvars": {name: str(tmp_path / "out" / name) for name in ("results", "resources", "logs", "benchmarks")},
                 "resources": resources,
                 "threads": {"predict_tracks": 2},
-                "backbones": {name: {"held_out": ["chr22"], "shards": 3} for name in ("enformer", "beluga")},
+                "backbones": {name: {"shards": 3} for name in ("enformer", "beluga")},
+                "splits": {name: {"held_out": ["chr22"]} for name in ("chr14", "chr8")},
             }
         )
     )

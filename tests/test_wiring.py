@@ -19,22 +19,23 @@ import pandas as pd
 import pytest
 from chrom2expr import cnn, finetune, frozen, registry, simulate
 from chrom2expr.reader import FeatureStore
-from small_workflow import MODELS, OVERVIEW, RUNS, STEPS, each, weights
+from small_workflow import METRICS, MODELS, OVERVIEW, RUNS, STEPS, each, weights
 from small_world import ROOT, SCRIPTS, Raw, Refusal, World, differing, of
 
 SCHEMAS = ROOT / "workflow" / "schemas"
 
 # What stands in the world beside the files that the base steps read.
-OTHER_LIFT = of("lift", "places", input__chain=Raw("other.over.chain.gz"))
+OTHER_LIFT = of("lift", "tss", input__chain=Raw("other.over.chain.gz"))
 FEWER_TRACKS = of("collect_0", "manifest", params__groups=3)
-PRIMARY = {"input.places": of("lift", "places", params__contigs="primary")}
+PRIMARY = {"input.tss": of("lift", "tss", params__contigs="primary")}
 OTHER_GENES = of("split", params__seed=2)
 OTHER_TARGETS = of("targets", input__expression=Raw("other.exp.csv"))
 OTHER_WEIGHTS = weights("enformer_other")
-OTHER_SCORES = each("evaluate_ridge", "evaluate_cnn", "baseline", name="cross_gene")
+OTHER_SCORES = each("evaluate_ridge", "evaluate_cnn", "baseline", name="scores")
+OTHER_METRICS = [{"name": "cross_gene", "type": "cross_celltype"}, {"name": "cross_celltype", "type": "cross_gene"}]
 OTHER_PREDICTED = each("predict_0", "predict_1", input__weights=OTHER_WEIGHTS)
 OTHER_EMBEDDED = each("embed_0", "embed_1", input__weights=OTHER_WEIGHTS)
-MOVED_MEASURED = each("bin_0", "bin_1", input__places=OTHER_LIFT)
+MOVED_MEASURED = each("bin_0", "bin_1", input__tss=OTHER_LIFT)
 WIDE = {"input.weights": weights("enformer_wide")}
 OTHER_38 = {"input__fasta": Raw("grch38_other.fa")}
 OTHER_37 = {"input__fasta": Raw("grch37_other.fa")}
@@ -91,6 +92,7 @@ def several(*changes: Any) -> Several:
 
 
 ELSEWHERE = refused("elsewhere", "elsewhere")
+NO_KIND = refused("pies", "there is no pies among figures")
 ONE_POINT = "an ordinary regression has nothing to choose and draws nothing"
 EXACT = "the solution is exact: nothing is trained step by step, and nothing drawn"
 BATCHES = "how many genes are read at a time"
@@ -106,7 +108,6 @@ FLAT = {"input.expression": of("targets", input__expression=Raw("flat.exp.csv"))
 # Params that all heads which are trained step by step have in common.
 TRAINED = {
     "params.type": ELSEWHERE,
-    "params.backbone": "beluga",
     "params.loss.type": refused("elsewhere", "elsewhere among losses"),
     "params.loss.alpha": 5,
     "params.loss.beta": 7,
@@ -139,7 +140,6 @@ CNN = TRAINED | {
 }
 LINEAR = {
     "params.type": ELSEWHERE,
-    "params.backbone": "beluga",
     "params.loss.alpha": refused(1, "hybrid with alpha 0"),
     "params.loss.beta": same(3, "a factor of the whole loss"),
     "params.batch_size": same(3, BATCHES),
@@ -206,10 +206,15 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.chain": Raw("other.over.chain.gz"),
     },
     "split": {
-        "params.held_out.enformer": ["chr8"],
-        "params.held_out.beluga": ["chr1", "chr8"],
+        "params.name": same("another", "it is a name in messages"),
+        "params.section": several({"held_out": ["chr8"]}, {"validation": ["chr8"], "test": ["chr14"]}),
         "params.seed": 2,
-        "input.places": of("lift", "places", params__exclude_types=[]),
+        "input.dropped": same(of("lift", "dropped", params__exclude_types=[]), "only a file may name what was dropped"),
+        "input.tss": of("lift", "tss", params__exclude_types=[]),
+    },
+    "split_file": {
+        "input.file": Raw("split_other.tsv"),
+        "input.dropped": refused(of("lift", "dropped", params__exclude_types=[]), "is not in the gene table"),
     },
     "targets": {
         "params.pseudocount": several(0.2, {"default": 0.1, "tissue 2": 0.3}),
@@ -217,7 +222,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.ids": refused("gene_id", "expression: ids"),
         "input.annotation": Raw("geneanno_swapped.csv"),
         "input.expression": Raw("other.exp.csv"),
-        "input.places": of("lift", "places", params__exclude_types=[]),
+        "input.tss": of("lift", "tss", params__exclude_types=[]),
     },
     "index_grch38": {"input.fasta": Raw("grch38_longer.fa")},
     "codes_0": {
@@ -227,7 +232,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.geometry.bin_size": refused(16, "do not fit in it"),
         "params.shard": 1,
         "params.shards": 3,
-        "input.places": OTHER_LIFT,
+        "input.tss": OTHER_LIFT,
         "input.fasta": of("index_grch38", "fasta", **OTHER_38),
         "input.fai": swapped(of("index_grch38", "fai", input__fasta=Raw("grch38_shorter.fa"))),
         "input.info": several(
@@ -265,7 +270,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.geometry.bins": 6,
         "params.geometry.bin_size": 12,
         "params.source": SOURCE,
-        "input.places": OTHER_LIFT,
+        "input.tss": OTHER_LIFT,
         "input.chain": refused(LONGER_CHAIN, "bp long in the chain"),
         "input.manifest": of("collect_0", "manifest", input__tracks=Raw("targets_other.txt")),
         "input.info": several(
@@ -440,12 +445,13 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.summaries": each("fit_part_0", "fit_part_1", name="summary", params__seed=2),
     },
     "evaluate_cnn": {
+        "params.metrics": OTHER_METRICS,
         "params.resamples": 30,
         "params.seed": 2,
         "input.predictions": of("fit_cnn", "predictions", params__seed=2),
     },
     "baseline": {
-        "params.backbone": "beluga",
+        "params.metrics": OTHER_METRICS,
         "params.resamples": 30,
         "params.seed": 2,
         "input.genes": OTHER_GENES,
@@ -453,7 +459,6 @@ CHANGES: dict[str, dict[str, Any]] = {
     },
     "attend_base": {
         "params.type": ELSEWHERE,
-        "params.backbone": "beluga",
         "params.geometry.sequence_length": 88,
         "params.geometry.bins": refused(8, "the same number cropped on both sides"),
         "params.geometry.bin_size": refused(4, "needs an odd number of whole bins"),
@@ -465,30 +470,36 @@ CHANGES: dict[str, dict[str, Any]] = {
     },
     "attend_run": {
         "params.head": ELSEWHERE,
-        "params.backbone": "beluga",
         "params.geometry.sequence_length": 88,
         "input.codes": each("codes_0", "codes_1", input__fasta=of("index_grch38", "fasta", **OTHER_38)),
         "input.genes": OTHER_GENES,
         "input.model": of("finetune", "model", params__seed=2),
     },
     "tabulate_attention": {
-        "params.figure": "fig3_6",
+        "params.figure": "other",
+        "params.kind": "attention_map",
         "params.models": [MODELS[0], {**MODELS[1], "series": "Another"}],
-        "params.distal_bins": 3,
-        "params.thresholds": [0.09, 0.1, 0.12],
+        "params.settings.distal_bins": 3,
+        "params.settings.thresholds": [0.09, 0.1, 0.12],
         "input.attention": each("attend_run", "attend_base"),
     },
-    "tabulate_figure": {
-        "params.figure": "fig2_4",
-        "params.runs": [{**RUNS[0], "series": "Another"}, *RUNS[1:]],
+    "tabulate_scores": {
+        "params.figure": "other",
+        "params.kind": NO_KIND,
+        "params.settings.layout": same("beside", "how bars are drawn"),
+        "params.metrics": refused([*reversed(METRICS)], "no column"),
+        "params.runs": several(
+            [{**RUNS[0], "series": "Another"}, *RUNS[1:]], [{**RUNS[0], "colour": "tab:blue"}, *RUNS[1:]]
+        ),
         "params.compare_with_thesis": False,
-        "input.cross_gene": OTHER_SCORES,
-        "input.cross_celltype": each("evaluate_ridge", "evaluate_cnn", "baseline", name="cross_celltype"),
+        "input.scores": OTHER_SCORES,
         "input.bootstrap": each("evaluate_cnn", "evaluate_ridge", "baseline", name="bootstrap", params__seed=2),
         "input.thesis": Raw("thesis_other.tsv"),
     },
-    "tabulate_overview": {
-        "params.figure": "fig2_2",
+    "tabulate_sources": {
+        "params.figure": "other",
+        "params.kind": NO_KIND,
+        "params.settings": same({"any": 1}, "an overview has no settings"),
         "params.backbones": [{**OVERVIEW[0], "bins": [6]}],
         "params.heads": ["Ridge", "Probe"],
         "input.tracks": [Raw("targets_other.txt")],
@@ -498,9 +509,12 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.shards": swapped(each("bin_0", "bin_1", params__geometry__bins=6)),
         "input.expression": of("targets", input__expression=Raw("fewer.exp.csv")),
     },
-    "tabulate_network": {
-        "params.figure": "fig2_3",
-        "input.model": each("fit_cnn", name="model", params__settings__width=6),
+    "tabulate_models": {
+        "params.figure": "other",
+        "params.kind": NO_KIND,
+        "params.settings": same({"any": 1}, "a network has no settings"),
+        "params.runs": refused([{"run": RUNS[0]["run"], "type": "single_cnn"}], "no chrom2expr single-tissue CNN model file"),
+        "input.models": each("fit_cnn", name="model", params__settings__width=6),
     },
     "tabulate_variation": {
         "params.compare_with_thesis": False,
@@ -508,12 +522,16 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.thesis": Raw("thesis_other.tsv"),
     },
     "draw": {
-        "params.figure": refused("fig2_4", "is the table of fig2_3, not of fig2_4"),
-        "input.table": of("tabulate_figure", "table", input__cross_gene=OTHER_SCORES),
+        "params.figure": refused("other", "is the table of bars, not of other"),
+        "params.kind": NO_KIND,
+        "params.settings.metrics": ["cross_celltype"],
+        "params.settings.x_label": "Another",
+        "params.settings.legend": "groups",
+        "params.settings.layout": refused("joined", "has room for one series"),
+        "input.table": of("tabulate_scores", "table", input__scores=OTHER_SCORES),
     },
     "train_enformer": {
         "params.type": refused("elsewhere", "no recipe to train a small elsewhere"),
-        "params.backbone": "beluga",
         "params.settings.network.dim": 36,
         "params.settings.network.depth": 2,
         "params.settings.network.heads": 1,
@@ -530,7 +548,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.features": of("merge_measured", input__shards=MOVED_MEASURED),
         "input.shards": swapped(MOVED_MEASURED),
         "input.motifs": of("simulate", "motifs", params__seed=2),
-        "input.genes": of("split", params__held_out__enformer=["chr8"]),
+        "input.genes": of("split_beluga"),
     },
     "train_beluga": {
         "params.geometry.bin_size": 8,
@@ -695,12 +713,12 @@ def test_the_table_names_every_key_of_the_adaptations():
 
 def training_means(world):
     """Mean of the training genes' targets in each tissue."""
-    genes = pd.read_csv(world.make("split").output[""], sep="\t")
+    split = pd.read_csv(world.make("split").output[""], sep="\t")
     with h5py.File(world.make("targets").output[""]) as file:
         observed = file["log_rpkm"][:].astype(np.float64)
-        assert file["gene_id"].asstr()[:].tolist() == genes["gene_id"].tolist()
+        assert file["gene_id"].asstr()[:].tolist() == split["gene_id"].tolist()
     assert np.isnan(observed).any()
-    return np.nanmean(observed[genes["split_enformer"] == "train"], axis=0)
+    return np.nanmean(observed[split["split"] == "train"], axis=0)
 
 
 @pytest.mark.parametrize(
@@ -730,9 +748,10 @@ def test_a_source_with_a_table_of_its_own_has_its_tracks_alone(world):
 
 
 def test_the_world_has_genes_on_both_strands_some_of_them_turned(world):
-    genes = pd.read_csv(world.make("split").output[""], sep="\t")
+    genes = pd.read_csv(world.make("lift").output["tss"], sep="\t")
+    genes = genes.merge(pd.read_csv(world.make("split").output[""], sep="\t"), on="gene_id")
     for split in ("train", "val", "test"):
-        here = genes[genes["split_enformer"] == split]
+        here = genes[genes["split"] == split]
         assert set(here["strand"]) == {"+", "-"}, split
         assert set(here["strand"] == here["strand_grch38"]) == {True, False}, split
     dropped = pd.read_csv(world.make("lift").output["dropped"], sep="\t")

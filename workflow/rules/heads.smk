@@ -6,7 +6,7 @@ rule fit_head:
     input:
         features=head_features,
         shards=head_shards,
-        genes="<results>/genes/genes.tsv",
+        genes=split_of,
         expression="<results>/genes/expression.h5",
         code=lambda wildcards: code("fit_head.py", *head_files(wildcards)),
     output:
@@ -30,7 +30,6 @@ rule fit_head:
         allow_cpu=ALLOW_CPU,
     params:
         type=param(setting("heads", "type")),
-        backbone=param(lambda wildcards: SOURCES[wildcards.source]["backbone"]),
         tracks=param(setting("inputs", "tracks")),
         bins=param(setting("inputs", "bins")),
         features=param(setting("heads", "features")),
@@ -96,13 +95,12 @@ rule join_tissues:
 
 
 rule evaluate_run:
-    """Score a run's test genes: Spearman across genes for each tissue, across tissues for each gene."""
+    """Score a run's test genes by every metric."""
     input:
         predictions=f"<results>/models/{RUN}/predictions.h5",
-        code=code("evaluate_run.py"),
+        code=code("evaluate_run.py", *metric_files()),
     output:
-        cross_gene=f"<results>/models/{RUN}/cross_gene.tsv",
-        cross_celltype=f"<results>/models/{RUN}/cross_celltype.tsv",
+        scores=expand(f"<results>/models/{RUN}/{{metric}}.tsv", metric=config["metrics"], allow_missing=True),
         bootstrap=f"<results>/models/{RUN}/bootstrap.h5",
     log:
         f"<logs>/evaluate_run/{RUN}.log",
@@ -115,6 +113,7 @@ rule evaluate_run:
         mem_mb=1000,
         runtime=10,
     params:
+        metrics=param(METRICS),
         resamples=param(config["bootstrap_resamples"]),
         seed=param(config["seed"]),
     script:
@@ -122,19 +121,20 @@ rule evaluate_run:
 
 
 rule evaluate_baseline:
-    """Score the baseline of a backbone's split: every gene is predicted the training genes' mean in each tissue."""
+    """Score the baseline of a split: every gene is predicted the training genes' mean in each tissue."""
     input:
-        genes="<results>/genes/genes.tsv",
+        genes="<results>/genes/splits/{split}.tsv",
         expression="<results>/genes/expression.h5",
-        code=code("evaluate_baseline.py"),
+        code=code("evaluate_baseline.py", *metric_files()),
     output:
-        cross_gene="<results>/models/baseline/{backbone}/cross_gene.tsv",
-        cross_celltype="<results>/models/baseline/{backbone}/cross_celltype.tsv",
-        bootstrap="<results>/models/baseline/{backbone}/bootstrap.h5",
+        scores=expand(
+            "<results>/models/baseline/{split}/{metric}.tsv", metric=config["metrics"], allow_missing=True
+        ),
+        bootstrap="<results>/models/baseline/{split}/bootstrap.h5",
     log:
-        "<logs>/evaluate_baseline/{backbone}.log",
+        "<logs>/evaluate_baseline/{split}.log",
     benchmark:
-        "<benchmarks>/evaluate_baseline/{backbone}.tsv"
+        "<benchmarks>/evaluate_baseline/{split}.tsv"
     conda:
         "../envs/data.yaml"
     threads: 1
@@ -142,7 +142,7 @@ rule evaluate_baseline:
         mem_mb=1000,
         runtime=10,
     params:
-        backbone=param(lambda wildcards: wildcards.backbone),
+        metrics=param(METRICS),
         resamples=param(config["bootstrap_resamples"]),
         seed=param(config["seed"]),
     script:

@@ -1,14 +1,16 @@
-"""Genes and their expression in; the scores of predicting every gene the training genes' mean expression out."""
+"""A split of the genes and their expression in; the scores of predicting every gene the training genes' mean expression out."""
 
 from chrom2expr.door import job
 
 with job(snakemake) as call:
-    from chrom2expr import baseline, evaluation
+    from chrom2expr import baseline, evaluation, metric
 
     given, made, params = call.input, call.output, call.params
+    metrics = metric.build(params.metrics)
     evaluation.evaluate(
-        baseline.training_means(given.genes, given.expression, params.backbone),
-        evaluation.ScoreFiles(made.cross_gene, made.cross_celltype, made.bootstrap),
+        baseline.training_means(given.genes, given.expression),
+        metrics,
+        evaluation.ScoreFiles(dict(zip(metrics, made.scores, strict=True)), made.bootstrap),
         resamples=params.resamples,
         seed=params.seed,
     )

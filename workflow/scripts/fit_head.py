@@ -14,7 +14,6 @@ with job(snakemake) as call:
         given.features,
         given.genes,
         given.expression,
-        params.backbone,
         params.tracks,
         params.orientation,
         params.bins or None,
