@@ -35,7 +35,7 @@ def test_declared_keys_are_described():
     for kind, name in KINDS:
         def described(rules, where):
             for key, inner in rules.get("properties", {}).items():
-                if "properties" in inner or inner.get("type") == "object":
+                if "properties" in inner or "$ref" in inner or inner.get("type") == "object":
                     described(inner, f"{where}.{key}")
                 else:
                     assert inner["description"].endswith("."), f"{where}.{key}"
