@@ -220,6 +220,11 @@ class TestTrunk:
         again.load_state_dict(saved["state"])
         assert again.describe() == trunk.describe() and again.embedding_width == trunk.embedding_width
         assert torch.equal(again.eval().embedding(small.encoded()), trunk.embedding(small.encoded()))
+        # So does what fine-tuning starts from, the trunk of weights with tracks.
+        whole = small.build()
+        whole.save(tmp_path / "weights")
+        again.load_state_dict(small.type.load(tmp_path / "weights", small.geometry, small.settings).state_dict())
+        assert torch.equal(again.embedding(small.encoded()), whole.embedding(small.encoded()))
 
     def test_every_parameter_learns_and_checkpointing_changes_no_gradient(self, small):
         small.need("trunk")

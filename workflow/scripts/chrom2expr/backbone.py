@@ -58,9 +58,9 @@ class Backbone(nn.Module):
     def load(cls, weights: Path, geometry: Geometry, settings: Mapping[str, Any], tracks: int | None = None) -> Self:
         """The trained network of a file or a folder of weights, on the CPU, plain and trainable.
 
-        `tracks` is how many the track table describes; without it, no tracks are wanted, and their layers may be left
-        out. Raises InputError where the weights cannot be read, do not fit the geometry or the settings, or predict
-        another number of tracks.
+        `tracks` is how many the track table describes; without it, no tracks are wanted, and a network that offers a
+        trunk leaves their layers out. Raises InputError where the weights cannot be read, do not fit the geometry or
+        the settings, or predict another number of tracks.
         """
         raise NotImplementedError
 
@@ -68,9 +68,9 @@ class Backbone(nn.Module):
     def build(
         cls, network: Mapping[str, Any], geometry: Geometry, settings: Mapping[str, Any], tracks: int | None = None
     ) -> Self:
-        """The network without trained weights: fresh ones, from PyTorch's random stream; else as `load`.
+        """The network without trained weights: fresh ones, from PyTorch's random stream; else what `load` gives.
 
-        `network` holds its sizes, as `describe` gives them.
+        `network` holds its sizes, as `describe` gives them. `load_state_dict` takes the state of a loaded one.
         """
         raise NotImplementedError
 
