@@ -21,7 +21,7 @@ from chrom2expr import (
     predictions,
     probe,
     single_cnn,
-    spatial,
+    splits,
     tables,
     tuning,
 )
@@ -35,6 +35,7 @@ from chrom2expr.hdf5 import CheckedFile, create_file
 from chrom2expr.pool import AttentionPool
 from chrom2expr.reader import FeatureStore, merge
 from chrom2expr.reduced import ReducedStore
+from chrom2expr.reduction import reduce_store
 from chrom2expr.store import FORMAT as FEATURE
 from chrom2expr.store import ShardWriter
 from chrom2expr.tensors import read_tensors, write_tensors
@@ -113,7 +114,7 @@ def rows_of_attention(path):
 
 
 def reduced(path):
-    spatial.reduce(shard(path.with_name("s.h5")), path, GEOMETRY)
+    reduce_store(shard(path.with_name("s.h5")), path, "spatial_basis", GEOMETRY)
 
 
 def read_reduced(path):
@@ -249,7 +250,7 @@ def test_another_kind_of_file_or_another_version_is_named(tmp_path, kind):
     make(path)
     if h5py.is_hdf5(path):
         with h5py.File(path, "r+") as file:
-            file.attrs["version"] = 2
+            file.attrs["version"] += 1
     else:
         saved = torch.load(path, weights_only=True)
         torch.save(saved | {"version": saved["version"] + 1}, path)
@@ -329,9 +330,13 @@ def test_shards_of_another_precision_are_not_merged(tmp_path):
 TABLES = {
     "genes": (
         lambda path: tables.write_table(
-            path, [*GENE_COLUMNS, "split_enformer"], [["g", "s", "t", "+", "chr1", 10, "chr1", 12, "-", "train"]] * 1
+            path, GENE_COLUMNS, [["g", "s", "t", "+", "chr1", 10, "chr1", 12, "-"]] * 1
         ),
         lambda path: read_genes(path).to_dict("list"),
+    ),
+    "split": (
+        lambda path: tables.write_table(path, splits.COLUMNS, [["a", "train"], ["b", "val"], ["c", "test"]]),
+        lambda path: [part.tolist() for part in splits.read_split(path)],
     ),
     "figure": (
         lambda path: evaluation.write_figure_table(

@@ -39,7 +39,10 @@ OWN: dict[str, dict[str, str]] = {
     "losses": {"hybrid": "chrom2expr.losses:Hybrid"},
     "figures": {},
     "adaptations": {"all": "chrom2expr.adaptations:AllParameters", "frozen": "chrom2expr.adaptations:Frozen"},
-    "reductions": {},
+    "reductions": {
+        "spatial_basis": "chrom2expr.spatial:SpatialBasis",
+        "central_means": "chrom2expr.spatial:CentralMeans",
+    },
     "metrics": {},
 }
 

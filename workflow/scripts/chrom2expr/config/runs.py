@@ -4,12 +4,19 @@ from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
+from chrom2expr import registry
+
 # What names a run, in the order of its folder: models/{source}/{inputs}/{head}/{loss}.
 RUN = ("source", "inputs", "head", "loss")
 # What the baseline is called in tables and figures (evaluation.BASELINE).
 BASELINE = "Training mean"
 # Figures of attention rather than scores.
 ATTENTION = ("fig3_6", "fig3_7")
+
+
+def reduction(features: str) -> Mapping[str, Any]:
+    """What the reduction that a head's `features` names declares (see reduction.Reduction); empty if it is none."""
+    return {} if features in ("store", "sequences") else registry.find("reductions", features).declares
 
 
 def figure_runs(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
@@ -49,12 +56,12 @@ def named_runs(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
 def figure_entries(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
     """What a figure's table has rows for: `run`, `x` and `series` of its runs, then `run` and `x` of the baselines.
 
-    The baseline of a group is that of its backbone's split.
+    The baseline of a group is that of its sources' split.
     """
     runs = figure_runs(config, figure)
-    backbones = {run["x"]: config["sources"][run["source"]]["backbone"] for run in runs}
+    splits = {run["x"]: config["sources"][run["source"]]["split"] for run in runs}
     return [{key: run[key] for key in ("run", "x", "series")} for run in runs] + [
-        {"run": f"baseline/{backbone}", "x": x} for x, backbone in backbones.items()
+        {"run": f"baseline/{split}", "x": x} for x, split in splits.items()
     ]
 
 
@@ -81,7 +88,7 @@ def overview(config: Mapping[str, Any], figure: str) -> list[dict[str, Any]]:
     """
     rows: dict[str, dict[str, Any]] = {}
     for run in figure_runs(config, figure):
-        source, inputs = config["sources"][run["source"]], config["inputs"]["sets"][run["inputs"]]
+        source, inputs = config["sources"][run["source"]], config["inputs"][run["inputs"]]
         backbone = config["backbones"][source["backbone"]]
         row = rows.setdefault(
             source["backbone"],
@@ -89,7 +96,7 @@ def overview(config: Mapping[str, Any], figure: str) -> list[dict[str, Any]]:
             | {"predicted": False, "measured": [], "tracks": [], "bins": []},
         )
         row["predicted"] |= source["kind"] == "predicted"
-        at_tss = config["heads"][run["head"]]["features"] == "central_means"
+        at_tss = reduction(config["heads"][run["head"]]["features"]).get("bins") == "backbone"
         bins = backbone["central_bins"] if at_tss else inputs["bins"] or backbone["geometry"]["bins"]
         found = {"tracks": inputs["tracks"], "bins": bins}
         if source["kind"] == "measured":
