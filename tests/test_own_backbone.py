@@ -139,8 +139,8 @@ def test_a_frozen_trunk_learns_what_the_head_on_the_stored_embedding_learns(file
     keys = {"max_epochs": 6, "warmup_steps": 1, "grid": {"learning_rate": [0.05]}}
     run("finetune_backbone.py", job(files, tmp_path, {"type": "frozen"}, **keys))
     trained = FineTunedBackbone.load(tmp_path / "model.pt")
-    genes, expression = files.folder / "genes.tsv", files.folder / "expression.h5"
-    data = heads.read_data(embedded, genes, expression, "enformer", "embedding", "gene")
+    genes, expression = files.folder / "split.tsv", files.folder / "expression.h5"
+    data = heads.read_data(embedded, genes, expression, "embedding", "gene")
     stored = FrozenTrunk.fit(files.task(data, **keys))
     for name, value in trained.network.pool.state_dict().items():
         torch.testing.assert_close(stored.network.state_dict()[name], value, atol=2e-3, rtol=2e-3)
@@ -150,8 +150,8 @@ def test_a_frozen_trunk_learns_what_the_head_on_the_stored_embedding_learns(file
 
 
 def test_attention(files, backbone, encoded, tuned, tmp_path):
-    given = {"codes": [str(shard) for shard in files.shards], "genes": str(files.folder / "genes.tsv")}
-    known = {"backbone": "enformer", "geometry": SHAPE, "orientation": "gene"}
+    given = {"codes": [str(shard) for shard in files.shards], "genes": str(files.folder / "split.tsv")}
+    known = {"geometry": SHAPE}
     base = call(
         "attend_genes.py",
         tmp_path / "base.h5",
