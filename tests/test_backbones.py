@@ -24,7 +24,7 @@ class Small:
     """A small network of a type of backbone, from the example in its schema, in which no layer is zero."""
 
     def __init__(self, name: str) -> None:
-        self.type = registry.find("backbones", name).load()
+        self.name, self.type = name, registry.find("backbones", name).load()
         [self.example, *_] = self.type.declares["schema"]["examples"]
         self.geometry = Geometry.from_config(self.example["geometry"])
         self.settings = self.example.get("settings", {})

@@ -145,7 +145,11 @@ def _autocast(sequence: Tensor) -> torch.autocast:
 
 
 def as_one_hot(sequence: Tensor, channels: str = BASES) -> Tensor:
-    """One-hot (batch, 4, base) float32, in the order of `channels`, of a sequence in either form (see Backbone)."""
+    """One-hot (batch, 4, base) float32, in the order of `channels`, of a sequence in either form (see Backbone).
+
+    >>> as_one_hot(torch.tensor([[0, 3, 4]], dtype=torch.uint8))[0].tolist()  # A, T, N
+    [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+    """
     if sequence.dim() == 2:
         return one_hot(sequence, channels).transpose(1, 2)
     if sequence.dim() != 3 or sequence.shape[1] != len(BASES):
