@@ -39,9 +39,9 @@ localrules:
     merge_features,
     evaluate_baseline,
     join_tissues,
-    tabulate_figure,
+    tabulate_scores,
     tabulate_attention,
-    tabulate_overview,
+    tabulate_sources,
     tabulate_variation,
     draw_figure,
 

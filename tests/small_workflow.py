@@ -12,7 +12,8 @@ BELUGA = {"window": WINDOW, "bins": len(BELUGA_TRACKS), "bin_size": 16}
 FILES = ["config.json", "pytorch_model.bin"]
 CHAIN = Raw("grch37ToGrch38.over.chain.gz")
 FITTED = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5", "summary": "summary.json"}
-SCORES = {"cross_gene": "cross_gene.tsv", "cross_celltype": "cross_celltype.tsv", "bootstrap": "bootstrap.h5"}
+SCORES = {"scores": ["cross_gene.tsv", "cross_celltype.tsv"], "bootstrap": "bootstrap.h5"}
+METRICS = [{"name": name, "type": name} for name in ("cross_gene", "cross_celltype")]
 SIMULATION = {
     "genes": {"chr1": 12, "chr8": 8},
     "gene_spacing": 3000,
@@ -43,14 +44,16 @@ CNN = {"transform": "log1p", "width": 4, "kernel_size": 3, "blocks": 2, "weight_
 TUNING = {"weight_decay": 1e-3, "warmup_steps": 2, "gradient_clip": 0.2, "accumulation": 1}
 FINETUNING = {**TUNING, "precision": "bf16", "activation_checkpointing": False}
 MODELS = [
-    {"series": "Base Enformer", "source": "enformer_50kb", "run": ""},
-    {"series": "Fine-tuned", "source": "enformer_50kb", "run": "enformer_50kb/embedding/finetuned/mse"},
+    {"series": "Base Enformer", "colour": "", "source": "enformer_50kb", "run": ""},
+    {"series": "Fine-tuned", "colour": "", "source": "enformer_50kb", "run": "enformer_50kb/embedding/finetuned/mse"},
 ]
 RUNS = [
-    {"run": "enformer_predicted/chromatin/multi_cnn/mse", "series": "Multi-tissue CNN", "x": "Beluga"},
-    {"run": "enformer_predicted/chromatin/ridge/mse", "series": "Ridge", "x": "Beluga"},
+    {"run": "enformer_predicted/chromatin/multi_cnn/mse", "series": "Multi-tissue CNN", "x": "Beluga", "colour": ""},
+    {"run": "enformer_predicted/chromatin/ridge/mse", "series": "Ridge", "x": "Beluga", "colour": "tab:red"},
     {"run": "baseline/chr14", "x": "Beluga"},
 ]
+SCORED = ("evaluate_cnn", "evaluate_ridge", "baseline")
+BARS = {"metrics": ["cross_gene"], "layout": "above", "x_label": "Input", "legend": "series"}
 OVERVIEW = [
     {"name": "enformer", "label": "Enformer", "geometry": ENFORMER, "predicted": True}
     | {"measured": ["enformer_experimental"], "tracks": ["chromatin"], "bins": [8, 4]},
@@ -294,12 +297,12 @@ STEPS = {
             "evaluate_run",
             SCORES,
             {"predictions": of(f"fit_{head}", "predictions")},
-            {"resamples": 20, "seed": 1},
+            {"metrics": METRICS, "resamples": 20, "seed": 1},
         )
         for head in ("cnn", "ridge")
     },
     "baseline": _step(
-        "evaluate_baseline", SCORES, _targets(), {"resamples": 20, "seed": 1}
+        "evaluate_baseline", SCORES, _targets(), {"metrics": METRICS, "resamples": 20, "seed": 1}
     ),
     "attend_base": _step(
         "attend_genes",
@@ -318,30 +321,35 @@ STEPS = {
     ),
     "tabulate_attention": _step(
         "tabulate_attention",
-        "fig3_7.tsv",
+        {"table": "distal.tsv"},
         {"attention": each("attend_base", "attend_run")},
-        {"figure": "fig3_7", "models": MODELS, "distal_bins": 2, "thresholds": [0.08, 0.1, 0.12]},
+        {"figure": "distal", "kind": "distal_attention", "models": MODELS}
+        | {"settings": {"distal_bins": 2, "thresholds": [0.08, 0.1, 0.12]}},
     ),
-    "tabulate_figure": _step(
-        "tabulate_figure",
-        {"table": "fig2_3.tsv", "pairs": "fig2_3.pairs.tsv"},
-        {name: each("evaluate_cnn", "evaluate_ridge", "baseline", name=name) for name in SCORES}
+    "tabulate_scores": _step(
+        "tabulate_scores",
+        {"table": "bars.tsv", "pairs": "bars.pairs.tsv"},
+        {"scores": each(*SCORED, name="scores"), "bootstrap": each(*SCORED, name="bootstrap")}
         | {"thesis": Raw("thesis_values.tsv")},
-        {"figure": "fig2_3", "runs": RUNS, "compare_with_thesis": True},
+        {"figure": "bars", "kind": "scores", "settings": BARS, "metrics": METRICS, "runs": RUNS}
+        | {"compare_with_thesis": True},
     ),
-    "tabulate_overview": _step(
-        "tabulate_overview",
-        "fig2_1.tsv",
+    "tabulate_sources": _step(
+        "tabulate_sources",
+        {"table": "strategy.tsv"},
         {
             "tracks": [Raw("targets_human.txt")],
             "features": each("merge_measured"),
             "shards": each("bin_0", "bin_1"),
             "expression": of("targets"),
         },
-        {"figure": "fig2_1", "backbones": OVERVIEW, "heads": ["Ridge"]},
+        {"figure": "strategy", "kind": "overview", "settings": {}, "backbones": OVERVIEW, "heads": ["Ridge"]},
     ),
-    "tabulate_network": _step(
-        "tabulate_network", "fig2_2.tsv", {"model": each("fit_cnn", name="model")}, {"figure": "fig2_2"}
+    "tabulate_models": _step(
+        "tabulate_models",
+        {"table": "layers.tsv"},
+        {"models": each("fit_cnn", name="model")},
+        {"figure": "layers", "kind": "network", "settings": {}, "runs": [{"run": RUNS[0]["run"], "type": "cnn"}]},
     ),
     "tabulate_variation": _step(
         "tabulate_variation",
@@ -352,8 +360,8 @@ STEPS = {
     "draw": _step(
         "draw_figure",
         {"pdf": "figure.pdf", "png": "figure.png"},
-        {"table": of("tabulate_figure", "table")},
-        {"figure": "fig2_3"},
+        {"table": of("tabulate_scores", "table")},
+        {"figure": "bars", "kind": "scores", "settings": BARS},
     ),
     "train_enformer": _train(
         "enformer",

@@ -343,7 +343,7 @@ def write_raw(folder: Path) -> None:
     _write_weights(folder)
     shutil.copy(ROOT / "config" / "thesis_values.tsv", folder / "thesis_values.tsv")
     header, *rows = [row.split("\t") for row in (folder / "thesis_values.tsv").read_text().splitlines()]
-    others = [[*row[:4], str(float(row[4]) / 2), *row[5:]] for row in rows]
+    others = [[*row[:2], str(float(row[2]) / 2), *row[3:]] for row in rows]
     (folder / "thesis_other.tsv").write_text("".join("\t".join(row) + "\n" for row in (header, *others)))
     for name, text in (("a.txt", "first\n"), ("b.txt", "second\n")):
         (folder / name).write_text(text)

@@ -10,7 +10,7 @@ import pytest
 import scripts
 import torch
 from checked_files import write_checked
-from chrom2expr import attention, enformer, finetune
+from chrom2expr import attention, enformer, figure, finetune
 from chrom2expr.adaptations import AllParameters
 from chrom2expr.codes import FORMAT as SEQUENCE
 from chrom2expr.errors import InputError
@@ -197,9 +197,17 @@ def write_file(path, rows, query=4, genes=None):
 
 
 MODELS = [
-    {"series": "Base Enformer", "run": ""},
-    {"series": "MSE", "run": "enformer_50kb/embedding/finetuned/mse"},
+    {"series": "Base Enformer", "run": "", "colour": ""},
+    {"series": "MSE", "run": "enformer_50kb/embedding/finetuned/mse", "colour": "tab:red"},
 ]
+
+
+def map_points(name, models, files):
+    return attention.map_points(name, attention.read_models(name, models, files))
+
+
+def distal_points(name, models, files, distal_bins, thresholds):
+    return attention.distal_points(name, attention.read_models(name, models, files), distal_bins, thresholds)
 
 
 @pytest.fixture
@@ -209,12 +217,15 @@ def files(tmp_path):
     return [write_file(tmp_path / f"{name}.h5", own) for name, own in zip("ab", rows, strict=True)]
 
 
+FIGURE = figure.build("distal_attention", "fig3_7", {"distal_bins": 2, "thresholds": [0.05, 0.1]})
+
+
 class TestTables:
     def test_map(self, files):
-        points = attention.map_points("fig3_6", MODELS, files)
+        points = map_points("fig3_6", MODELS, files)
         assert [(p.series, p.x) for p in points] == [(m["series"], x) for m in MODELS for x in range(-4, 5)]
         for point in points:
-            path = files[MODELS.index({"series": point.series, "run": point.run})]
+            path = files[MODELS.index({"series": point.series, "run": point.run, "colour": point.colour})]
             values = h5py.File(path)["attention"][:, int(point.x) + 4].astype(float)
             assert point.mean == pytest.approx(np.mean(values)) and point.sem == pytest.approx(stats.sem(values))
             assert (point.figure, point.panel, point.n, point.undefined) == ("fig3_6", "attention map", 12, 0)
@@ -222,7 +233,7 @@ class TestTables:
 
     def test_distal(self, files):
         thresholds = [0.02, 0.1, 0.9999]
-        points = attention.distal_points("fig3_7", MODELS, files, 2, thresholds)
+        points = distal_points("fig3_7", MODELS, files, 2, thresholds)
         expected = []
         for model, path in zip(MODELS, files, strict=True):
             for threshold in thresholds:
@@ -239,7 +250,7 @@ class TestTables:
         rows = np.zeros((2, 9))
         rows[0, [0, 1, 2, 6, 7]] = 0.5, 0.25, 1, 1, 0.5
         path = write_file(tmp_path / "planted.h5", rows)
-        (point,) = attention.distal_points("fig3_7", MODELS[:1], [path], 2, [0.25])
+        (point,) = distal_points("fig3_7", MODELS[:1], [path], 2, [0.25])
         assert (point.mean, point.sem, point.n) == (1.0, 1.0, 2)  # 2 bins in one gene, none in the other
 
     def test_order_of_genes_does_not_matter(self, files, tmp_path):
@@ -247,22 +258,22 @@ class TestTables:
         rows = h5py.File(files[0])["attention"][:]
         mixed = write_file(tmp_path / "mixed.h5", rows[order])
         for own, other in zip(
-            attention.map_points("fig3_6", MODELS[:1], files[:1]),
-            attention.map_points("fig3_6", MODELS[:1], [mixed]),
+            map_points("fig3_6", MODELS[:1], files[:1]),
+            map_points("fig3_6", MODELS[:1], [mixed]),
             strict=True,
         ):
             assert own.mean == pytest.approx(other.mean) and own.sem == pytest.approx(other.sem)
 
     def test_written_and_read(self, files, tmp_path):
-        points = attention.map_points("fig3_6", MODELS, files) + [
-            attention.Point("fig3_7", "distal bins", "MSE", 0.002, np.nan, np.nan, 0, 3, np.nan, ""),
-            attention.Point("fig3_7", "distal bins", "MSE", 0.03, 1.23456e-6, 3.2e-8, 5, 0, 0.5, "a/b"),
+        points = map_points("fig3_7", MODELS, files) + [
+            attention.Point("fig3_7", "distal bins", "MSE", 0.002, np.nan, np.nan, 0, 3, np.nan, "", ""),
+            attention.Point("fig3_7", "distal bins", "MSE", 0.03, 1.23456e-6, 3.2e-8, 5, 0, 0.5, "a/b", "red"),
         ]
-        attention.write_points(tmp_path / "t.tsv", points)
-        found = attention.read_points(tmp_path / "t.tsv")
+        FIGURE.write(tmp_path / "t.tsv", points)
+        found = FIGURE.read(tmp_path / "t.tsv")
         assert len(found) == len(points)
         for own, other in zip(points, found, strict=True):
-            assert own[:3] == other[:3] and own[6:8] == other[6:8] and own.run == other.run
+            assert own[:3] == other[:3] and own[6:8] == other[6:8] and own[9:] == other[9:]
             for name in ("x", "mean", "sem", "thesis"):
                 np.testing.assert_allclose(getattr(other, name), getattr(own, name), rtol=1e-5)
 
@@ -270,9 +281,9 @@ class TestTables:
         ("column", "cell", "message"),
         [
             ("mean", "much", "row 3: 'much' is not a number"),
-            ("mean", "-0.1", "row 3: mean '-0.1' of n 12"),
-            ("mean", "", "row 3: mean '' of n 12"),
-            ("n", "0", "row 3: mean '.*' of n 0"),
+            ("mean", "-0.1", "row 3: mean -0.1 of n 12"),
+            ("mean", "", "row 3: mean nan of n 12"),
+            ("n", "0", "row 3: mean .* of n 0"),
             ("n", "1.5", "row 3: '1.5' is not a number"),
             ("x", "", "row 3: no x"),
             ("sem", "?", "row 3: '\\?' is not a number"),
@@ -280,24 +291,24 @@ class TestTables:
     )
     def test_bad_tables(self, files, tmp_path, column, cell, message):
         path = tmp_path / "t.tsv"
-        attention.write_points(path, attention.map_points("fig3_6", MODELS, files))
+        FIGURE.write(path, map_points("fig3_7", MODELS, files))
         lines = [line.split("\t") for line in path.read_text().splitlines()]
         lines[2][lines[0].index(column)] = cell
         path.write_text("\n".join("\t".join(line) for line in lines) + "\n")
         with pytest.raises(InputError, match=f"t.tsv, {message}"):
-            attention.read_points(path)
+            FIGURE.read(path)
         path.write_text("\t".join(lines[0]) + "\n\n")
-        with pytest.raises(InputError, match="holds no points"):
-            attention.read_points(path)
+        with pytest.raises(InputError, match="holds no rows"):
+            FIGURE.read(path)
 
     def test_no_bin_is_distal(self, files):
-        attention.distal_points("fig3_7", MODELS, files, 3, [0.1])
+        distal_points("fig3_7", MODELS, files, 3, [0.1])
         with pytest.raises(InputError, match="distal_bins is 4, but no bin is further than 4"):
-            attention.distal_points("fig3_7", MODELS, files, 4, [0.1])
+            distal_points("fig3_7", MODELS, files, 4, [0.1])
 
     def test_models_that_cannot_be_compared(self, files, tmp_path):
         with pytest.raises(InputError, match="two models named MSE"):
-            attention.map_points("fig3_6", [MODELS[1], MODELS[1]], files)
+            map_points("fig3_6", [MODELS[1], MODELS[1]], files)
         rows = h5py.File(files[0])["attention"][:]
         others = [
             write_file(tmp_path / "genes.h5", rows, genes=[f"h{i}" for i in range(12)]),
@@ -305,7 +316,7 @@ class TestTables:
         ]
         for other in others:
             with pytest.raises(InputError, match=f"{other.name} and .*a.h5 are about different genes or bins"):
-                attention.map_points("fig3_6", MODELS, [files[0], other])
+                map_points("fig3_6", MODELS, [files[0], other])
 
     def test_cut_file(self, files):
         files[0].write_bytes(files[0].read_bytes()[:300])
@@ -381,15 +392,18 @@ class TestScripts:
         finetune.FineTunedBackbone(tuned, [], metadata).save(tmp_path / "model.pt")
         attend(network(), {"model": tmp_path / "model.pt"}, head="finetuned")
 
-    def test_table(self, tmp_path, files):
-        for figure, count in (("fig3_6", 18), ("fig3_7", 4)):
-            params = {"figure": figure, "models": MODELS, "distal_bins": 2, "thresholds": [0.05, 0.1]}
-            run_script(
-                "tabulate_attention.py",
-                input=SimpleNamespace(attention=files),
-                output=[tmp_path / f"{figure}.tsv"],
-                params=scripts.params(**params),
-                log=[str(tmp_path / "log")],
-            )
-            points = attention.read_points(tmp_path / f"{figure}.tsv")
-            assert len(points) == count and {point.figure for point in points} == {figure}
+    @pytest.mark.parametrize(
+        ("kind", "settings", "count"),
+        [("attention_map", {}, 18), ("distal_attention", {"distal_bins": 2, "thresholds": [0.05, 0.1]}, 4)],
+    )
+    def test_table(self, tmp_path, files, kind, settings, count):
+        run_script(
+            "tabulate_attention.py",
+            input=SimpleNamespace(attention=files),
+            output=SimpleNamespace(table=tmp_path / "mine.tsv"),
+            params=scripts.params(figure="mine", kind=kind, settings=settings, models=MODELS),
+            log=[str(tmp_path / "log")],
+        )
+        points = figure.build(kind, "mine", settings).read(tmp_path / "mine.tsv")
+        assert len(points) == count and {point.figure for point in points} == {"mine"}
+        assert {(point.series, point.colour) for point in points} == {("Base Enformer", ""), ("MSE", "tab:red")}

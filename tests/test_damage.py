@@ -15,9 +15,11 @@ from chrom2expr import (
     cnn,
     evaluation,
     expression,
+    figure,
     finetune,
     frozen,
     linear,
+    metric,
     predictions,
     probe,
     single_cnn,
@@ -95,15 +97,22 @@ def made_predictions(path):
     predictions.write_predictions(path, predictions.Predictions(*values, genes, np.array(["a", "b", "c"]), split))
 
 
+METRICS = metric.build([{"name": name, "type": name} for name in ("cross_gene", "cross_celltype")])
+
+
+def score_files(bootstrap):
+    return evaluation.ScoreFiles({name: bootstrap.with_name(f"{name}.tsv") for name in METRICS}, bootstrap)
+
+
 def bootstrap(path):
     made_predictions(path.with_name("p.h5"))
-    files = evaluation.ScoreFiles(path.with_name("g.tsv"), path.with_name("c.tsv"), path)
-    evaluation.evaluate(predictions.read_predictions(path.with_name("p.h5")), files, resamples=20, seed=1)
+    run = predictions.read_predictions(path.with_name("p.h5"))
+    evaluation.evaluate(run, METRICS, score_files(path), resamples=20, seed=1)
 
 
 def read_bootstrap(path):
-    files = evaluation.ScoreFiles(path.with_name("g.tsv"), path.with_name("c.tsv"), path)
-    return list(evaluation.read_scores(files))
+    scores = evaluation.read_scores(score_files(path), METRICS)
+    return [*scores.values.values(), scores.drawn, *scores.resampled.values()]
 
 
 def rows_of_attention(path):
@@ -327,6 +336,7 @@ def test_shards_of_another_precision_are_not_merged(tmp_path):
         merge(shards, tmp_path / "s.h5")
 
 
+FIGURE = figure.build("scores", "f", {})
 TABLES = {
     "genes": (
         lambda path: tables.write_table(
@@ -339,14 +349,18 @@ TABLES = {
         lambda path: [part.tolist() for part in splits.read_split(path)],
     ),
     "figure": (
-        lambda path: evaluation.write_figure_table(
-            path, [evaluation.Bar("f", "p", f"s{n}", "x", 0.5, 0.1, 3, 0, 0.25, 0.4, 0.6, "run") for n in range(3)]
+        lambda path: FIGURE.write(
+            path,
+            [
+                evaluation.Bar("f", "p", f"s{n}", "x", 0.5, 0.1, 3, 0, 0.25, 0.4, 0.6, "run", "m", "q", "u", "red")
+                for n in range(3)
+            ],
         ),
-        evaluation.read_figure_table,
+        FIGURE.read,
     ),
     "scores": (
-        lambda path: tables.write_table(path, ("tissue", "spearman", "genes"), [["a", "0.123456", 7]] * 4),
-        lambda path: list(tables.read_table(path, ("tissue", "spearman"))),
+        lambda path: tables.write_table(path, ("tissue", "score", "genes"), [["a", "0.123456", 7]] * 4),
+        lambda path: list(tables.read_table(path, ("tissue", "score"))),
     ),
     "summary": (lambda path: write_json(path, {"a": [1, 2], "b": "é"}, indent=2), read_json),
 }

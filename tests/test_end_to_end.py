@@ -127,7 +127,7 @@ class TestDemo:
             "finetune_backbone": 1,
             "attend_run": 1,
             "evaluate_run": 6,
-            "tabulate_figure": 4,
+            "tabulate_scores": 4,
             "tabulate_attention": 2,
             "draw_figure": 6,
         }
@@ -144,9 +144,9 @@ class TestDemo:
             "evaluate_run",
             "evaluate_baseline",
             "tabulate_attention",
-            "tabulate_figure",
-            "tabulate_network",
-            "tabulate_overview",
+            "tabulate_scores",
+            "tabulate_models",
+            "tabulate_sources",
             "tabulate_variation",
             "draw_figure",
         }
@@ -159,7 +159,7 @@ class TestDemo:
             _, planned = planned_jobs(run(demo, "-n", *DEMO, "--quiet", "rules"))
         finally:
             plots.write_text(before)
-        assert "draw_figure" in planned and "fit_head" not in planned and "tabulate_figure" not in planned
+        assert "draw_figure" in planned and "fit_head" not in planned and "tabulate_scores" not in planned
 
     def test_fine_tuning_killed_at_any_moment_ends_in_the_same_bytes(self, demo):
         folder = demo / "results/demo/models/enformer_50kb/embedding/finetuned/hybrid_10"

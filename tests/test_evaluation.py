@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import scripts
 from checked_files import write_checked
-from chrom2expr import baseline, evaluation, predictions
+from chrom2expr import baseline, evaluation, metric, predictions, registry, statistics
+from chrom2expr import figure as kinds
 from chrom2expr.errors import InputError
 from made_files import write_expression, write_split
 from scipy import stats
@@ -51,14 +52,18 @@ def rows(path):
         return list(csv.DictReader(handle, delimiter="\t"))
 
 
+METRICS = metric.build([{"name": name, "type": name} for name in ("cross_gene", "cross_celltype")])
+
+
 def files(folder, name=""):
-    return evaluation.ScoreFiles(*(folder / f"{name}{file}" for file in ("g.tsv", "c.tsv", "b.h5")))
+    tables = {"cross_gene": folder / f"{name}g.tsv", "cross_celltype": folder / f"{name}c.tsv"}
+    return evaluation.ScoreFiles(tables, folder / f"{name}b.h5")
 
 
 def score(path, folder, name="", resamples=200):
     """Evaluate a predictions.h5 into score files in `folder`."""
     made = files(folder, name)
-    evaluation.evaluate(evaluation.read_test_predictions(path), made, resamples=resamples, seed=5)
+    evaluation.evaluate(evaluation.read_test_predictions(path), METRICS, made, resamples=resamples, seed=5)
     return made
 
 
@@ -75,8 +80,8 @@ def test_scores_are_scipys_on_the_test_genes_only(run, tmp_path):
     score(run.path, tmp_path)
     predicted, observed = run.predicted[run.test], run.observed[run.test]
     by_tissue, by_gene = rows(tmp_path / "g.tsv"), rows(tmp_path / "c.tsv")
-    assert list(by_tissue[0]) == ["tissue", "spearman", "genes"]
-    assert list(by_gene[0]) == ["gene_id", "spearman", "tissues"]
+    assert list(by_tissue[0]) == ["tissue", "score", "genes"]
+    assert list(by_gene[0]) == ["gene_id", "score", "tissues"]
     assert [row["tissue"] for row in by_tissue] == [f"tissue {i}" for i in range(9)]
     assert [row["gene_id"] for row in by_gene] == [f"ENSG{i:03d}" for i in np.flatnonzero(run.test)]
     undefined = 0
@@ -87,24 +92,24 @@ def test_scores_are_scipys_on_the_test_genes_only(run, tmp_path):
         expected = spearman(first, second)
         undefined += expected is None
         if expected is None:
-            assert row["spearman"] == ""
+            assert row["score"] == ""
         else:
-            assert float(row["spearman"]) == pytest.approx(expected, abs=1e-14)
+            assert float(row["score"]) == pytest.approx(expected, abs=1e-14)
         assert int(row[used]) == np.count_nonzero(~np.isnan(second))
     assert undefined == 5  # a constant gene, one NaN prediction (both ways), a single value, a constant tissue
 
 
 def test_undefined_scores_are_read_back_as_nan_and_counted(run, tmp_path, capsys):
     score(run.path, tmp_path)
-    assert np.isnan(evaluation.read_scores(files(tmp_path)).cross_celltype).sum() == 3
-    assert "over 7 tissues; 2 undefined" in capsys.readouterr().out
+    assert np.isnan(evaluation.read_scores(files(tmp_path), METRICS).values["cross_celltype"]).sum() == 3
+    assert "over 7 cell types; 2 undefined" in capsys.readouterr().out
 
 
 def test_the_same_seed_gives_the_same_bytes(run, tmp_path):
     for name in ("first", "second"):
         score(run.path, tmp_path, name)
-    for first, second in zip(files(tmp_path, "first"), files(tmp_path, "second"), strict=True):
-        assert first.read_bytes() == second.read_bytes()
+    for file in ("g.tsv", "c.tsv", "b.h5"):
+        assert (tmp_path / f"first{file}").read_bytes() == (tmp_path / f"second{file}").read_bytes()
 
 
 def test_a_run_without_test_genes_is_refused(tmp_path):
@@ -146,7 +151,7 @@ def figure(tmp_path):
     scored.append(score(tmp_path / "p.h5", tmp_path, "baseline"))
     runs = [
         {"run": "s/i/h/good", "x": "A", "series": "MSE"},
-        {"run": "s/i/h/fair", "x": "A", "series": "α = 1"},
+        {"run": "s/i/h/fair", "x": "A", "series": "α = 1", "colour": "tab:pink"},
         {"run": "t/i/h/noise", "x": "B", "series": "MSE"},
         {"run": "u/i/h/other", "x": "C", "series": "MSE"},
         {"run": "baseline/e", "x": "A"},
@@ -154,13 +159,26 @@ def figure(tmp_path):
     return SimpleNamespace(runs=runs, files=scored)
 
 
+def scored(runs, files, thesis=None, metrics=METRICS):
+    """What a figure of these runs is tabulated from."""
+    return evaluation.Scored(evaluation.read_runs(runs, files, metrics), metrics, thesis or {})
+
+
+def pairs_of(runs, files):
+    return evaluation.pairs("f", scored(runs, files))
+
+
 def test_figure_table_is_the_mean_and_sem_of_the_defined_scores(figure, tmp_path):
-    thesis = {("fig3_2", "cross-celltype", "MSE", "A"): 0.427, ("fig3_1", "cross-gene", "MSE", "A"): 0.9}
-    bars, _ = evaluation.figure_tables("fig3_2", figure.runs, figure.files, thesis)
-    evaluation.write_figure_table(tmp_path / "t.tsv", bars)
+    thesis = {("cross_celltype", "s/i/h/good"): 0.427, ("cross_gene", "elsewhere"): 0.9}
+    kind = kinds.build("scores", "any_name", {})
+    bars = kind.tabulate(scored(figure.runs, figure.files, thesis))
+    kind.write(tmp_path / "t.tsv", bars)
     table = rows(tmp_path / "t.tsv")
     contract = ["figure", "panel", "series", "x", "mean", "sem", "n", "undefined", "thesis", "ci_low", "ci_high", "run"]
-    assert list(table[0]) == contract
+    assert list(table[0]) == [*contract, "metric", "quantity", "unit", "colour"]
+    assert {row["figure"] for row in table} == {"any_name"} and {row["quantity"] for row in table} == {"Spearman correlation"}
+    assert [(row["metric"], row["unit"]) for row in table[::5]] == [("cross_gene", "cell types"), ("cross_celltype", "test genes")]
+    assert [row["colour"] for row in table] == ["", "tab:pink", "", "", ""] * 2
     labels = [("MSE", "A"), ("α = 1", "A"), ("MSE", "B"), ("MSE", "C"), ("Training mean", "A")]
     assert [(row["panel"], row["series"], row["x"]) for row in table] == [
         (panel, *label) for panel in ("cross-gene", "cross-celltype") for label in labels
@@ -169,7 +187,7 @@ def test_figure_table_is_the_mean_and_sem_of_the_defined_scores(figure, tmp_path
     assert [(row["n"], row["undefined"]) for row in table[:5]] == [("12", "0"), ("11", "1"), *[("12", "0")] * 2, ("0", "12")]
     assert [(row["n"], row["undefined"]) for row in table[5:7]] == [("60", "0"), ("57", "3")]
     for row, place, which in ((table[0], 0, "cross_gene"), (table[6], 1, "cross_celltype")):
-        values = [float(r["spearman"]) for r in rows(getattr(figure.files[place], which)) if r["spearman"]]
+        values = [float(r["score"]) for r in rows(figure.files[place].tables[which]) if r["score"]]
         assert float(row["mean"]) == pytest.approx(np.mean(values), abs=1e-6)
         assert float(row["sem"]) == pytest.approx(stats.sem(values), abs=1e-6)
     for row in table:
@@ -178,13 +196,13 @@ def test_figure_table_is_the_mean_and_sem_of_the_defined_scores(figure, tmp_path
     assert not any(table[4][name] for name in ("mean", "sem", "ci_low", "ci_high")), "the baseline says nothing of genes"
     assert float(table[9]["mean"]) > 0.1, "but something of cell types"
     assert [row["thesis"] for row in table] == [*[""] * 5, "0.427000", *[""] * 4]
-    again = evaluation.read_figure_table(tmp_path / "t.tsv")
-    assert [(*bar[:4], bar.run) for bar in again] == [(*bar[:4], bar.run) for bar in bars]
+    again = kind.read(tmp_path / "t.tsv")
+    assert [(*bar[:4], *bar[11:]) for bar in again] == [(*bar[:4], *bar[11:]) for bar in bars]
     np.testing.assert_allclose([bar[4:11] for bar in again], [bar[4:11] for bar in bars], atol=1e-6)
 
 
 def test_pairs_are_differences_of_the_same_genes_and_tissues(figure, tmp_path, capsys):
-    _, pairs = evaluation.figure_tables("fig3_2", figure.runs, figure.files, {})
+    pairs = pairs_of(figure.runs, figure.files)
     assert "5 pairs of runs; 3 with different test genes are left out" in capsys.readouterr().out
     evaluation.write_pairs(tmp_path / "p.tsv", pairs)
     table = rows(tmp_path / "p.tsv")
@@ -197,9 +215,9 @@ def test_pairs_are_differences_of_the_same_genes_and_tissues(figure, tmp_path, c
     assert [(row["panel"], row["series_a"], row["x_a"], row["series_b"], row["x_b"]) for row in table] == [
         (panel, *labels[a], *labels[b]) for panel in ("cross-gene", "cross-celltype") for a, b in expected
     ]
-    scores = [evaluation.read_scores(own) for own in figure.files]
+    scores = [evaluation.read_scores(own, METRICS) for own in figure.files]
     for row, (a, b) in zip(table, expected * 2, strict=True):
-        values = [getattr(scores[i], row["panel"].replace("-", "_")) for i in (a, b)]
+        values = [scores[i].values[row["panel"].replace("-", "_")] for i in (a, b)]
         both = ~np.isnan(values[0]) & ~np.isnan(values[1])
         assert (int(row["n"]), int(row["undefined"])) == (both.sum(), (~both).sum())
         if not both.any():
@@ -211,7 +229,7 @@ def test_pairs_are_differences_of_the_same_genes_and_tissues(figure, tmp_path, c
         if row["panel"] == "cross-celltype":
             means = [np.repeat(values[0] - values[1], times)[np.repeat(both, times)].mean() for times in scores[a].drawn]
         else:
-            means = [(one - two)[both].mean() for one, two in zip(scores[a].resampled, scores[b].resampled, strict=True)]
+            means = [(one - two)[both].mean() for one, two in zip(scores[a].resampled["cross_gene"], scores[b].resampled["cross_gene"], strict=True)]
         np.testing.assert_allclose(
             [float(row["ci_low"]), float(row["ci_high"])], np.quantile(means, [0.025, 0.975]), atol=1e-5
         )
@@ -225,9 +243,9 @@ def test_runs_of_other_genes_or_other_resamples_are_no_pair(figure, tmp_path):
     other_genes = score(tmp_path / "p.h5", tmp_path, "renamed")
     write_predictions(tmp_path / "p.h5", observed, observed, ["test"] * GENES)
     other_seed = files(tmp_path, "seed")
-    evaluation.evaluate(evaluation.read_test_predictions(tmp_path / "p.h5"), other_seed, resamples=200, seed=6)
+    evaluation.evaluate(evaluation.read_test_predictions(tmp_path / "p.h5"), METRICS, other_seed, resamples=200, seed=6)
     for other in (other_genes, other_seed):
-        assert not evaluation.figure_tables("f", figure.runs[:3:2], [figure.files[0], other], {})[1]
+        assert not pairs_of(figure.runs[:3:2], [figure.files[0], other])
 
 
 def test_a_tissue_that_is_undefined_is_so_in_every_resample(tmp_path):
@@ -238,16 +256,16 @@ def test_a_tissue_that_is_undefined_is_so_in_every_resample(tmp_path):
     predicted[0, 1] = np.nan
     write_predictions(tmp_path / "p.h5", predicted, observed, ["test"] * GENES)
     runs = [{"run": "a", "x": "A", "series": "MSE"}]
-    bar = evaluation.figure_tables("f", runs, [score(tmp_path / "p.h5", tmp_path)], {})[0][0]
+    bar = evaluation.bars("f", scored(runs, [score(tmp_path / "p.h5", tmp_path)]))[0]
     assert (bar.mean, bar.n, bar.undefined) == (1, 1, 1)
     assert (bar.ci_low, bar.ci_high) == pytest.approx((1, 1))
 
 
 def test_a_planted_difference_is_found_and_none_is_not(figure):
-    _, pairs = evaluation.figure_tables("f", [figure.runs[0], figure.runs[2]], [figure.files[0], figure.files[2]], {})
+    pairs = pairs_of([figure.runs[0], figure.runs[2]], [figure.files[0], figure.files[2]])
     for pair in pairs:
         assert pair.ci_low > 0.3 and pair.p_wilcoxon < 1e-3
-    _, pairs = evaluation.figure_tables("f", [figure.runs[0], figure.runs[2]], [figure.files[0], figure.files[0]], {})
+    pairs = pairs_of([figure.runs[0], figure.runs[2]], [figure.files[0], figure.files[0]])
     for pair in pairs:
         assert (pair.difference, pair.ci_low, pair.ci_high, pair.p_wilcoxon) == (0, 0, 0, 1)
 
@@ -255,29 +273,31 @@ def test_a_planted_difference_is_found_and_none_is_not(figure):
 def test_runs_of_the_same_name_are_refused(figure):
     figure.runs[1] |= {"x": "A", "series": "MSE"}
     with pytest.raises(InputError, match="two runs named MSE of A"):
-        evaluation.figure_tables("fig3_2", figure.runs, figure.files, {})
+        evaluation.bars("f", scored(figure.runs, figure.files))
 
 
 @pytest.mark.parametrize("cell", ["nan", "1.2", "high"])
 def test_a_score_that_is_no_correlation_is_refused_by_row(run, tmp_path, cell):
     made = score(run.path, tmp_path)
-    lines = made.cross_gene.read_text().splitlines()
+    table = made.tables["cross_gene"]
+    lines = table.read_text().splitlines()
     lines[2] = f"tissue 1\t{cell}\t9"
-    made.cross_gene.write_text("\n".join(lines) + "\n")
+    table.write_text("\n".join(lines) + "\n")
     with pytest.raises(InputError, match="g.tsv, row 3"):
-        evaluation.read_scores(made)
+        evaluation.read_scores(made, METRICS)
 
 
 def test_score_files_that_do_not_belong_together_are_refused(run, figure, tmp_path):
     made = score(run.path, tmp_path)
-    with pytest.raises(InputError, match="resamples of 60 genes and 12 tissues, but the scores"):
-        evaluation.read_scores(made._replace(bootstrap=figure.files[0].bootstrap))
+    with pytest.raises(InputError, match="g.tsv has scores of other cell types than .*0b.h5; evaluate the run again"):
+        evaluation.read_scores(made._replace(bootstrap=figure.files[0].bootstrap), METRICS)
     made.bootstrap.write_bytes(made.bootstrap.read_bytes()[:500])
     with pytest.raises(InputError, match="b.h5: damaged"):
-        evaluation.read_scores(made)
-    made.cross_gene.write_text("gene\n1\n\n")
-    with pytest.raises(InputError, match="no column tissue, spearman"):
-        evaluation.read_scores(made)
+        evaluation.read_scores(made, METRICS)
+    made = score(run.path, tmp_path)
+    made.tables["cross_gene"].write_text("gene\n1\n\n")
+    with pytest.raises(InputError, match="no column tissue, score"):
+        evaluation.read_scores(made, METRICS)
 
 
 @pytest.fixture
@@ -303,12 +323,12 @@ def test_the_baseline_predicts_the_training_genes_means(targets, tmp_path):
     means = [np.nanmean(column) for column in targets.values[targets.split == "train"].T[:6]]
     np.testing.assert_allclose(predictions.predicted[:, :6], np.tile(means, (10, 1)), rtol=1e-6)
     made = files(tmp_path)
-    evaluation.evaluate(predictions, made, resamples=50, seed=1)
-    scores = evaluation.read_scores(made)
-    assert np.isnan(scores.cross_gene).all() and np.isnan(scores.resampled).all()
+    evaluation.evaluate(predictions, METRICS, made, resamples=50, seed=1)
+    scores = evaluation.read_scores(made, METRICS)
+    assert np.isnan(scores.values["cross_gene"]).all() and np.isnan(scores.resampled["cross_gene"]).all()
     observed = targets.values[targets.split == "test"][:, :6]
     expected = [spearman(np.array(means), row) for row in observed]
-    np.testing.assert_allclose(scores.cross_celltype, np.array(expected, dtype=float), atol=1e-6)
+    np.testing.assert_allclose(scores.values["cross_celltype"], np.array(expected, dtype=float), atol=1e-6)
 
 
 def test_a_baseline_without_its_files_is_refused(targets):
@@ -330,73 +350,91 @@ def test_a_baseline_without_its_files_is_refused(targets):
         baseline.training_means(targets.genes, targets.expression)
 
 
+REST = "\tr\tm\tq\tu\t"
+
+
 @pytest.mark.parametrize(
-    "row", ["f\tp\ts\tx\t\t\t3\t0\t\t\t\tr", "f\tp\ts\tx\t0.5\t0.1\t0\t0\t\t\t\tr", "f\tp\ts\tx\t0.5\t0.1\t\t0\t\t\t\tr", "f\tp\ts\tx\t0.5"]
+    "row",
+    [
+        f"f\tp\ts\tx\t\t\t3\t0\t\t\t{REST}",
+        f"f\tp\ts\tx\t0.5\t0.1\t0\t0\t\t\t{REST}",
+        f"f\tp\ts\tx\t0.5\t0.1\t\t0\t\t\t{REST}",
+        "f\tp\ts\tx\t0.5",
+    ],
 )
 def test_a_damaged_figure_table_is_refused_by_row(tmp_path, row):
     path = tmp_path / "t.tsv"
-    path.write_text("\t".join(evaluation.Bar._fields) + f"\nf\tp\ts\tx\t0.5\t0.1\t3\t0\t\t\t\tr\n{row}\n\n")
+    path.write_text("\t".join(evaluation.Bar._fields) + f"\nf\tp\ts\tx\t0.5\t0.1\t3\t0\t\t\t{REST}\n{row}\n\n")
     with pytest.raises(InputError, match="t.tsv, row 3"):
-        evaluation.read_figure_table(path)
+        kinds.build("scores", "f", {}).read(path)
 
 
 def test_the_thesis_values_in_the_repository_can_be_read():
     values = evaluation.read_thesis_values(REPOSITORY / "config" / "thesis_values.tsv")
-    assert values["fig3_1", "cross-gene", "MSE", "Enformer predictions"] == 0.831
+    assert values["cross_gene", "enformer_predicted/chromatin/multi_cnn/mse"] == 0.831
     # 20.4 % and 16.6 %: the improvements that section 3.1 gives beside the values.
-    for source, improvement in (("Enformer predictions", 0.204), ("Enformer experimental", 0.166)):
-        before, after = (values["fig3_2", "cross-celltype", loss, source] for loss in ("MSE", "α = 100"))
+    for source, improvement in (("enformer_predicted", 0.204), ("enformer_experimental", 0.166)):
+        runs = (f"{source}/chromatin/multi_cnn/{loss}" for loss in ("mse", "hybrid_100"))
+        before, after = (values["cross_celltype", run] for run in runs)
         assert after / before - 1 == pytest.approx(improvement, abs=6e-4)
 
 
 def test_a_thesis_value_given_twice_is_refused(tmp_path):
     path = tmp_path / "thesis.tsv"
-    path.write_text("figure\tpanel\tseries\tx\tvalue\nf\tp\ts\tx\t0.1\nf\tp\ts\tx\t0.2\n")
-    with pytest.raises(InputError, match="row 3: f, p, s, x is listed twice"):
+    path.write_text("metric\trun\tvalue\nm\ta/b\t0.1\nm\ta/b\t0.2\n")
+    with pytest.raises(InputError, match="row 3: m, a/b is listed twice"):
         evaluation.read_thesis_values(path)
+
+
+def door(folder, script, **snakemake):
+    runpy.run_path(
+        str(REPOSITORY / "workflow" / "scripts" / script),
+        {"snakemake": scripts.snakemake(log=[str(folder / "log")], **snakemake)},
+    )
 
 
 @pytest.mark.parametrize("compare", [True, False])
 def test_the_doors_lead_from_predictions_to_a_figures_table(run, targets, tmp_path, compare):
-    def door(script, **snakemake):
-        runpy.run_path(
-            str(REPOSITORY / "workflow" / "scripts" / script),
-            {"snakemake": scripts.snakemake(log=[str(tmp_path / "log")], **snakemake)},
-        )
+    metrics = [{"name": name, "type": name} for name in METRICS]
+    settings = {"resamples": 20, "seed": 1, "metrics": metrics}
 
-    settings = {"resamples": 20, "seed": 1}
-    scores = SimpleNamespace(**files(tmp_path)._asdict())
-    door("evaluate_run.py", input=SimpleNamespace(predictions=run.path), output=scores, params=scripts.params(**settings))
-    means = SimpleNamespace(**files(tmp_path, "baseline")._asdict())
-    door(
-        "evaluate_baseline.py",
-        input=targets,
-        output=means,
-        params=scripts.params(backbone="enformer", **settings),
-    )
+    def made(name):
+        files_ = files(tmp_path, name)
+        return SimpleNamespace(scores=[*files_.tables.values()], bootstrap=files_.bootstrap)
+
+    scores, means = made(""), made("baseline")
+    given = SimpleNamespace(predictions=run.path)
+    door(tmp_path, "evaluate_run.py", input=given, output=scores, params=scripts.params(**settings))
+    baseline_params = scripts.params(backbone="enformer", **settings)
+    door(tmp_path, "evaluate_baseline.py", input=targets, output=means, params=baseline_params)
     thesis = REPOSITORY / "config" / "thesis_values.tsv"
-    lists = {name: [getattr(scores, name), getattr(means, name)] for name in evaluation.ScoreFiles._fields}
+    bootstrap = [scores.bootstrap, means.bootstrap]
     door(
-        "tabulate_figure.py",
-        input=SimpleNamespace(**lists, thesis=thesis),
+        tmp_path,
+        "tabulate_scores.py",
+        input=SimpleNamespace(scores=[*scores.scores, *means.scores], bootstrap=bootstrap, thesis=thesis),
         output=SimpleNamespace(table=tmp_path / "fig.tsv", pairs=tmp_path / "pairs.tsv"),
         params=scripts.params(
-            figure="fig3_1",
+            figure="mine",
+            kind="scores",
+            settings={},
+            metrics=metrics,
             runs=[
-                {"run": "a/b/c/d", "x": "Enformer predictions", "series": "MSE"},
-                {"run": "baseline/enformer", "x": "Enformer predictions"},
+                {"run": "enformer_predicted/chromatin/multi_cnn/mse", "x": "A", "series": "B", "colour": ""},
+                {"run": "baseline/enformer", "x": "A"},
             ],
             compare_with_thesis=compare,
         ),
     )
-    bars = evaluation.read_figure_table(tmp_path / "fig.tsv")
+    bars = kinds.build("scores", "mine", {}).read(tmp_path / "fig.tsv")
     assert [(bar.panel, bar.n + bar.undefined) for bar in bars] == [
         ("cross-gene", 9), ("cross-gene", 7), ("cross-celltype", 30), ("cross-celltype", 10)
     ]  # fmt: skip
-    stated = [bar.thesis for bar in bars if bar.series == "MSE"]
+    stated = [bar.thesis for bar in bars if bar.series == "B"]
     np.testing.assert_array_equal(stated, [0.831, 0.427] if compare else [np.nan, np.nan])
     assert not rows(tmp_path / "pairs.tsv"), "other genes: no pair"
     door(
+        tmp_path,
         "tabulate_variation.py",
         input=SimpleNamespace(expression=targets.expression, thesis=thesis),
         output=[tmp_path / "variation.tsv"],
@@ -404,3 +442,75 @@ def test_the_doors_lead_from_predictions_to_a_figures_table(run, targets, tmp_pa
     )
     stated = [row["thesis"] for row in rows(tmp_path / "variation.tsv")]
     assert stated == (["3.330000", "7.790000"] * 2 if compare else [""] * 4)
+
+
+OWN_METRIC = """
+import numpy as np
+
+from chrom2expr.metric import Metric
+
+
+class Pearson(Metric):
+    declares = {
+        "api": 1,
+        "schema": {"properties": {"scale": {"type": "number", "default": 1, "description": "A factor."}}},
+        "label": "Pearson across genes",
+        "quantity": "Pearson correlation",
+        "unit": "tissue",
+    }
+
+    def score(self, predicted, observed):
+        columns = zip(predicted.T, observed.T)
+        return self.settings["scale"] * np.array([np.corrcoef(one, other)[0, 1] for one, other in columns])
+"""
+
+
+def test_a_metric_of_ones_own_is_in_the_table_and_the_figure(tmp_path):
+    (tmp_path / "mine.py").write_text(OWN_METRIC)
+    sections = [{"name": "cross_celltype", "type": "cross_celltype"}]
+    sections += [{"name": "pearson", "type": f"{tmp_path}/mine.py:Pearson", "scale": 0.5}]
+    random = np.random.default_rng(5)
+    observed = random.normal(size=(30, 6)).astype(np.float32)
+    predicted = observed + random.normal(size=observed.shape).astype(np.float32)
+    write_predictions(tmp_path / "p.h5", predicted, observed, ["test"] * 30)
+    tables = [tmp_path / "cross_celltype.tsv", tmp_path / "pearson.tsv"]
+    made = SimpleNamespace(scores=tables, bootstrap=tmp_path / "b.h5")
+    params = scripts.params(metrics=sections, resamples=50, seed=1)
+    door(tmp_path, "evaluate_run.py", input=SimpleNamespace(predictions=tmp_path / "p.h5"), output=made, params=params)
+    settings = {"metrics": ["pearson"]}
+    door(
+        tmp_path,
+        "tabulate_scores.py",
+        input=SimpleNamespace(scores=tables, bootstrap=[tmp_path / "b.h5"], thesis=REPOSITORY / "config/thesis_values.tsv"),
+        output=SimpleNamespace(table=tmp_path / "t.tsv", pairs=tmp_path / "pairs.tsv"),
+        params=scripts.params(
+            figure="mine", kind="scores", settings=settings, metrics=sections, compare_with_thesis=True,
+            runs=[{"run": "a/b/c/d", "x": "A", "series": "B", "colour": ""}],
+        ),
+    )  # fmt: skip
+    expected = [0.5 * stats.pearsonr(one, other).statistic for one, other in zip(predicted.T, observed.T, strict=True)]
+    np.testing.assert_allclose([float(row["score"]) for row in rows(tables[1])], expected, rtol=1e-5)
+    bar = kinds.build("scores", "mine", settings).read(tmp_path / "t.tsv")[1]
+    assert (bar.metric, bar.panel, bar.unit, bar.n) == ("pearson", "Pearson across genes", "cell types", 6)
+    assert bar.mean == pytest.approx(np.mean(expected), abs=1e-6) and bar.ci_low < bar.mean < bar.ci_high
+    drawn = kinds.build("scores", "mine", settings).draw([bar])
+    assert drawn.axes[0].get_title(loc="left") == "Pearson across genes (mean over 6 cell types)"
+    assert drawn.axes[0].get_ylabel() == "Pearson correlation"
+
+
+@pytest.mark.parametrize("name", registry.names("metrics"))
+def test_every_metric_keeps_its_contract(name):
+    (found,) = metric.build([{"name": "m", "type": name}]).values()
+    assert {"label", "quantity", "unit"} <= set(found.declares) and found.declares["unit"] in evaluation.UNITS
+    random = np.random.default_rng(6)
+    observed = random.normal(size=(20, 5))
+    predicted = observed + random.normal(size=observed.shape)
+    observed[2, 3] = np.nan
+    values = found.score(predicted, observed)
+    assert values.shape == ((5,) if found.declares["unit"] == "tissue" else (20,)) and not np.isnan(values).any()
+    broken = np.where(np.isnan(observed), 7.0, predicted)
+    np.testing.assert_array_equal(found.score(broken, observed), values, err_msg="a missing value takes no part")
+    if found.declares["unit"] == "tissue":
+        drawn = statistics.draw_genes(20, 5, seed=1)
+        written_out = metric.Metric.resampled(found, predicted, observed, drawn)
+        np.testing.assert_allclose(found.resampled(predicted, observed, drawn), written_out, atol=1e-12)

@@ -6,16 +6,20 @@ import sys
 from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_type_hints
 
 import jinja2
 import matplotlib
 import numpy as np
 import pytest
 import torch
-from chrom2expr import architecture, cnn, diagrams, plots
-from chrom2expr.attention import Point, write_points
+import yaml
+from chrom2expr import architecture, cnn, figure, plots, registry
+from chrom2expr.attention import Point
+from chrom2expr.config import runs, schema
 from chrom2expr.errors import InputError
-from chrom2expr.evaluation import BASELINE, Bar, write_figure_table
+from chrom2expr.evaluation import BASELINE, Bar
+from jsonschema import Draft202012Validator
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
@@ -23,7 +27,20 @@ SOURCES = ["Enformer predictions", "Enformer experimental", "Beluga predictions"
 LOSSES = ["MSE", "α = 0.1", "α = 1", "α = 10", "α = 100", "Pearson only"]
 TAB10 = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"]
 NAN = float("nan")
-CAPTION = Path(plots.__file__).parents[2] / "report" / "figure.rst"
+ROOT = Path(__file__).resolve().parents[1]
+CAPTION = ROOT / "workflow/report/figure.rst"
+SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
+CONFIG = schema.checked(yaml.safe_load((ROOT / "config/config.yaml").read_text()), SCHEMA)
+FIGURES = {
+    name: figure.build(section["kind"], name, runs.settings(CONFIG, name)) for name, section in CONFIG["figures"].items()
+}
+# The columns of a metric in a figure's table.
+PANELS = {
+    "cross-gene": ("cross_gene", "Spearman correlation", "cell types"),
+    "cross-celltype": ("cross_celltype", "Spearman correlation", "test genes"),
+}
+# What the config says of some groups and series.
+COLOURS = {"Linear probes": "tab:red", "Fine-tuned": "tab:green", "Hierarchical": "tab:blue", "Linear probe": "tab:pink"}
 # The groups of fig2_5 and the places of fig3_4, each with its series, as the thesis arranges them.
 MODELS = {
     "Linear probes": ["CAGE tracks", "All tracks", "Embedding"],
@@ -36,14 +53,15 @@ PLACES = {"Multi-tissue CNN": FOUR, "Fine-tuned Enformer": FOUR} | {
 }
 
 
-def table(figure, sources=SOURCES, losses=LOSSES, lowest=0.1):
+def table(name, sources=SOURCES, losses=LOSSES, lowest=0.1):
     """Made-up bars, a different height each; the thesis states a value for the first loss of the first source."""
     random = np.random.default_rng(3)
     return [
         Bar(
-            figure, panel, loss, source, random.uniform(lowest, 0.9), random.uniform(0.005, 0.02),
+            name, panel, loss, source, random.uniform(lowest, 0.9), random.uniform(0.005, 0.02),
             n + 75 * ("Beluga" in source) * (panel == "cross-celltype"), 0,
             0.427 if loss == losses[0] and source == sources[0] else NAN, NAN, NAN, "a/b/c/d",
+            *PANELS[panel], COLOURS.get(source, COLOURS.get(loss, "")),
         )
         for panel, n in (("cross-gene", 218), ("cross-celltype", 420))
         for source in sources
@@ -53,29 +71,35 @@ def table(figure, sources=SOURCES, losses=LOSSES, lowest=0.1):
 
 def baseline(bars, mean=0.3):
     """The baseline's rows beside those of some runs: undefined across genes."""
-    figure, sources = bars[0].figure, list(dict.fromkeys(bar.x for bar in bars))
+    name, sources = bars[0].figure, list(dict.fromkeys(bar.x for bar in bars))
     return [
-        Bar(figure, "cross-gene", BASELINE, source, NAN, NAN, 0, 218, NAN, NAN, NAN, "baseline/enformer")
+        Bar(
+            name, "cross-gene", BASELINE, source, NAN, NAN, 0, 218, NAN, NAN, NAN, "baseline/enformer",
+            *PANELS["cross-gene"], "",
+        )
         for source in sources
     ] + [
-        Bar(figure, "cross-celltype", BASELINE, source, mean, 0.01, 420, 0, NAN, 0.2, 0.4, "baseline/enformer")
+        Bar(
+            name, "cross-celltype", BASELINE, source, mean, 0.01, 420, 0, NAN, 0.2, 0.4, "baseline/enformer",
+            *PANELS["cross-celltype"], "",
+        )
         for source in sources
-    ]
+    ]  # fmt: skip
 
 
-def uneven(figure, groups, lowest=0.1):
+def uneven(figure_name, groups, lowest=0.1):
     """Made-up bars of groups that have series of their own, with the baseline's rows."""
     names = list(dict.fromkeys(name for own in groups.values() for name in own))
-    rows = table(figure, [*groups], names, lowest)
+    rows = table(figure_name, [*groups], names, lowest)
     bars = [bar._replace(thesis=NAN) for bar in rows if bar.series in groups[bar.x]]
     return bars + baseline(bars)
 
 
-def points(figure, places, models=("Base Enformer", "MSE", "α = 10")):
+def points(name, places, models=("Base Enformer", "MSE", "α = 10")):
     """Made-up points, a different height each."""
     random = np.random.default_rng(4)
     return [
-        Point(figure, "panel", model, float(x), random.uniform(1, 2), random.uniform(0.1, 0.2), 420, 0, NAN, "a/b/c/d")
+        Point(name, "panel", model, float(x), random.uniform(1, 2), random.uniform(0.1, 0.2), 420, 0, NAN, "a/b/c/d", "")
         for model in models
         for x in places
     ]
@@ -84,7 +108,7 @@ def points(figure, places, models=("Base Enformer", "MSE", "α = 10")):
 def drawn(bars):
     """The Figure of some bars, laid out as it is saved."""
     with matplotlib.rc_context(plots.STYLE):
-        made = plots.FIGURES[bars[0].figure].drawn(bars)
+        made = FIGURES[bars[0].figure].draw(bars)
         made.draw_without_rendering()
     return made
 
@@ -131,12 +155,12 @@ def test_fig3_1_is_blue_for_cross_gene_and_orange_for_cross_celltype():
     assert "loss: MSE" in axes.get_xlabel()
 
 
-@pytest.mark.parametrize(("figure", "losses"), [("fig3_1", LOSSES[:1]), ("fig3_2", LOSSES)])
-def test_the_thesis_value_stands_on_its_bar(figure, losses):
-    bars = table(figure, losses=losses)
+@pytest.mark.parametrize(("name", "losses"), [("fig3_1", LOSSES[:1]), ("fig3_2", LOSSES)])
+def test_the_thesis_value_is_on_its_bar(name, losses):
+    bars = table(name, losses=losses)
     for axes in drawn(bars).axes:
         (points,) = [c for c in axes.collections if type(c).__name__ == "PathCollection"]
-        first = [patches[0] for patches, _ in bars_of(axes)][: 2 if figure == "fig3_1" else 1]
+        first = [patches[0] for patches, _ in bars_of(axes)][: 2 if name == "fig3_1" else 1]
         centres = [patch.get_x() + patch.get_width() / 2 for patch in first]
         np.testing.assert_allclose(points.get_offsets(), [(centre, 0.427) for centre in centres])
     without = [bar._replace(thesis=NAN) for bar in bars]
@@ -181,7 +205,23 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_nothing_overlaps_and_nothing_is_cut_off(name):
-    made = drawn(CASES[name])
+    check_overlaps(drawn(CASES[name]))
+
+
+@pytest.mark.parametrize("layout", ["above", "beside", "joined"])
+def test_three_metrics_are_legible(layout):
+    third = {"metric": "pearson", "panel": "Pearson across genes", "quantity": "Pearson correlation"}
+    bars = table("mine", losses=LOSSES[:1] if layout == "joined" else LOSSES)
+    bars += [bar._replace(**third) for bar in bars if bar.metric == "cross_gene"] + baseline(bars)
+    settings = {"metrics": ["cross_gene", "cross_celltype", "pearson"], "layout": layout, "legend": "series"}
+    with matplotlib.rc_context(plots.STYLE):
+        made = figure.build("scores", "mine", settings).draw(bars)
+        made.draw_without_rendering()
+    assert len(made.axes) == (1 if layout == "joined" else 3)
+    check_overlaps(made)
+
+
+def check_overlaps(made):
     page = made.bbox
     boxes = {"legend": made.legends[0].get_window_extent()}
     for number, axes in enumerate(made.axes):
@@ -201,10 +241,10 @@ def test_nothing_overlaps_and_nothing_is_cut_off(name):
 
 
 def test_the_same_table_gives_the_same_bytes_in_another_process(tmp_path):
-    write_figure_table(tmp_path / "t.tsv", table("fig3_2"))
-    plots.draw("fig3_2", tmp_path / "t.tsv", tmp_path / "a.pdf", tmp_path / "a.png")
+    FIGURES["fig3_2"].write(tmp_path / "t.tsv", table("fig3_2"))
+    plots.draw(FIGURES["fig3_2"], tmp_path / "t.tsv", tmp_path / "a.pdf", tmp_path / "a.png")
     library = Path(plots.__file__).parents[1]
-    code = "from chrom2expr import plots; plots.draw('fig3_2', 't.tsv', 'b.pdf', 'b.png')"
+    code = "from chrom2expr import figure, plots; plots.draw(figure.build('scores', 'fig3_2', {}), 't.tsv', 'b.pdf', 'b.png')"
     environment = os.environ | {"PYTHONPATH": str(library), "PYTHONHASHSEED": "7"}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
     for kind in ("pdf", "png"):
@@ -215,16 +255,89 @@ def test_the_same_table_gives_the_same_bytes_in_another_process(tmp_path):
 
 
 def test_a_table_that_does_not_fit_the_figure_is_refused(tmp_path):
-    path = tmp_path / "t.tsv"
-    write_figure_table(path, table("fig3_2"))
+    path, made = tmp_path / "t.tsv", (tmp_path / "a.pdf", tmp_path / "a.png")
+    FIGURES["fig3_2"].write(path, table("fig3_2"))
     with pytest.raises(InputError, match="table of fig3_2, not of fig3_1"):
-        plots.draw("fig3_1", path, tmp_path / "a.pdf", tmp_path / "a.png")
-    with pytest.raises(InputError, match="no drawing is called fig9_9; there are fig2_1, fig2_2, fig2_3, fig2_4, fig2_5,"):
-        plots.draw("fig9_9", path, tmp_path / "a.pdf", tmp_path / "a.png")
-    write_figure_table(path, table("fig3_1"))
-    with pytest.raises(InputError, match="fig3_1 shows one loss"):
-        plots.draw("fig3_1", path, tmp_path / "a.pdf", tmp_path / "a.png")
+        plots.draw(FIGURES["fig3_1"], path, *made)
+    with pytest.raises(InputError, match="there is no pies among figures; there are attention_map, distal_attention,"):
+        figure.build("pies", "fig3_2", {})
+    with pytest.raises(InputError, match="the table of fig3_2 has no kendall; tabulate the figure again"):
+        plots.draw(figure.build("scores", "fig3_2", {"metrics": ["kendall"]}), path, *made)
+    FIGURES["fig3_1"].write(path, table("fig3_1"))
+    with pytest.raises(InputError, match="fig3_1 joins its metrics in one panel, .* list one in figures.fig3_1.runs"):
+        plots.draw(FIGURES["fig3_1"], path, *made)
+    FIGURES["fig3_2"].write(path, [table("fig3_2")[0]._replace(colour="mauvish")])
+    with pytest.raises(InputError, match="figures.fig3_2.runs: 'mauvish', the colour of a/b/c/d, is unknown"):
+        plots.draw(figure.build("scores", "fig3_2", {"metrics": ["cross_gene"]}), path, *made)
     assert [file.name for file in tmp_path.iterdir()] == ["t.tsv"]
+
+
+@pytest.mark.parametrize("kind", registry.names("figures"))
+def test_every_kind_keeps_its_contract(kind, tmp_path):
+    """Declared in full, and a table of its rows is read as it was written."""
+    declares = registry.find("figures", kind).declares
+    assert declares["takes"] in ("scores", "attention", "models", "sources")
+    Draft202012Validator.check_schema(declares["schema"])
+    Draft202012Validator.check_schema(declares.get("run", {}))
+    made = figure.build(kind, "mine", {})
+    first, *_ = made.row._fields
+    values = [{str: "mine", int: 3, float: 0.25}[hint] for hint in get_type_hints(made.row).values()]
+    row = made.row(*values)
+    if "stage" in made.row._fields:
+        row = row._replace(stage="head")
+    made.write(tmp_path / "t.tsv", [row, row])
+    assert first == "figure" and made.read(tmp_path / "t.tsv") == [row, row]
+    with pytest.raises(InputError, match="t.tsv is the table of mine, not of other"):
+        figure.build(kind, "other", {}).read(tmp_path / "t.tsv")
+
+
+def test_a_run_has_its_own_colour_and_the_others_the_next_that_are_free():
+    bars = table("fig3_2", losses=["MSE", "mine", "α = 10"])
+    bars = [bar._replace(colour="tab:blue" if bar.x == SOURCES[0] else "#101010") if bar.series == "mine" else bar for bar in bars]
+    axes, _ = drawn(bars).axes
+    colours = [[to_hex(patch.get_facecolor()) for patch in patches] for patches, _ in bars_of(axes)]
+    assert colours == [[TAB10[1]] * 4, [TAB10[0], *["#101010"] * 3], [TAB10[2]] * 4]
+    rows = [point._replace(colour="tab:orange" if point.series == "MSE" else "") for point in points("fig3_7", [0.1, 0.2])]
+    (axes,) = drawn(rows).axes
+    assert [to_hex(container.lines[0].get_color()) for container in axes.containers] == [TAB10[0], TAB10[1], TAB10[2]]
+
+
+OWN_KIND = """
+from chrom2expr.figure import ScoreFigure
+
+
+class Dots(ScoreFigure):
+    declares = {
+        "api": 1,
+        "takes": "scores",
+        "schema": {"properties": {"marker": {"type": "string", "default": "o", "description": "Of the dots."}}},
+    }
+
+    def draw(self, rows):
+        from matplotlib.figure import Figure
+
+        drawn = Figure()
+        axes = drawn.subplots()
+        axes.plot([row.mean for row in rows], self.settings["marker"])
+        return drawn
+"""
+
+
+def test_a_kind_of_ones_own_is_one_class(tmp_path):
+    (tmp_path / "dots.py").write_text(OWN_KIND)
+    kind = f"{tmp_path}/dots.py:Dots"
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    config["figures"]["mine"] = config["figures"]["fig3_2"] = {"kind": kind, "runs": config["figures"]["fig3_1"]["runs"]}
+    full = schema.checked(config, SCHEMA)
+    assert runs.settings(full, "mine") == {"marker": "o"} and runs.takes(full, "mine") == "scores"
+    config["figures"]["mine"] = {**config["figures"]["mine"], "marker": 3, "size": 4}
+    with pytest.raises(InputError, match="(?s)figures.mine.marker: 3 is not of type .*figures.mine.size: is unknown"):
+        schema.checked(config, SCHEMA)
+    made = figure.build(kind, "mine", {"marker": "s"})
+    made.write(tmp_path / "t.tsv", table("mine"))
+    plots.draw(made, tmp_path / "t.tsv", tmp_path / "a.pdf", tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 1000
+    assert made.draw(made.read(tmp_path / "t.tsv")).axes[0].lines[0].get_marker() == "s"
 
 
 def dashed(axes):
@@ -318,11 +431,11 @@ def test_probes_are_pink_and_no_loss_is_however_many_losses_there_are():
 
 
 @pytest.mark.parametrize(
-    ("figure", "models"),
+    ("name", "models"),
     [("fig3_3", ["Multi-tissue CNN", "Fine-tuned Enformer"]), ("fig3_5", ["Unfrozen", "Frozen"])],
 )
-def test_fig3_3_and_fig3_5_show_the_tasks_side_by_side_for_every_loss(figure, models):
-    bars = table(figure, sources=FOUR, losses=models)
+def test_fig3_3_and_fig3_5_show_the_tasks_side_by_side_for_every_loss(name, models):
+    bars = table(name, sources=FOUR, losses=models)
     bars[0] = bars[0]._replace(undefined=3)
     made = drawn(bars + baseline(bars))
     left, right = made.axes
@@ -373,24 +486,26 @@ def test_fig3_7_shows_error_bars_about_every_mean():
 
 
 def test_a_figure_of_attention_is_drawn_from_its_table(tmp_path):
-    write_points(tmp_path / "t.tsv", points("fig3_6", range(-3, 4)))
+    FIGURES["fig3_6"].write(tmp_path / "t.tsv", points("fig3_6", range(-3, 4)))
     for name in "ab":
-        plots.draw("fig3_6", tmp_path / "t.tsv", tmp_path / f"{name}.pdf", tmp_path / f"{name}.png")
+        plots.draw(FIGURES["fig3_6"], tmp_path / "t.tsv", tmp_path / f"{name}.pdf", tmp_path / f"{name}.png")
     for kind in ("pdf", "png"):
         assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
     with pytest.raises(InputError, match="table of fig3_6, not of fig3_7"):
-        plots.draw("fig3_7", tmp_path / "t.tsv", tmp_path / "c.pdf", tmp_path / "c.png")
+        plots.draw(FIGURES["fig3_7"], tmp_path / "t.tsv", tmp_path / "c.pdf", tmp_path / "c.png")
     assert not [*tmp_path.glob("c.*")]
 
 
 @pytest.mark.parametrize("compared", [True, False])
 def test_every_figure_has_a_caption_of_its_own(compared):
     template = jinja2.Template(CAPTION.read_text(), undefined=jinja2.StrictUndefined)
-    config = {"compare_with_thesis": compared, "attention": {"distal_bins": 50}}
-    given = [SimpleNamespace(wildcards=SimpleNamespace(figure=name), config=config) for name in plots.FIGURES]
+    config = {**CONFIG, "compare_with_thesis": compared}
+    given = [SimpleNamespace(wildcards=SimpleNamespace(figure=name), config=config) for name in FIGURES]
     captions = [template.render(snakemake=snakemake).split() for snakemake in given]
-    assert len({" ".join(caption[:20]) for caption in captions}) == len(plots.FIGURES)
+    assert len({" ".join(caption[:20]) for caption in captions}) == len(FIGURES)
     assert not [caption for caption in captions if caption[:2] == ["Error", "bars"]]
+    assert sum("diamonds," in caption for caption in captions) == 8 * compared
+    assert sum("dashed" in caption for caption in captions) == 5
 
 
 def inside(made):
@@ -413,8 +528,9 @@ def test_fig2_1_shows_every_box_of_its_table(tmp_path, measured):
         for name, length, bins, size, count in (("Enformer", 196608, [896, 314], 128, 4675), ("Beluga", 41800, [200], 200, 2002))
     ]
     heads = ["Ridge", "Single-tissue CNN", "Multi-tissue CNN"]
-    diagrams.write_parts(tmp_path / "t.tsv", diagrams.overview("fig2_1", backbones, heads, 218))
-    shown = inside(drawn(diagrams.read_parts(tmp_path / "t.tsv")))
+    kind = FIGURES["fig2_1"]
+    kind.write(tmp_path / "t.tsv", kind.tabulate(figure.Sources(backbones, heads, 218)))
+    shown = inside(drawn(kind.read(tmp_path / "t.tsv")))
     assert {*heads, "Enformer\n4,675 tracks", "Beluga\n2,002 tracks", "DNA\n196,608 bp", "DNA\n41,800 bp", "Gene expression\n218 cell types"} <= {*shown}
     assert {"Chromatin features\n896 or 314 bins of 128\nbp", "Chromatin features\n200 bins of 200 bp"} <= {*shown}
     assert ("Experiments\n1,158 tracks" in shown) == measured
@@ -434,8 +550,8 @@ def test_fig2_2_shows_the_layers_that_the_network_has(tmp_path):
         assert [(layer.channels, layer.bins) for layer in layers if layer.layer == name] == expected
     assert [layer.layer for layer in layers if layer.bins == 1] == ["Flatten", "Dropout", "Linear"]
     assert (layers[0].channels, layers[0].bins, layers[-1].channels) == (4675, 896, 218)
-    diagrams.write_layers(tmp_path / "t.tsv", layers)
-    assert diagrams.read_layers(tmp_path / "t.tsv") == layers
+    FIGURES["fig2_2"].write(tmp_path / "t.tsv", layers)
+    assert FIGURES["fig2_2"].read(tmp_path / "t.tsv") == layers
     shown = inside(drawn(layers))
     assert [name for name in shown if name == "ResidualConvBlock"] == ["ResidualConvBlock"] * 7
     assert {"4675", "218", "896", "7"} <= {*shown}
@@ -464,15 +580,15 @@ def test_what_a_block_does_is_its_formula(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("read", "text", "message"),
+    ("name", "text", "message"),
     [
-        (diagrams.read_layers, "figure\tlayer\tchannels\tbins\tformula\nf\tConv\tmany\t3\t\n", "row 2: 'many' is not a number"),
-        (diagrams.read_layers, "figure\tlayer\tchannels\tbins\tformula\n", "no layers"),
-        (diagrams.read_parts, "figure\tstage\trow\tlabel\tdetail\nf\tmagic\t\ta\tb\n", "row 2: 'magic' is no stage"),
-        (diagrams.read_parts, "figure\tstage\n", "no column row"),
+        ("fig2_2", "figure\tlayer\tchannels\tbins\tformula\nf\tConv\tmany\t3\t\n", "row 2: 'many' is not a number"),
+        ("fig2_2", "figure\tlayer\tchannels\tbins\tformula\n", "holds no rows"),
+        ("fig2_1", "figure\tstage\trow\tlabel\tdetail\nf\tmagic\t\ta\tb\n", "row 2: 'magic' is not a stage"),
+        ("fig2_1", "figure\tstage\n", "no column row"),
     ],
 )
-def test_a_damaged_table_of_a_diagram_is_refused(tmp_path, read, text, message):
+def test_a_damaged_table_of_a_diagram_is_refused(tmp_path, name, text, message):
     (tmp_path / "t.tsv").write_text(text + "\n")
     with pytest.raises(InputError, match=message):
-        read(tmp_path / "t.tsv")
+        FIGURES[name].read(tmp_path / "t.tsv")

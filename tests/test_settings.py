@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from chrom2expr import adaptations, beluga, cnn, enformer, evaluation, plots, registry, simulate
+from chrom2expr import adaptations, beluga, cnn, enformer, evaluation, registry, simulate
 from chrom2expr.config import dependencies, resources, runs, schema
 from chrom2expr.errors import InputError
 
@@ -103,13 +103,24 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["heads", "ridge", "label"], "Multi-tissue CNN", "would both be labelled 'Multi-tissue CNN' of 'Beluga'"),
         (["figures", "fig3_1", "runs", 1, "group"], "Enformer predictions", "figures.fig3_1.runs"),
         (["figures", "fig2_3", "runs", 0, "source"], ["beluga_predicted", "enformer_predicted"], "group 'Beluga' mixes"),
-        (["figures", "fig2_2", "runs", 0, "head"], ["multi_cnn", "single_cnn"], "shows the network of one run"),
+        (["figures", "fig2_2", "runs", 0, "head"], ["multi_cnn", "multi_cnn_cage"], "figures.fig2_2.runs: 2 are too many, there may be 1 (It shows the network of one run.)"),
+        (["figures", "fig2_2", "kind"], "networks", "figures.fig2_2.kind: there is no networks among figures; there are attention_map"),
+        (["figures", "fig2_3", "metrics"], ["cross_gene", "pearson"], "figures.fig2_3.metrics: pearson is not among metrics"),
+        (["figures", "fig2_3", "metrics"], [], "figures.fig2_3.metrics: []"),
+        (["figures", "fig2_3", "layout"], "diagonal", "figures.fig2_3.layout: 'diagonal' is not one of"),
+        (["figures", "fig2_3", "thresholds"], [0.1], "figures.fig2_3.thresholds: is unknown; known are kind, runs, groups, series, caption, metrics"),
+        (["figures", "fig3_4", "runs", 2, "colour"], "pink!", "figures.fig3_4.runs.2.colour: 'pink!' does not match"),
+        (["figures", "a/b"], {"kind": "scores", "runs": []}, "figures: 'a/b' does not match"),
+        (["metrics", "grid"], {"type": "cross_gene"}, "metrics: 'grid' should not be valid"),
+        (["metrics", "mine"], {"type": "cross_gene"}, "metrics: cross_gene and mine are both called 'cross-gene' in figures"),
+        (["metrics", "mine"], {"type": "kendall"}, "metrics.mine.type: there is no kendall among metrics"),
+        (["metrics", "mine"], {"type": "cross_gene", "digits": 3}, "metrics.mine.digits: is unknown; known are type"),
         (["figures", "fig3_1", "runs", 0, "groop"], "x", "groop"),
         (["figures", "fig3_1", "series"], "colour", "figures.fig3_1.series"),
         (["inputs", "chromatin_40kb", "bins"], 313, "inputs.chromatin_40kb.bins"),
         (["inputs", "chromatin_40kb", "bins"], 898, "inputs.chromatin_40kb.bins"),
         (["inputs", "chromatin_40kb", "bins"], 64, "enformer_experimental/chromatin_40kb"),
-        (["figures", "fig9_1"], {}, "fig9_1"),
+        (["figures", "fig9_1"], {}, "figures.fig9_1: 'kind' is a required property"),
         (["figures", "fig3_2", "runs", 0, "source"], [], "figures.fig3_2.runs.0.source"),
         (["figures", "fig3_2", "runs", 0, "head"], "cnn", "figures.fig3_2.runs: head cnn is not among heads"),
         (["figures", "fig3_2", "runs", 0, "inputs"], "cagee", "figures.fig3_2.runs: inputs cagee is not among inputs"),
@@ -132,10 +143,10 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["sources", "enformer_50kb", "geometry"], {"sequence_length": 50176, "bins": 196, "bin_size": 256}, "geometry.bin_size: must be the backbone's, 128"),
         (["figures", "fig3_6", "runs", 0, "label"], "Base Enformer", "2 models would be called 'Base Enformer'"),
         (["figures", "fig3_6", "runs", 0], {"group": "a", "label": "Fine-tuned, α = 10", "source": "enformer_50kb", "inputs": "embedding", "head": "finetuned", "loss": "mse"}, "2 models would be called"),
-        (["figures", "fig2_2", "runs", 0, "head"], "single_cnn", "fig2_2 shows a multi-tissue CNN (type: cnn)"),
+        (["figures", "fig2_2", "runs", 0, "head"], "single_cnn", "head.type: 'cnn' was expected (It shows a multi-tissue CNN.)"),
         (["figures", "fig2_3", "runs", 0, "label"], "Training mean", "which is what the baseline is called"),
-        (["figures", "fig2_1", "runs"], [{"source": "enformer_50kb", "inputs": "embedding", "head": "frozen", "loss": "mse"}], "fig2_1 shows sources of tracks, and enformer_50kb/"),
-        (["figures", "fig3_6", "runs", 0, "head"], "frozen", "fig3_6 shows the attention of fine-tuned backbones"),
+        (["figures", "fig2_1", "runs"], [{"source": "enformer_50kb", "inputs": "embedding", "head": "frozen", "loss": "mse"}], "enformer_50kb/embedding/frozen/mse: inputs.tracks: 'embedding' should not be valid under"),
+        (["figures", "fig3_6", "runs", 0, "head"], "frozen", "/frozen/mse: head.features: 'sequences' was expected (A figure of attention shows"),
         (["figures", "fig2_5", "runs", 0, "inputs"], "chromatin_40kb", "has no bins to choose from"),
         (["backbones", "enformer", "central_bins"], 0, "needs backbones.enformer.central_bins above 0"),
         (["inputs", "chromatin", "orientation"], "genomic", "heads.ridge.features: spatial_basis: knows upstream and downstream only"),
@@ -147,8 +158,9 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["sources", "enformer_50kb", "settings"], {"use_tf_gama": 1}, "sources.enformer_50kb.settings.use_tf_gama: is"),
         (["sources", "enformer_predicted", "bins"], 10, "sources.enformer_predicted.bins: only embedded sources have it"),
         (["sources", "enformer_50kb", "geometry"], {"sequence_length": 50176, "bins": 392, "bin_size": 128}, "have none in the middle"),
-        (["attention", "distal_bins"], 195, "attention.distal_bins: none of the 195 bins on a side of enformer_50kb"),
-        (["attention", "thresholds"], [1.5], "attention.thresholds.0: 1.5"),
+        (["figures", "fig3_7", "distal_bins"], 195, "figures.fig3_7.distal_bins: none of the 195 bins on a side of enformer_50kb"),
+        (["figures", "fig3_7", "thresholds"], [1.5], "figures.fig3_7.thresholds.0: 1.5"),
+        (["attention"], {"distal_bins": 50}, "attention: is now figures.NAME.distal_bins and figures.NAME.thresholds"),
         (["heads", "multi_cnn", "settings", "blocks"], 8, "heads.multi_cnn.settings.blocks"),
         (["heads", "multi_cnn", "grid", "dropout"], [], "heads.multi_cnn.grid.dropout"),
         (["heads", "multi_cnn", "type"], "cmn", "heads.multi_cnn.type: there is no cmn among heads; there are cnn, "),
@@ -338,9 +350,43 @@ def test_every_key_is_documented_and_described():
             assert inner.get("description", "").endswith("."), f"the schema does not describe {key}"
 
 
-def test_the_schema_knows_the_figures_that_can_be_drawn():
-    schema = yaml.safe_load(SCHEMA.read_text())
-    assert set(schema["properties"]["figures"]["propertyNames"]["enum"]) == set(plots.FIGURES)
+def test_a_figure_has_any_name_and_its_kind_takes_what_it_says(config):
+    config["figures"]["my-own_2"] = {"kind": "distal_attention", "runs": config["figures"]["fig3_7"]["runs"]}
+    full = schema.checked(config, SCHEMA)
+    assert runs.settings(full, "my-own_2") == {"distal_bins": 50, "thresholds": [0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03]}
+    assert [runs.takes(full, name) for name in ("my-own_2", "fig2_1", "fig2_2", "fig2_3")] == [
+        "attention", "sources", "models", "scores"
+    ]  # fmt: skip
+
+
+def test_what_a_class_of_ones_own_does_not_declare_is_named(config, tmp_path):
+    (tmp_path / "mine.py").write_text('class A:\n    declares = {"api": 1, "schema": {}}\n')
+    config["figures"]["mine"] = {"kind": f"{tmp_path}/mine.py:A", "runs": config["figures"]["fig3_1"]["runs"]}
+    with pytest.raises(InputError, match="A takes None; declare one of scores, attention, models, sources"):
+        schema.checked(config, SCHEMA)
+    del config["figures"]["mine"]
+    config["metrics"]["mine"] = {"type": f"{tmp_path}/mine.py:A"}
+    with pytest.raises(InputError, match="metrics.mine.type: .*mine.py:A does not declare label, quantity, unit"):
+        schema.checked(config, SCHEMA)
+
+
+def test_no_code_knows_a_figure_by_its_name():
+    files = [*(ROOT / "workflow").rglob("*.py"), *(ROOT / "workflow").rglob("*.smk"), *(ROOT / "workflow").rglob("*.rst")]
+    assert len(files) > 50
+    assert not [file for file in files if re.search(r"fig\d_\d", file.read_text())]
+
+
+def test_runs_have_the_metrics_of_the_config(config):
+    del config["metrics"]
+    assert list(schema.checked(config, SCHEMA)["metrics"]) == ["cross_gene", "cross_celltype"]
+    config["metrics"] = {"cross_gene": {"type": "cross_gene"}}
+    with pytest.raises(InputError, match="figures.fig3_4.metrics: cross_celltype is not among metrics"):
+        schema.checked(config, SCHEMA)
+
+
+def test_a_colour_is_that_of_every_run_of_its_line(config):
+    found = runs.figure_runs(schema.checked(config, SCHEMA), "fig3_4")
+    assert [run["colour"] for run in found] == [""] * 8 + ["tab:pink"] * 3
 
 
 def test_a_line_of_runs_is_every_combination_in_order(config):
@@ -395,7 +441,7 @@ def test_attention_of_two_sources_is_told_apart(config):
     other = config["sources"]["enformer_50kb"] | {"label": "Pretrained slice", "settings": {"positional_basis": "pretrained_slice"}}
     config["sources"]["slice"] = other
     run = {"label": "Fine-tuned, slice", "source": "slice", "inputs": "embedding", "head": "finetuned", "loss": "mse"}
-    config["figures"]["fig3_6"] = {"runs": [*config["figures"]["fig3_6"]["runs"], run]}
+    config["figures"]["fig3_6"]["runs"] = [*config["figures"]["fig3_6"]["runs"], run]
     models = runs.attention_models(schema.checked(config, SCHEMA), "fig3_6")
     assert [model["series"] for model in models] == [
         "Base Enformer, Enformer embedding", "Base Enformer, Pretrained slice",
@@ -422,13 +468,14 @@ def test_every_group_of_a_figure_has_the_baseline_of_its_split(config):
     assert len(entries) == 12
 
 
-def test_thesis_values_stand_on_bars_of_the_thesis_config(config):
+def test_thesis_values_are_those_of_runs_and_metrics_of_the_thesis_config(config):
     from chrom2expr.evaluation import read_thesis_values
 
     full = schema.checked(config, SCHEMA)
-    stated = {key for key in read_thesis_values(ROOT / "config/thesis_values.tsv") if key[0] != "variation"}
-    bars = {(figure, run["series"], run["x"]) for figure in full["figures"] for run in runs.figure_runs(full, figure)}
-    assert {(figure, series, x) for figure, _, series, x in stated} <= bars
+    stated = {run for _, run in read_thesis_values(ROOT / "config/thesis_values.tsv") if run}
+    assert stated <= {run["run"] for figure in full["figures"] for run in runs.figure_runs(full, figure)}
+    metrics = {metric for metric, run in read_thesis_values(ROOT / "config/thesis_values.tsv") if run}
+    assert metrics <= set(full["metrics"])
 
 
 def test_resource_paths():
@@ -511,6 +558,21 @@ def test_modules_follow_imports_and_leave_out_what_only_talks(tmp_path):
 
     assert names() == ["a", "b"]
     assert names("found") == ["a", "b", "c", "found"]
+
+
+def test_what_a_method_alone_imports_can_be_left_out(tmp_path):
+    library = tmp_path / "chrom2expr"
+    library.mkdir()
+    (tmp_path / "door.py").write_text("from chrom2expr import a\n")
+    kind = "class Kind:\n    def draw(self):\n        import chrom2expr.b\n    def tabulate(self):\n        import chrom2expr.c\n"
+    for name, text in {"a": "def draw():\n    import chrom2expr.d\n", "b": "", "c": "", "d": "", "kind": kind}.items():
+        (library / f"{name}.py").write_text(text)
+
+    def names(without):
+        return [Path(path).stem for path in dependencies.modules(tmp_path, "door.py", [library / "kind.py"], without)]
+
+    assert names("") == ["a", "b", "c", "d", "kind"]
+    assert names("draw") == ["a", "c", "d", "kind"] and names("tabulate") == ["a", "b", "d", "kind"]
 
 
 def test_drawing_never_invalidates_computing():

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from chrom2expr import cnn, finetune, frozen, registry, simulate
-from small_workflow import MODELS, OVERVIEW, RUNS, STEPS, each, weights
+from small_workflow import METRICS, MODELS, OVERVIEW, RUNS, STEPS, each, weights
 from small_world import ROOT, SCRIPTS, Raw, Refusal, World, differing, of
 
 SCHEMAS = ROOT / "workflow" / "schemas"
@@ -30,7 +30,8 @@ PRIMARY = {"input.tss": of("lift", "tss", params__contigs="primary")}
 OTHER_GENES = of("split", params__seed=2)
 OTHER_TARGETS = of("targets", input__expression=Raw("other.exp.csv"))
 OTHER_WEIGHTS = weights("enformer_other")
-OTHER_SCORES = each("evaluate_ridge", "evaluate_cnn", "baseline", name="cross_gene")
+OTHER_SCORES = each("evaluate_ridge", "evaluate_cnn", "baseline", name="scores")
+OTHER_METRICS = [{"name": "cross_gene", "type": "cross_celltype"}, {"name": "cross_celltype", "type": "cross_gene"}]
 OTHER_PREDICTED = each("predict_0", "predict_1", input__weights=OTHER_WEIGHTS)
 OTHER_EMBEDDED = each("embed_0", "embed_1", input__weights=OTHER_WEIGHTS)
 MOVED_MEASURED = each("bin_0", "bin_1", input__tss=OTHER_LIFT)
@@ -90,6 +91,7 @@ def several(*changes: Any) -> Several:
 
 
 ELSEWHERE = refused("elsewhere", "elsewhere")
+NO_KIND = refused("pies", "there is no pies among figures")
 ONE_POINT = "an ordinary regression has nothing to choose and draws nothing"
 EXACT = "the solution is exact: nothing is trained step by step, and nothing drawn"
 BATCHES = "how many genes are read at a time"
@@ -437,12 +439,14 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.summaries": each("fit_part_0", "fit_part_1", name="summary", params__seed=2),
     },
     "evaluate_cnn": {
+        "params.metrics": OTHER_METRICS,
         "params.resamples": 30,
         "params.seed": 2,
         "input.predictions": of("fit_cnn", "predictions", params__seed=2),
     },
     "baseline": {
-            "params.resamples": 30,
+        "params.metrics": OTHER_METRICS,
+        "params.resamples": 30,
         "params.seed": 2,
         "input.genes": OTHER_GENES,
         "input.expression": OTHER_TARGETS,
@@ -466,23 +470,30 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.model": of("finetune", "model", params__seed=2),
     },
     "tabulate_attention": {
-        "params.figure": "fig3_6",
+        "params.figure": "other",
+        "params.kind": "attention_map",
         "params.models": [MODELS[0], {**MODELS[1], "series": "Another"}],
-        "params.distal_bins": 3,
-        "params.thresholds": [0.09, 0.1, 0.12],
+        "params.settings.distal_bins": 3,
+        "params.settings.thresholds": [0.09, 0.1, 0.12],
         "input.attention": each("attend_run", "attend_base"),
     },
-    "tabulate_figure": {
-        "params.figure": "fig2_4",
-        "params.runs": [{**RUNS[0], "series": "Another"}, *RUNS[1:]],
+    "tabulate_scores": {
+        "params.figure": "other",
+        "params.kind": NO_KIND,
+        "params.settings.layout": same("beside", "how bars are drawn"),
+        "params.metrics": refused([*reversed(METRICS)], "no column"),
+        "params.runs": several(
+            [{**RUNS[0], "series": "Another"}, *RUNS[1:]], [{**RUNS[0], "colour": "tab:blue"}, *RUNS[1:]]
+        ),
         "params.compare_with_thesis": False,
-        "input.cross_gene": OTHER_SCORES,
-        "input.cross_celltype": each("evaluate_ridge", "evaluate_cnn", "baseline", name="cross_celltype"),
+        "input.scores": OTHER_SCORES,
         "input.bootstrap": each("evaluate_cnn", "evaluate_ridge", "baseline", name="bootstrap", params__seed=2),
         "input.thesis": Raw("thesis_other.tsv"),
     },
-    "tabulate_overview": {
-        "params.figure": "fig2_2",
+    "tabulate_sources": {
+        "params.figure": "other",
+        "params.kind": NO_KIND,
+        "params.settings": same({"any": 1}, "an overview has no settings"),
         "params.backbones": [{**OVERVIEW[0], "bins": [6]}],
         "params.heads": ["Ridge", "Probe"],
         "input.tracks": [Raw("targets_other.txt")],
@@ -492,9 +503,12 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.shards": swapped(each("bin_0", "bin_1", params__geometry__bins=6)),
         "input.expression": of("targets", input__expression=Raw("fewer.exp.csv")),
     },
-    "tabulate_network": {
-        "params.figure": "fig2_3",
-        "input.model": each("fit_cnn", name="model", params__settings__width=6),
+    "tabulate_models": {
+        "params.figure": "other",
+        "params.kind": NO_KIND,
+        "params.settings": same({"any": 1}, "a network has no settings"),
+        "params.runs": refused([{"run": RUNS[0]["run"], "type": "single_cnn"}], "no chrom2expr single-tissue CNN model file"),
+        "input.models": each("fit_cnn", name="model", params__settings__width=6),
     },
     "tabulate_variation": {
         "params.compare_with_thesis": False,
@@ -502,8 +516,13 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.thesis": Raw("thesis_other.tsv"),
     },
     "draw": {
-        "params.figure": refused("fig2_4", "is the table of fig2_3, not of fig2_4"),
-        "input.table": of("tabulate_figure", "table", input__cross_gene=OTHER_SCORES),
+        "params.figure": refused("other", "is the table of bars, not of other"),
+        "params.kind": NO_KIND,
+        "params.settings.metrics": ["cross_celltype"],
+        "params.settings.x_label": "Another",
+        "params.settings.legend": "groups",
+        "params.settings.layout": refused("joined", "has room for one series"),
+        "input.table": of("tabulate_scores", "table", input__scores=OTHER_SCORES),
     },
     "train_enformer": {
         "params.type": refused("elsewhere", "no recipe to train a small elsewhere"),

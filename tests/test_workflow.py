@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from chrom2expr import registry
-from chrom2expr.config import dependencies
+from chrom2expr.config import dependencies, runs
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "workflow/scripts"
@@ -28,7 +28,18 @@ KINDS = {
     "join_tissues.py": ["heads"],
     "finetune_backbone.py": ["heads", "losses", "backbones", "adaptations"],
     "attend_genes.py": ["heads", "losses", "backbones", "adaptations"],
+    "evaluate_run.py": ["metrics"],
+    "evaluate_baseline.py": ["metrics"],
+    "tabulate_scores.py": ["figures", "metrics"],
+    "tabulate_attention.py": ["figures"],
+    "tabulate_models.py": ["figures", "heads"],
+    "tabulate_sources.py": ["figures"],
+    "draw_figure.py": ["figures"],
 }
+# Kinds of figures that a script finds take this; all of them are drawn.
+TAKEN = {f"tabulate_{taken}.py": taken for taken in runs.TAKEN}
+# What a figure's table does not need of its kind, and its drawing does not.
+WITHOUT = {"draw_figure.py": "tabulate"} | dict.fromkeys(TAKEN, "draw")
 
 
 def snakemake(*arguments, cwd=ROOT):
@@ -47,16 +58,25 @@ def rules():
 
 def third_party(script):
     """Distributions that a script, its library modules and the classes it finds by name import."""
-    loaded = [registry.find(kind, name).path for kind in KINDS.get(script, ()) for name in registry.OWN[kind]]
-    files = [SCRIPTS / script, *map(Path, dependencies.modules(SCRIPTS, script, loaded))]
+    entries = [registry.find(kind, name) for kind in KINDS.get(script, ()) for name in registry.OWN[kind]]
+    taken = TAKEN.get(script)
+    loaded = [entry.path for entry in entries if not taken or entry.kind != "figures" or entry.declares["takes"] == taken]
+    files = [SCRIPTS / script, *map(Path, dependencies.modules(SCRIPTS, script, loaded, WITHOUT.get(script, "")))]
     names = set()
-    for node in (node for file in files for node in ast.walk(ast.parse(file.read_text()))):
+    for node in (node for file in files for node in at_work(file)):
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module.split(".")[0])
     distributions = installed()
     return {distributions[name][0] for name in names - set(sys.stdlib_module_names) - {"chrom2expr"}}
+
+
+def at_work(file):
+    """The nodes of a module's text, but for what only a type checker sees."""
+    text = ast.parse(file.read_text())
+    text.body = [line for line in text.body if not (isinstance(line, ast.If) and "TYPE_CHECKING" in ast.dump(line.test))]
+    return ast.walk(text)
 
 
 @cache

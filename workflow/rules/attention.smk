@@ -1,4 +1,4 @@
-# Sequences through a backbone, as it came and fine-tuned -> what each test gene's TSS attends to -> figures 3.6, 3.7.
+# Sequences through a backbone, as it came and fine-tuned -> what each test gene's TSS attends to.
 
 
 rule attend_base:
@@ -61,31 +61,3 @@ rule attend_run:
         geometry=param(source_geometry),
     script:
         "../scripts/attend_genes.py"
-
-
-rule tabulate_attention:
-    """Average the attention of a figure's models over the test genes, or count the distal bins that have much of it."""
-    input:
-        attention=attention_files,
-        code=code("tabulate_attention.py"),
-    output:
-        "<results>/figures/{figure}.tsv",
-    log:
-        "<logs>/tabulate_figure/{figure}.log",
-    benchmark:
-        "<benchmarks>/tabulate_figure/{figure}.tsv"
-    wildcard_constraints:
-        figure=one_of(runs.ATTENTION),
-    conda:
-        "../envs/figures.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        figure=param(lambda wildcards: wildcards.figure),
-        models=param(lambda wildcards: runs.attention_models(config, wildcards.figure)),
-        distal_bins=param(config["attention"]["distal_bins"]),
-        thresholds=param(config["attention"]["thresholds"]),
-    script:
-        "../scripts/tabulate_attention.py"

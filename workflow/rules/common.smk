@@ -36,8 +36,8 @@ OTHER_HEADS = [name for name in config["heads"] if name not in (*SEQUENCE_HEADS,
 ASSEMBLIES = ["grch37", "grch38"]
 # Whether a job may use the CPU though there is a GPU; as a resource it triggers no rerun.
 ALLOW_CPU = int(config["allow_cpu"])
-# Figures of scores; the others have tables of their own.
-CHARTS = sorted(set(config["figures"]) - {"fig2_1", "fig2_2", *runs.ATTENTION})
+# The metrics in the config's order, which a param as JSON would lose.
+METRICS = [{"name": name, **section} for name, section in config["metrics"].items()]
 # A run: one head, fitted to one source with one loss.
 RUN = "{source}/{inputs}/{head}/{loss}"
 # The wildcard, or the key of a source, that names an entry of a section.
@@ -64,14 +64,18 @@ wildcard_constraints:
     head=one_of(config["heads"]),
     loss=one_of(config["losses"]),
     figure=one_of(config["figures"]),
+    metric=one_of(config["metrics"]),
     shard=r"\d{3}",
     part=r"\d{3}",
 
 
 @cache
-def code(script, *loaded):
-    """The library modules that `script`, and the files it finds by name, import: an edit there reruns what uses it."""
-    return dependencies.modules(SCRIPTS, script, loaded)
+def code(script, *loaded, without=""):
+    """The library modules that `script`, and the files it finds by name, import: an edit there reruns what uses it.
+
+    What only methods called `without` import is left out.
+    """
+    return dependencies.modules(SCRIPTS, script, loaded, without)
 
 
 def setting(section, key):
@@ -169,16 +173,73 @@ def feature_shards(wildcards):
     return shards_of(wildcards.source)
 
 
-def figure_scores(file):
-    """One of the score files of each of a figure's runs and baselines."""
+def metric_files():
+    """The files of the config's metrics."""
+    return files_of(*(("metrics", metric["type"]) for metric in METRICS))
+
+
+def figure_scores(*files):
+    """The score files, by these names, of each of a figure's runs and baselines, run by run."""
     return lambda wildcards: [
-        f"<results>/models/{entry['run']}/{file}" for entry in runs.figure_entries(config, wildcards.figure)
+        f"<results>/models/{entry['run']}/{file}"
+        for entry in runs.figure_entries(config, wildcards.figure)
+        for file in files
     ]
 
 
-def figure_runs(figure):
-    """The runs of a figure; none if the config leaves it out."""
-    return runs.figure_runs(config, figure) if figure in config["figures"] else []
+def figures_of(taken):
+    """The figures whose kind takes this of their runs."""
+    return [figure for figure in config["figures"] if runs.takes(config, figure) == taken]
+
+
+def figure_kind(wildcards):
+    """The kind of the wildcards' figure."""
+    return config["figures"][wildcards.figure]["kind"]
+
+
+def figure_settings(wildcards):
+    """The settings of the wildcards' figure."""
+    return runs.settings(config, wildcards.figure)
+
+
+def figure_models(wildcards):
+    """The runs of the wildcards' figure with the types of their heads."""
+    return [
+        {"run": run["run"], "type": config["heads"][run["head"]]["type"]}
+        for run in runs.figure_runs(config, wildcards.figure)
+    ]
+
+
+def figure_heads(wildcards):
+    """The labels of the heads of the wildcards' figure."""
+    shown = runs.figure_runs(config, wildcards.figure)
+    return list(dict.fromkeys(config["heads"][run["head"]]["label"] for run in shown))
+
+
+def figure_sources(part):
+    """Files of the sources of the wildcards' figure: the backbones' tables of tracks, or stores of measured tracks."""
+
+    def files(wildcards):
+        backbones = runs.overview(config, wildcards.figure)
+        measured = [source for row in backbones for source in row["measured"]]
+        return {
+            "tracks": [resource(config["backbones"][row["name"]]["tracks"]) for row in backbones],
+            "features": [f"<results>/features/{source}.h5" for source in measured],
+            "shards": [shard for source in measured for shard in shards_of(source)],
+        }[part]
+
+    return files
+
+
+def tabulating(script, *loaded, heads=False):
+    """The code that tabulates a figure, the `heads` of its runs included; what only its drawing needs is left out."""
+
+    def files(wildcards):
+        types = dict.fromkeys(run["type"] for run in figure_models(wildcards)) if heads else ()
+        found = files_of(("figures", figure_kind(wildcards)), *(("heads", name) for name in types))
+        return code(script, *found, *loaded, without="draw")
+
+    return files
 
 
 def attention_files(wildcards):

@@ -1,26 +1,22 @@
-# Scores of runs -> a figure's table -> the figure.
-
-# What figure 2.1 shows of every backbone.
-OVERVIEW = runs.overview(config, "fig2_1") if "fig2_1" in config["figures"] else []
+# What the kinds of figures take of runs (scores, attention, models, sources) -> a figure's table -> the figure.
 
 
-rule tabulate_figure:
-    """Gather the numbers that a figure shows, and compare its runs in pairs."""
+rule tabulate_scores:
+    """Gather the scores of a figure's runs, and compare the runs in pairs."""
     input:
-        cross_gene=figure_scores("cross_gene.tsv"),
-        cross_celltype=figure_scores("cross_celltype.tsv"),
+        scores=figure_scores(*(f"{name}.tsv" for name in config["metrics"])),
         bootstrap=figure_scores("bootstrap.h5"),
         thesis=config["thesis_values"],
-        code=code("tabulate_figure.py"),
+        code=tabulating("tabulate_scores.py", *metric_files()),
     output:
         table="<results>/figures/{figure}.tsv",
         pairs="<results>/figures/{figure}.pairs.tsv",
     log:
-        "<logs>/tabulate_figure/{figure}.log",
+        "<logs>/tabulate_scores/{figure}.log",
     benchmark:
-        "<benchmarks>/tabulate_figure/{figure}.tsv"
+        "<benchmarks>/tabulate_scores/{figure}.tsv"
     wildcard_constraints:
-        figure=one_of(CHARTS),
+        figure=one_of(figures_of("scores")),
     conda:
         "../envs/figures.yaml"
     threads: 1
@@ -29,53 +25,58 @@ rule tabulate_figure:
         runtime=10,
     params:
         figure=param(lambda wildcards: wildcards.figure),
+        kind=param(figure_kind),
+        settings=param(figure_settings),
+        metrics=param(METRICS),
         runs=param(lambda wildcards: runs.figure_entries(config, wildcards.figure)),
         compare_with_thesis=param(config["compare_with_thesis"]),
     script:
-        "../scripts/tabulate_figure.py"
+        "../scripts/tabulate_scores.py"
 
 
-rule tabulate_overview:
-    """Gather what figure 2.1 shows: the sources, tracks and heads of its runs."""
+rule tabulate_attention:
+    """Gather what the TSS attends to in a figure's models."""
     input:
-        tracks=[resource(config["backbones"][row["name"]]["tracks"]) for row in OVERVIEW],
-        features=[f"<results>/features/{source}.h5" for row in OVERVIEW for source in row["measured"]],
-        shards=[shard for row in OVERVIEW for source in row["measured"] for shard in shards_of(source)],
-        expression="<results>/genes/expression.h5",
-        code=code("tabulate_overview.py"),
+        attention=attention_files,
+        code=tabulating("tabulate_attention.py"),
     output:
-        "<results>/figures/fig2_1.tsv",
+        table="<results>/figures/{figure}.tsv",
     log:
-        "<logs>/tabulate_figure/fig2_1.log",
+        "<logs>/tabulate_attention/{figure}.log",
     benchmark:
-        "<benchmarks>/tabulate_figure/fig2_1.tsv"
+        "<benchmarks>/tabulate_attention/{figure}.tsv"
+    wildcard_constraints:
+        figure=one_of(figures_of("attention")),
     conda:
-        "../envs/data.yaml"
+        "../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
     params:
-        figure=param("fig2_1"),
-        backbones=param(OVERVIEW),
-        heads=param(
-            list(dict.fromkeys(config["heads"][run["head"]]["label"] for run in figure_runs("fig2_1")))
-        ),
+        figure=param(lambda wildcards: wildcards.figure),
+        kind=param(figure_kind),
+        settings=param(figure_settings),
+        models=param(lambda wildcards: runs.attention_models(config, wildcards.figure)),
     script:
-        "../scripts/tabulate_overview.py"
+        "../scripts/tabulate_attention.py"
 
 
-rule tabulate_network:
-    """List the layers of the network that figure 2.2 shows."""
+rule tabulate_models:
+    """Look into the fitted models of a figure's runs."""
     input:
-        model=[f"<results>/models/{run['run']}/model.pt" for run in figure_runs("fig2_2")],
-        code=code("tabulate_network.py"),
+        models=lambda wildcards: [
+            f"<results>/models/{run['run']}/model.pt" for run in figure_models(wildcards)
+        ],
+        code=tabulating("tabulate_models.py", heads=True),
     output:
-        "<results>/figures/fig2_2.tsv",
+        table="<results>/figures/{figure}.tsv",
     log:
-        "<logs>/tabulate_figure/fig2_2.log",
+        "<logs>/tabulate_models/{figure}.log",
     benchmark:
-        "<benchmarks>/tabulate_figure/fig2_2.tsv"
+        "<benchmarks>/tabulate_models/{figure}.tsv"
+    wildcard_constraints:
+        figure=one_of(figures_of("models")),
     conda:
         "../envs/model.yaml"
     threads: 1
@@ -83,9 +84,44 @@ rule tabulate_network:
         mem_mb=2000,
         runtime=10,
     params:
-        figure=param("fig2_2"),
+        figure=param(lambda wildcards: wildcards.figure),
+        kind=param(figure_kind),
+        settings=param(figure_settings),
+        runs=param(figure_models),
     script:
-        "../scripts/tabulate_network.py"
+        "../scripts/tabulate_models.py"
+
+
+rule tabulate_sources:
+    """Gather what heads are given of the sources of a figure's runs."""
+    input:
+        tracks=figure_sources("tracks"),
+        features=figure_sources("features"),
+        shards=figure_sources("shards"),
+        expression="<results>/genes/expression.h5",
+        code=tabulating("tabulate_sources.py"),
+    output:
+        table="<results>/figures/{figure}.tsv",
+    log:
+        "<logs>/tabulate_sources/{figure}.log",
+    benchmark:
+        "<benchmarks>/tabulate_sources/{figure}.tsv"
+    wildcard_constraints:
+        figure=one_of(figures_of("sources")),
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        figure=param(lambda wildcards: wildcards.figure),
+        kind=param(figure_kind),
+        settings=param(figure_settings),
+        backbones=param(lambda wildcards: runs.overview(config, wildcards.figure)),
+        heads=param(figure_heads),
+    script:
+        "../scripts/tabulate_sources.py"
 
 
 rule tabulate_variation:
@@ -116,7 +152,9 @@ rule draw_figure:
     """Draw a figure from its table."""
     input:
         table="<results>/figures/{figure}.tsv",
-        code=code("draw_figure.py"),
+        code=lambda wildcards: code(
+            "draw_figure.py", *files_of(("figures", figure_kind(wildcards))), without="tabulate"
+        ),
     output:
         pdf=report(
             "<results>/figures/{figure}.pdf",
@@ -136,5 +174,7 @@ rule draw_figure:
         runtime=10,
     params:
         figure=param(lambda wildcards: wildcards.figure),
+        kind=param(figure_kind),
+        settings=param(figure_settings),
     script:
         "../scripts/draw_figure.py"

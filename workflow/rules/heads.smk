@@ -95,13 +95,12 @@ rule join_tissues:
 
 
 rule evaluate_run:
-    """Score a run's test genes: Spearman across genes for each tissue, across tissues for each gene."""
+    """Score a run's test genes by every metric."""
     input:
         predictions=f"<results>/models/{RUN}/predictions.h5",
-        code=code("evaluate_run.py"),
+        code=code("evaluate_run.py", *metric_files()),
     output:
-        cross_gene=f"<results>/models/{RUN}/cross_gene.tsv",
-        cross_celltype=f"<results>/models/{RUN}/cross_celltype.tsv",
+        scores=expand(f"<results>/models/{RUN}/{{metric}}.tsv", metric=config["metrics"], allow_missing=True),
         bootstrap=f"<results>/models/{RUN}/bootstrap.h5",
     log:
         f"<logs>/evaluate_run/{RUN}.log",
@@ -114,6 +113,7 @@ rule evaluate_run:
         mem_mb=1000,
         runtime=10,
     params:
+        metrics=param(METRICS),
         resamples=param(config["bootstrap_resamples"]),
         seed=param(config["seed"]),
     script:
@@ -125,10 +125,11 @@ rule evaluate_baseline:
     input:
         genes="<results>/genes/splits/{split}.tsv",
         expression="<results>/genes/expression.h5",
-        code=code("evaluate_baseline.py"),
+        code=code("evaluate_baseline.py", *metric_files()),
     output:
-        cross_gene="<results>/models/baseline/{split}/cross_gene.tsv",
-        cross_celltype="<results>/models/baseline/{split}/cross_celltype.tsv",
+        scores=expand(
+            "<results>/models/baseline/{split}/{metric}.tsv", metric=config["metrics"], allow_missing=True
+        ),
         bootstrap="<results>/models/baseline/{split}/bootstrap.h5",
     log:
         "<logs>/evaluate_baseline/{split}.log",
@@ -141,6 +142,7 @@ rule evaluate_baseline:
         mem_mb=1000,
         runtime=10,
     params:
+        metrics=param(METRICS),
         resamples=param(config["bootstrap_resamples"]),
         seed=param(config["seed"]),
     script:

@@ -3,11 +3,8 @@
 from chrom2expr.door import job
 
 with job(snakemake) as call:
-    from chrom2expr import plots
+    from chrom2expr import figure, plots
 
-    plots.draw(
-        call.params.figure,
-        call.input.table,
-        call.output.pdf,
-        call.output.png,
-    )
+    params = call.params
+    kind = figure.build(params.kind, params.figure, params.settings)
+    plots.draw(kind, call.input.table, call.output.pdf, call.output.png)

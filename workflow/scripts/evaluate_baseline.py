@@ -3,12 +3,14 @@
 from chrom2expr.door import job
 
 with job(snakemake) as call:
-    from chrom2expr import baseline, evaluation
+    from chrom2expr import baseline, evaluation, metric
 
     given, made, params = call.input, call.output, call.params
+    metrics = metric.build(params.metrics)
     evaluation.evaluate(
         baseline.training_means(given.genes, given.expression),
-        evaluation.ScoreFiles(made.cross_gene, made.cross_celltype, made.bootstrap),
+        metrics,
+        evaluation.ScoreFiles(dict(zip(metrics, made.scores, strict=True)), made.bootstrap),
         resamples=params.resamples,
         seed=params.seed,
     )

@@ -4,12 +4,9 @@ from chrom2expr.door import job
 
 with job(snakemake) as call:
 
-    from chrom2expr import attention
+    from chrom2expr import attention, figure
 
-    files, params = call.input.attention, call.params
-    models = params.models
-    if params.figure == "fig3_6":
-        points = attention.map_points(params.figure, models, files)
-    else:
-        points = attention.distal_points(params.figure, models, files, params.distal_bins, params.thresholds)
-    attention.write_points(call.output[0], points)
+    params = call.params
+    models = attention.read_models(params.figure, params.models, call.input.attention)
+    kind = figure.build(params.kind, params.figure, params.settings)
+    kind.write(call.output.table, kind.tabulate(models))

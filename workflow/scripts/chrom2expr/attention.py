@@ -1,4 +1,4 @@
-"""How much the TSS of a gene attends to the bins around it: rows of attention, and the tables of figures 3.6 and 3.7.
+"""How much the TSS of a gene attends to the bins around it: rows of attention, and the tables of its figures.
 
 Rows of attention are (gene, bin) float32, in gene orientation: upstream first on both strands. The number of bins is odd
 and the TSS lies in the middle one, so that turning a gene round leaves it there.
@@ -15,7 +15,6 @@ from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
 from chrom2expr.files import Format
 from chrom2expr.hdf5 import CheckedFile, create_file
-from chrom2expr.tables import number, read_table, write_table
 from chrom2expr.windows import Geometry, turned
 
 FORMAT = Format("chrom2expr attention", 1)
@@ -41,11 +40,11 @@ class Attention(NamedTuple):
 
 
 class Point(NamedTuple):
-    """One row of a figure's table. `x` is a bin relative to the TSS (fig3_6) or a threshold (fig3_7).
+    """One row of a figure's table. `x` is a bin relative to the TSS (a map) or a threshold (distal attention).
 
     `mean` and `sem` are over the `n` test genes: of the attention that the TSS pays to the bin, or of the number of
     distal bins to which it pays more than the threshold. The thesis states no numbers: `thesis` is NaN. `run` is the
-    model's folder in models/, empty for a base model.
+    model's folder in models/, empty for a base model; `colour` its own colour, empty if it has none.
     """
 
     figure: str
@@ -58,6 +57,7 @@ class Point(NamedTuple):
     undefined: int
     thesis: float
     run: str
+    colour: str
 
 
 def tss_bin(geometry: Geometry) -> int:
@@ -104,47 +104,25 @@ def read_attention(path: str | Path) -> Attention:
         return Attention(file.read("attention"), file.read("gene_id"), int(file.attributes["query_bin"]))
 
 
-def map_points(figure: str, models: Sequence[Mapping[str, str]], files: Sequence[str | Path]) -> list[Point]:
-    """Figure 3.6: the mean attention of every bin, model by model; `x` is the bin's place relative to the TSS's.
+class AttendingModel(NamedTuple):
+    """A model of a figure of attention: its label, its folder in models/, its colour, and its attention.
 
-    Each model has a label `series` and a folder `run`, and a file of attention at its place in `files`. Raises
-    InputError if two share a label, or files hold other genes or bins.
+    The folder is empty for a base model, the colour for a model without one of its own.
     """
-    return [
-        _point(figure, MAP, model, place - found.query_bin, found.attention[:, place])
-        for model, found in zip(models, _read_all(figure, models, files), strict=True)
-        for place in range(found.attention.shape[1])
-    ]
+
+    series: str
+    run: str
+    colour: str
+    attention: Attention
 
 
-def distal_points(
-    figure: str,
-    models: Sequence[Mapping[str, str]],
-    files: Sequence[str | Path],
-    distal_bins: int,
-    thresholds: Sequence[float],
-) -> list[Point]:
-    """Figure 3.7: how many bins more than `distal_bins` from the TSS's have more attention than each threshold.
+def read_models(
+    figure: str, models: Sequence[Mapping[str, str]], files: Sequence[str | Path]
+) -> list[AttendingModel]:
+    """The models of a figure, each with a label `series`, a folder `run`, a `colour`, and a file at its place in `files`.
 
-    `models` and `files` are those of `map_points`. Raises InputError as that does, and if no bin is so far away.
+    Raises InputError if two share a label, or files hold other genes or bins.
     """
-    points = []
-    for model, found in zip(models, _read_all(figure, models, files), strict=True):
-        distance = np.abs(np.arange(found.attention.shape[1]) - found.query_bin)
-        distal = found.attention[:, distance > distal_bins]
-        if not distal.size:
-            raise InputError(
-                f"attention: distal_bins is {distal_bins}, but no bin is further than {found.query_bin} from the TSS; "
-                "make it smaller."
-            )
-        points += [
-            _point(figure, DISTAL, model, threshold, (distal > threshold).sum(axis=1)) for threshold in thresholds
-        ]
-    return points
-
-
-def _read_all(figure: str, models: Sequence[Mapping[str, str]], files: Sequence[str | Path]) -> list[Attention]:
-    """The attention of all of a figure's models, which are told apart and are about the same genes and bins."""
     labels = [model["series"] for model in models]
     for label in labels:
         if labels.count(label) > 1:
@@ -153,40 +131,43 @@ def _read_all(figure: str, models: Sequence[Mapping[str, str]], files: Sequence[
     for path, one in zip(files, found, strict=True):
         if not np.array_equal(one.gene_id, found[0].gene_id) or one.query_bin != found[0].query_bin:
             raise InputError(f"{path} and {files[0]} are about different genes or bins; {figure} cannot compare them.")
-    return found
+    return [
+        AttendingModel(model["series"], model["run"], model["colour"], own)
+        for model, own in zip(models, found, strict=True)
+    ]
 
 
-def _point(figure: str, panel: str, model: Mapping[str, str], x: float, values: np.ndarray) -> Point:
-    return Point(figure, panel, model["series"], x, *metrics.summarise(values), np.nan, model["run"])
+def map_points(figure: str, models: Sequence[AttendingModel]) -> list[Point]:
+    """The mean attention of every bin, model by model; `x` is the bin's place relative to the TSS's."""
+    return [
+        _point(figure, MAP, model, place - model.attention.query_bin, model.attention.attention[:, place])
+        for model in models
+        for place in range(model.attention.attention.shape[1])
+    ]
 
 
-def write_points(path: str | Path, points: Sequence[Point]) -> None:
-    """Write a figure's table, six significant digits a number: attention is small. What is undefined is empty."""
-    numbers = ("x", "mean", "sem", "thesis")
-    rows = (point._replace(**{name: _cell(getattr(point, name)) for name in numbers}) for point in points)
-    write_table(path, Point._fields, rows)
+def distal_points(
+    figure: str, models: Sequence[AttendingModel], distal_bins: int, thresholds: Sequence[float]
+) -> list[Point]:
+    """How many bins more than `distal_bins` from the TSS's have more attention than each threshold.
 
-
-def _cell(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:.6g}"
-
-
-def read_points(path: str | Path) -> list[Point]:
-    """Read what `write_points` wrote. Raises InputError naming the row that cannot be understood."""
+    Raises InputError if no bin is so far away.
+    """
     points = []
-    for line, row in read_table(path, Point._fields):
-        point = Point(
-            *(row[name] for name in ("figure", "panel", "series")),
-            *(number(float, row[name], path, line) for name in ("x", "mean", "sem")),
-            *(number(int, row[name], path, line) for name in ("n", "undefined")),
-            number(float, row["thesis"], path, line),
-            row["run"],
-        )
-        if np.isnan(point.x):
-            raise InputError(f"{path}, row {line}: no x; tabulate the figure again.")
-        if point.mean < 0 or np.isnan(point.mean) != (point.n == 0):
-            raise InputError(f"{path}, row {line}: mean {row['mean']!r} of n {point.n}; tabulate the figure again.")
-        points.append(point)
-    if not points:
-        raise InputError(f"{path} holds no points; tabulate the figure again.")
+    for model in models:
+        found = model.attention
+        distance = np.abs(np.arange(found.attention.shape[1]) - found.query_bin)
+        distal = found.attention[:, distance > distal_bins]
+        if not distal.size:
+            raise InputError(
+                f"figures.{figure}.distal_bins is {distal_bins}, but no bin is further than {found.query_bin} from the "
+                "TSS; make it smaller."
+            )
+        points += [
+            _point(figure, DISTAL, model, threshold, (distal > threshold).sum(axis=1)) for threshold in thresholds
+        ]
     return points
+
+
+def _point(figure: str, panel: str, model: AttendingModel, x: float, values: np.ndarray) -> Point:
+    return Point(figure, panel, model.series, x, *metrics.summarise(values), np.nan, model.run, model.colour)

@@ -1,11 +1,7 @@
-"""The tables that the two diagrams are drawn from: the strategy (figure 2.1) and the network (figure 2.2)."""
+"""What the two diagrams are drawn from: the boxes of the strategy and the layers of a network."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
-
-from chrom2expr.errors import InputError
-from chrom2expr.tables import number, read_table, write_table
 
 # The stages of the strategy, in the order in which they stand, left to right.
 STAGES = ("sequence", "backbone", "tracks", "head", "expression")
@@ -60,41 +56,3 @@ def overview(figure: str, backbones: Sequence[Mapping[str, Any]], heads: Iterabl
     parts += [Part(figure, "head", "", label, "") for label in heads]
     parts.append(Part(figure, "expression", "", "Gene expression", f"{tissues} cell types"))
     return parts
-
-
-def write_parts(path: str | Path, parts: Sequence[Part]) -> None:
-    """Write the table of the overview."""
-    write_table(path, Part._fields, parts)
-
-
-def read_parts(path: str | Path) -> list[Part]:
-    """Read what `write_parts` wrote. Raises InputError for an unknown stage, or if there are no boxes."""
-    parts = []
-    for line, row in read_table(path, Part._fields):
-        if row["stage"] not in (*STAGES, MEASURED):
-            raise InputError(f"{path}, row {line}: {row['stage']!r} is no stage; tabulate the figure again.")
-        parts.append(Part(*(row[name] for name in Part._fields)))
-    if not parts:
-        raise InputError(f"{path} holds no boxes; tabulate the figure again.")
-    return parts
-
-
-def write_layers(path: str | Path, layers: Sequence[Layer]) -> None:
-    """Write the table of a network."""
-    write_table(path, Layer._fields, layers)
-
-
-def read_layers(path: str | Path) -> list[Layer]:
-    """Read what `write_layers` wrote. Raises InputError naming the row that cannot be understood."""
-    layers = [
-        Layer(
-            row["figure"],
-            row["layer"],
-            *(number(int, row[name], path, line) for name in ("channels", "bins")),
-            row["formula"],
-        )
-        for line, row in read_table(path, Layer._fields)
-    ]
-    if not layers:
-        raise InputError(f"{path} holds no layers; tabulate the figure again.")
-    return layers

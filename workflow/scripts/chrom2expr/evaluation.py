@@ -1,7 +1,8 @@
 """From a run's predictions to its scores, and from the scores of many runs to the tables behind a figure.
 
-Only test genes are scored. An undefined correlation is an empty cell, and is counted wherever scores are averaged.
-Every run's scores come with the same bootstrap resamples of the test genes (see `statistics`).
+Only test genes are scored, by the metrics that the config lists. An undefined score is an empty cell, and is counted
+wherever scores are averaged. Every run's scores come with the same bootstrap resamples of the test genes (see
+`statistics`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,35 +12,38 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chrom2expr import metrics, statistics
+from chrom2expr import metrics as summaries
+from chrom2expr import statistics
 from chrom2expr.errors import InputError
 from chrom2expr.files import Format
 from chrom2expr.hdf5 import CheckedFile, create_file
+from chrom2expr.metric import Metric
 from chrom2expr.predictions import Predictions, read_predictions
-from chrom2expr.tables import correlation, number, read_table, write_table
+from chrom2expr.tables import number, read_table, write_table
 
-CROSS_GENE = "cross-gene"
-CROSS_CELLTYPE = "cross-celltype"
 # The series of the baseline: every gene is predicted the training genes' mean expression in each cell type.
 BASELINE = "Training mean"
 
-FORMAT = Format("chrom2expr bootstrap", 1)
+FORMAT = Format("chrom2expr bootstrap", 2)
+# Of what has a score each: its column in a table of scores, the column that counts its values, and its name in figures.
+UNITS = {"tissue": ("tissue", "genes", "cell types"), "gene": ("gene_id", "tissues", "test genes")}
 
 
 class ScoreFiles(NamedTuple):
-    """The files that hold the scores of one run: two tables, and the scores of the resamples."""
+    """The files that hold the scores of one run: a table for each metric, by its name, and what resamples hold."""
 
-    cross_gene: str | Path
-    cross_celltype: str | Path
+    tables: Mapping[str, str | Path]
     bootstrap: str | Path
 
 
 class Bar(NamedTuple):
-    """One row of a figure's table: the mean Spearman correlation of one run in one task.
+    """One row of a figure's table: the mean score of one run by one metric.
 
-    `panel` is the task; `series` and `x` are labels as they are printed. `mean` and `sem` are over the `n` defined
-    correlations, and NaN where those are too few; `thesis` is the value the thesis states, NaN if it states none.
-    `ci_low` to `ci_high` is the mean's 95 % bootstrap interval over test genes. `run` is the run's folder in models/.
+    `panel` is the metric's label, `series` and `x` are the run's; all are as they are printed. `mean` and `sem` are
+    over the `n` defined scores, and NaN where those are too few; `thesis` is the value the thesis states, NaN if it
+    states none. `ci_low` to `ci_high` is the mean's 95 % bootstrap interval over test genes. `run` is the run's folder
+    in models/. `metric` is the metric's name in the config, `quantity` what it measures, `unit` what has a score each.
+    `colour` is the run's, empty if it has none of its own.
     """
 
     figure: str
@@ -54,15 +58,18 @@ class Bar(NamedTuple):
     ci_low: float
     ci_high: float
     run: str
+    metric: str
+    quantity: str
+    unit: str
+    colour: str
 
 
 class Pair(NamedTuple):
-    """One row of a figure's table of pairs: run a minus run b, which have the same test genes, in one task.
+    """One row of a figure's table of pairs: run a minus run b, which have the same test genes, by one metric.
 
-    `difference` is the mean over the `n` units (cell types if cross-gene, test genes if cross-celltype) in which both
-    are defined; its interval is bootstrapped over test genes in both tasks, both runs in the same resamples.
-    `p_wilcoxon` takes the units as independent, which cell types that share their test genes are not; it is not
-    corrected for the number of pairs.
+    `difference` is the mean over the `n` units (cell types or test genes, see Metric) in which both are defined; its
+    interval is bootstrapped over test genes either way, both runs in the same resamples. `p_wilcoxon` takes the units
+    as independent, which cell types that share their test genes are not; it is not corrected for the number of pairs.
     """
 
     figure: str
@@ -87,53 +94,56 @@ def read_test_predictions(path: str | Path) -> Predictions:
     return test
 
 
-def evaluate(run: Predictions, files: ScoreFiles, *, resamples: int, seed: int) -> None:
-    """Score a run: a row a tissue in `cross_gene`, a row a gene in `cross_celltype`, and its resamples in `bootstrap`.
+def evaluate(
+    run: Predictions, metrics: Mapping[str, Metric], files: ScoreFiles, *, resamples: int, seed: int
+) -> None:
+    """Score a run by every metric: a table each, a row for each tissue or gene; and what resamples hold in `bootstrap`.
 
-    Columns of the tables: tissue, spearman, genes; and gene_id, spearman, tissues. The last is how many pairs of values
-    were used. The bootstrap file holds `drawn` (resample, gene) uint16, how often each gene is in a resample, and
-    `cross_gene` (resample, tissue) float32; a gene's own correlation is the same in every resample.
+    Columns of a table: tissue, score, genes; or gene_id, score, tissues. The last is how many values were used. The
+    bootstrap file holds `gene_id`, `tissue`; `drawn` (resample, gene) uint16, how often each gene is in a resample; and
+    for every metric by tissue `resampled_NAME` (resample, tissue) float32, its scores there.
     """
     present = ~np.isnan(run.observed)
-    across_genes = metrics.cross_gene(run.predicted, run.observed)
-    across_tissues = metrics.cross_celltype(run.predicted, run.observed)
     drawn = statistics.draw_genes(len(run.gene_id), resamples, seed)
-    resampled = statistics.resampled_cross_gene(run.predicted, run.observed, drawn)
-    for task, unit, values in ((CROSS_GENE, "tissues", across_genes), (CROSS_CELLTYPE, "test genes", across_tissues)):
-        mean, sem, n, undefined = metrics.summarise(values)
-        low, high = statistics.interval(_resampled_means(task, values, drawn, resampled))
+    resampled = {}
+    for name, metric in metrics.items():
+        unit = metric.declares["unit"]
+        values = metric.score(run.predicted, run.observed)
+        if unit == "tissue":
+            resampled[name] = metric.resampled(run.predicted, run.observed, drawn)
+        mean, sem, n, undefined = summaries.summarise(values)
+        low, high = statistics.interval(_resampled_means(values, drawn, resampled.get(name)))
+        column, count, shown = UNITS[unit]
         print(
-            f"{task} Spearman: mean {mean:.3f}, SEM {sem:.3f}, 95 % interval {low:.3f} to {high:.3f}, "
-            f"over {n} {unit}; {undefined} undefined"
+            f"{metric.declares['label']} {metric.declares['quantity']}: mean {mean:.3f}, SEM {sem:.3f}, "
+            f"95 % interval {low:.3f} to {high:.3f}, over {n} {shown}; {undefined} undefined"
         )
-    # All their digits: rounding would make ties of differences, and another test of them.
-    across_genes, across_tissues = map(_exact, (across_genes, across_tissues))
-    by_tissue = zip(run.tissue, across_genes, present.sum(axis=0), strict=True)
-    write_table(files.cross_gene, ("tissue", "spearman", "genes"), by_tissue)
-    by_gene = zip(run.gene_id, across_tissues, present.sum(axis=1), strict=True)
-    write_table(files.cross_celltype, ("gene_id", "spearman", "tissues"), by_gene)
+        units, used = (run.tissue, present.sum(axis=0)) if unit == "tissue" else (run.gene_id, present.sum(axis=1))
+        write_table(files.tables[name], (column, "score", count), zip(units, _exact(values), used, strict=True))
     with create_file(files.bootstrap, FORMAT) as file:
-        for name, values in (("drawn", drawn), ("cross_gene", resampled.astype(np.float32))):
-            file.write(name, values, compression="gzip", shuffle=True)
+        file.write("gene_id", np.asarray(run.gene_id))
+        file.write("tissue", np.asarray(run.tissue))
+        file.write("drawn", drawn, compression="gzip", shuffle=True)
+        for name, values in resampled.items():
+            file.write(f"resampled_{name}", values.astype(np.float32), compression="gzip", shuffle=True)
 
 
 def _exact(values: np.ndarray) -> list[str]:
+    """All digits: rounding would make ties of differences, and another test of them."""
     return ["" if np.isnan(value) else repr(float(value)) for value in values]
 
 
 class Scores(NamedTuple):
-    """What `evaluate` wrote: names and correlations (NaN = undefined) of tissues and test genes, and the resamples."""
+    """What `evaluate` wrote: names of tissues and test genes, and by metric the scores (unit,), NaN = undefined.
+
+    `drawn` (resample, gene), and `resampled` (resample, tissue) of the metrics by tissue, are those of the bootstrap.
+    """
 
     tissue: tuple[str, ...]
-    cross_gene: np.ndarray
     gene_id: tuple[str, ...]
-    cross_celltype: np.ndarray
+    values: Mapping[str, np.ndarray]
     drawn: np.ndarray
-    resampled: np.ndarray
-
-    def of(self, task: str) -> np.ndarray:
-        """The correlations of one task, (tissue,) or (gene,)."""
-        return self.cross_gene if task == CROSS_GENE else self.cross_celltype
+    resampled: Mapping[str, np.ndarray]
 
     def paired_with(self, other: "Scores") -> bool:
         """Whether both are scores of the same test genes and tissues, in the same resamples."""
@@ -143,122 +153,161 @@ class Scores(NamedTuple):
         )
 
 
-def read_scores(files: ScoreFiles) -> Scores:
+def read_scores(files: ScoreFiles, metrics: Mapping[str, Metric]) -> Scores:
     """Read the score files of a run. Raises InputError if one is damaged or they do not belong together."""
-    tissue, cross_gene = _read_correlations(files.cross_gene, "tissue")
-    gene_id, cross_celltype = _read_correlations(files.cross_celltype, "gene_id")
     with CheckedFile(files.bootstrap, FORMAT) as file:
-        drawn, resampled = file.read("drawn"), file.read("cross_gene")
-    if drawn.shape[1:] != (len(gene_id),) or resampled.shape != (len(drawn), len(tissue)):
-        raise InputError(
-            f"{files.bootstrap} has resamples of {drawn.shape[1]} genes and {resampled.shape[1]} tissues, but the "
-            f"scores beside it are of {len(gene_id)} and {len(tissue)}; evaluate the run again."
-        )
-    return Scores(tissue, cross_gene, gene_id, cross_celltype, drawn, resampled)
+        named = {"tissue": tuple(file.read("tissue").tolist()), "gene": tuple(file.read("gene_id").tolist())}
+        drawn = file.read("drawn")
+        by_tissue = [name for name, metric in metrics.items() if metric.declares["unit"] == "tissue"]
+        resampled = {name: file.read(f"resampled_{name}") for name in by_tissue}
+    values = {}
+    for name, metric in metrics.items():
+        unit = metric.declares["unit"]
+        units, values[name] = _read_values(files.tables[name], metric)
+        if units != named[unit]:
+            raise InputError(
+                f"{files.tables[name]} has scores of other {UNITS[unit][2]} than {files.bootstrap}; evaluate the run "
+                "again."
+            )
+    return Scores(named["tissue"], named["gene"], values, drawn, resampled)
 
 
-def _read_correlations(path: str | Path, unit: str) -> tuple[tuple[str, ...], np.ndarray]:
-    rows = [(row[unit], correlation(row["spearman"], path, line)) for line, row in read_table(path, (unit, "spearman"))]
-    return tuple(name for name, _ in rows), np.array([value for _, value in rows], dtype=np.float64)
+def _read_values(path: str | Path, metric: Metric) -> tuple[tuple[str, ...], np.ndarray]:
+    """The units of a table of scores and their scores, which lie within the metric's limits."""
+    column = UNITS[metric.declares["unit"]][0]
+    low, high = metric.declares.get("limits", (-np.inf, np.inf))
+    names, values = [], []
+    for line, row in read_table(path, (column, "score")):
+        value = number(float, row["score"], path, line)
+        if row["score"] and not low <= value <= high:
+            raise InputError(
+                f"{path}, row {line}: {row['score']} is no {metric.declares['quantity']}, which lies between {low} "
+                f"and {high}."
+            )
+        names.append(row[column])
+        values.append(value)
+    return tuple(names), np.array(values, dtype=np.float64)
 
 
-def _resampled_means(task: str, values: np.ndarray, drawn: np.ndarray, resampled: np.ndarray) -> np.ndarray:
-    """The mean of `values` in every resample (resample,), over the units that are defined in the sample itself."""
-    if task == CROSS_CELLTYPE:
+def _resampled_means(values: np.ndarray, drawn: np.ndarray, resampled: np.ndarray | None) -> np.ndarray:
+    """The mean of `values` in every resample (resample,), over the units that are defined in the sample itself.
+
+    `resampled` are the tissues' scores in every resample; None where the values are those of genes.
+    """
+    if resampled is None:
         return statistics.resampled_means(values, drawn)
     return statistics.row_means(np.where(np.isnan(values), np.nan, resampled))
 
 
-def read_thesis_values(path: str | Path) -> dict[tuple[str, str, str, str], float]:
-    """The numbers that the thesis states, by (figure, panel, series, x). Raises InputError."""
-    values: dict[tuple[str, str, str, str], float] = {}
-    for line, row in read_table(path, ("figure", "panel", "series", "x", "value"), ours=False):
-        key = row["figure"], row["panel"], row["series"], row["x"]
+def read_thesis_values(path: str | Path) -> dict[tuple[str, str], float]:
+    """The numbers that the thesis states, by (metric, run): a metric's name and a run's folder in models/.
+
+    Raises InputError for a table that is damaged, or states a value twice.
+    """
+    values: dict[tuple[str, str], float] = {}
+    for line, row in read_table(path, ("metric", "run", "value"), ours=False):
+        key = row["metric"], row["run"]
         if key in values:
-            raise InputError(f"{path}, row {line}: {', '.join(key)} is listed twice; keep one.")
+            raise InputError(f"{path}, row {line}: {', '.join(filter(None, key))} is listed twice; keep one.")
         values[key] = number(float, row["value"], path, line)
     return values
 
 
-def figure_tables(
-    figure: str,
-    runs: Sequence[Mapping[str, str]],
-    files: Sequence[ScoreFiles],
-    thesis: Mapping[tuple[str, str, str, str], float],
-) -> tuple[list[Bar], list[Pair]]:
-    """The bars of a figure, all runs' cross-gene means, then all their cross-celltype means; and its pairs of runs.
+class ScoredRun(NamedTuple):
+    """A run of a figure, or the baseline of a group of its runs, whose series is BASELINE (see Bar)."""
 
-    Each run has a folder `run`, labels `x` and `series` under which it stands (a baseline has no `series`), and score
-    files at its place in `files`. Runs with other test genes, and a baseline with runs of another x, are no pairs; the
-    former are counted in the log. `thesis` is empty where the thesis's values are not comparable. Raises InputError if
-    two runs share both labels.
+    run: str
+    x: str
+    series: str
+    colour: str
+    scores: Scores
+
+
+class Scored(NamedTuple):
+    """What a figure of scores shows: its runs, the config's metrics, and the thesis's values (read_thesis_values).
+
+    `thesis` is empty where the thesis's values are not comparable.
     """
-    places = [(run.get("series", BASELINE), run["x"]) for run in runs]
+
+    runs: Sequence[ScoredRun]
+    metrics: Mapping[str, Metric]
+    thesis: Mapping[tuple[str, str], float]
+
+
+def read_runs(
+    runs: Sequence[Mapping[str, str]], files: Sequence[ScoreFiles], metrics: Mapping[str, Metric]
+) -> list[ScoredRun]:
+    """The runs of a figure with their scores.
+
+    Each run has a folder `run`, labels `x` and `series` (a baseline has no `series`), a `colour` if it has its own, and
+    score files at its place in `files`.
+    """
+    return [
+        ScoredRun(run["run"], run["x"], run.get("series", BASELINE), run.get("colour", ""), read_scores(own, metrics))
+        for run, own in zip(runs, files, strict=True)
+    ]
+
+
+def bars(figure: str, scored: Scored) -> list[Bar]:
+    """The bars of a figure: all runs' means of the first metric, then of the next.
+
+    Raises InputError if two runs share both labels.
+    """
+    places = [(run.series, run.x) for run in scored.runs]
     for place in places:
         if places.count(place) > 1:
             raise InputError(f"{figure} has two runs named {place[0]} of {place[1]}; give one another label or group.")
-    scores = [read_scores(own) for own in files]
-    bars, pairs = [], []
-    for task in (CROSS_GENE, CROSS_CELLTYPE):
-        for (series, x), run, score in zip(places, runs, scores, strict=True):
-            key = figure, task, series, x
-            means = _resampled_means(task, score.of(task), score.drawn, score.resampled)
-            bars.append(
+    rows = []
+    for name, metric in scored.metrics.items():
+        for run in scored.runs:
+            values = run.scores.values[name]
+            means = _resampled_means(values, run.scores.drawn, run.scores.resampled.get(name))
+            rows.append(
                 Bar(
-                    *key,
-                    *metrics.summarise(score.of(task)),
-                    thesis.get(key, np.nan),
+                    figure,
+                    metric.declares["label"],
+                    run.series,
+                    run.x,
+                    *summaries.summarise(values),
+                    scored.thesis.get((name, run.run), np.nan),
                     *statistics.interval(means),
-                    run["run"],
+                    run.run,
+                    name,
+                    metric.declares["quantity"],
+                    UNITS[metric.declares["unit"]][2],
+                    run.colour,
                 )
             )
+    return rows
+
+
+def pairs(figure: str, scored: Scored) -> list[Pair]:
+    """The pairs of a figure's runs, metric by metric.
+
+    Runs with other test genes, and a baseline with runs of another x, are no pairs; the former are counted in the log.
+    """
     asked = [
         (a, b)
-        for a, b in combinations(range(len(runs)), 2)
-        if BASELINE not in (places[a][0], places[b][0]) or places[a][1] == places[b][1]
+        for a, b in combinations(scored.runs, 2)
+        if BASELINE not in (a.series, b.series) or a.x == b.x
     ]
-    paired = [(a, b) for a, b in asked if scores[a].paired_with(scores[b])]
+    paired = [(a, b) for a, b in asked if a.scores.paired_with(b.scores)]
     print(f"{len(paired)} pairs of runs; {len(asked) - len(paired)} with different test genes are left out")
-    for task in (CROSS_GENE, CROSS_CELLTYPE):
+    rows = []
+    for name, metric in scored.metrics.items():
         for a, b in paired:
-            difference = scores[a].of(task) - scores[b].of(task)
-            resampled = scores[a].resampled - scores[b].resampled
-            mean, _, n, undefined = metrics.summarise(difference)
-            means = _resampled_means(task, difference, scores[a].drawn, resampled)
+            difference = a.scores.values[name] - b.scores.values[name]
+            by_tissue = name in a.scores.resampled
+            resampled = a.scores.resampled[name] - b.scores.resampled[name] if by_tissue else None
+            mean, _, n, undefined = summaries.summarise(difference)
+            means = _resampled_means(difference, a.scores.drawn, resampled)
             tested = (*statistics.interval(means), statistics.wilcoxon(difference))
-            pairs.append(Pair(figure, task, *places[a], *places[b], mean, *tested, n, undefined))
-    return bars, pairs
+            labels = (metric.declares["label"], a.series, a.x, b.series, b.x)
+            rows.append(Pair(figure, *labels, mean, *tested, n, undefined))
+    return rows
 
 
-def write_figure_table(path: str | Path, bars: Sequence[Bar]) -> None:
-    """Write a figure's table; what is undefined, or what the thesis does not state, is an empty cell."""
-    write_table(path, Bar._fields, bars)
-
-
-def write_pairs(path: str | Path, pairs: Sequence[Pair]) -> None:
+def write_pairs(path: str | Path, rows: Sequence[Pair]) -> None:
     """Write a figure's table of pairs; p values with four significant digits, however small."""
-    rows = (pair._replace(p_wilcoxon="" if np.isnan(pair.p_wilcoxon) else f"{pair.p_wilcoxon:.4g}") for pair in pairs)
-    write_table(path, Pair._fields, rows)
-
-
-def read_figure_table(path: str | Path) -> list[Bar]:
-    """Read what `write_figure_table` wrote. Raises InputError naming the row that cannot be understood."""
-    bars = []
-    for line, row in read_table(path, Bar._fields):
-        bar = Bar(
-            *(row[name] for name in ("figure", "panel", "series", "x")),
-            mean=correlation(row["mean"], path, line),
-            sem=number(float, row["sem"], path, line),
-            n=number(int, row["n"], path, line),
-            undefined=number(int, row["undefined"], path, line),
-            thesis=correlation(row["thesis"], path, line),
-            ci_low=correlation(row["ci_low"], path, line),
-            ci_high=correlation(row["ci_high"], path, line),
-            run=row["run"],
-        )
-        if np.isnan(bar.mean) != (bar.n == 0):
-            raise InputError(f"{path}, row {line}: mean and n contradict each other; tabulate the figure again.")
-        bars.append(bar)
-    if not bars:
-        raise InputError(f"{path} holds no bars; tabulate the figure again.")
-    return bars
+    written = (row._replace(p_wilcoxon="" if np.isnan(row.p_wilcoxon) else f"{row.p_wilcoxon:.4g}") for row in rows)
+    write_table(path, Pair._fields, written)

@@ -1,36 +1,29 @@
-"""Figures, each drawn from its table alone.
+"""Drawings of the rows of tables, and what drawings share.
 
-A new figure is one function here, marked with `@figure(reader of its table)`, and one entry in the config. It takes the
-rows of its table and returns a matplotlib Figure. The bar charts share `one_task`, `both_tasks` and `grouped_bars`, the
-line charts `line_axes` and `lines`, the two diagrams `box` and `arrow`; `legend` is for all charts.
+`bar_charts`, `overview`, `network`, `attention_map` and `distal_attention` are those of chrom2expr's own kinds of
+figures. Another kind's may use their parts: `grouped_bars` draws the bars of one panel, `line_axes` and `lines` lines
+with errors, `box` and `arrow` diagrams, and `legend` puts a legend above any of them.
 """
 
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 
 import matplotlib
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import is_color_like, to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from chrom2expr.attention import Point, read_points
-from chrom2expr.diagrams import MEASURED, STAGES, Layer, Part, read_layers, read_parts
+from chrom2expr.attention import Point
+from chrom2expr.diagrams import MEASURED, STAGES, Layer, Part
 from chrom2expr.errors import InputError
-from chrom2expr.evaluation import BASELINE, CROSS_CELLTYPE, CROSS_GENE, Bar, read_figure_table
+from chrom2expr.evaluation import BASELINE, Bar
 from chrom2expr.files import whole_file
-
-
-class Drawing(NamedTuple):
-    """How a figure is drawn from rows, and how its rows are read from its table."""
-
-    rows: Callable[[str | Path], Sequence[Any]]
-    drawn: Callable[[Sequence[Any]], Figure]
-
 
 WIDTH = 7.0  # inches: two columns of a journal, or the text width of a page
 STYLE = {
@@ -42,45 +35,34 @@ STYLE = {
     "legend.frameon": False,
     "pdf.fonttype": 42,  # TrueType, so that the text stays text
 }
-UNITS = {CROSS_GENE: "cell types", CROSS_CELLTYPE: "test genes"}
 TAB10 = matplotlib.colormaps["tab10"].colors
-# The thesis's colours where they do not follow from the order of the series, by the names that the config gives.
-GROUP_COLOURS = {"Linear probes": TAB10[3], "Fine-tuned": TAB10[2], "Hierarchical": TAB10[0]}  # red, green, blue
-PROBE_COLOURS = {"Linear probe": TAB10[6]}  # pink
-
-FIGURES: dict[str, Drawing] = {}
 
 
-def figure(rows: Callable[[str | Path], Sequence[Any]]) -> Callable[[Callable], Callable]:
-    """Mark a function as the drawing of the figure that has its name, from a table that `rows` reads."""
+class Drawable(Protocol):
+    """What a figure's kind offers (see figure.FigureKind)."""
 
-    def mark(drawn: Callable[[Sequence[Any]], Figure]) -> Callable[[Sequence[Any]], Figure]:
-        FIGURES[drawn.__name__] = Drawing(rows, drawn)
-        return drawn
+    def read(self, path: str | Path) -> Sequence[Any]:
+        """The rows of the figure's table."""
 
-    return mark
+    def draw(self, rows: Sequence[Any]) -> Figure:
+        """The figure."""
 
 
-def draw(name: str, table: str | Path, pdf: str | Path, png: str | Path) -> None:
-    """Draw figure `name` from its table; the same table gives the same bytes.
+def draw(kind: Drawable, table: str | Path, pdf: str | Path, png: str | Path) -> None:
+    """Draw a figure from its table, in STYLE; the same table gives the same bytes.
 
-    Raises InputError if the figure is unknown, or if the table is damaged or another figure's.
+    Raises InputError if the table is damaged or another figure's.
     """
-    if name not in FIGURES:
-        raise InputError(f"no drawing is called {name}; there are {', '.join(sorted(FIGURES))}.")
-    rows = FIGURES[name].rows(table)
-    if others := {row.figure for row in rows} - {name}:
-        raise InputError(f"{table} is the table of {', '.join(sorted(others))}, not of {name}.")
+    rows = kind.read(table)
     with matplotlib.rc_context(STYLE):
-        drawn = FIGURES[name].drawn(rows)
+        drawn = kind.draw(rows)
         with whole_file(pdf) as partial:
             drawn.savefig(partial, format="pdf", metadata={"CreationDate": None})
         with whole_file(png) as partial:
             drawn.savefig(partial, format="png", dpi=200, metadata={"Software": None})
 
 
-@figure(read_parts)
-def fig2_1(parts: Sequence[Part]) -> Figure:
+def overview(parts: Sequence[Part]) -> Figure:
     """The strategy: sequence, backbones or experiments, tracks, heads, expression, from left to right."""
     rows = _distinct(part.row for part in parts if part.row)
     heads = [part for part in parts if part.stage == "head"]
@@ -122,8 +104,7 @@ def fig2_1(parts: Sequence[Part]) -> Figure:
     return drawn
 
 
-@figure(read_layers)
-def fig2_2(layers: Sequence[Layer]) -> Figure:
+def network(layers: Sequence[Layer]) -> Figure:
     """The network: a box a layer, whose height falls with the bins, above the size of its output; then its formulas."""
     kinds = _distinct(layer.layer for layer in layers)
     colours = dict(zip(kinds, matplotlib.colormaps["Pastel1"].colors, strict=False))
@@ -156,69 +137,87 @@ def fig2_2(layers: Sequence[Layer]) -> Figure:
     return drawn
 
 
-@figure(read_figure_table)
-def fig2_3(bars: Sequence[Bar]) -> Figure:
-    """Cross-gene: heads side by side for each backbone and context, from experimental tracks."""
-    return one_task(bars, CROSS_GENE, "Input of the model (experimental chromatin features)")
+def bar_charts(
+    bars: Sequence[Bar],
+    metrics: Sequence[str] = ("cross_gene", "cross_celltype"),
+    layout: str = "above",
+    x_label: str = "Input of the model",
+    legend: str = "series",
+) -> Figure:
+    """Scores as bars; the metrics that are not in `metrics` are in the table only.
+
+    layout: a panel for each metric, above or beside one another, or all metrics side by side in one panel (joined).
+    legend: what the colours tell apart, the series, or the groups: then every bar has the name of its series below it,
+    and baselines, which are those of groups, are left out.
+    """
+    if missing := set(metrics) - {bar.metric for bar in bars}:
+        raise InputError(f"the table of {bars[0].figure} has no {', '.join(sorted(missing))}; tabulate the figure again.")
+    shown = [bar for name in metrics for bar in bars if bar.metric == name]
+    if legend == "groups":
+        shown = [bar._replace(series=bar.x, x=bar.series) for bar in shown if bar.series != BASELINE]
+    if layout == "joined":
+        return _joined_panel(shown, x_label)
+    return _one_panel(shown, x_label) if len(metrics) == 1 else _panels(shown, x_label, beside=layout == "beside")
 
 
-@figure(read_figure_table)
-def fig2_4(bars: Sequence[Bar]) -> Figure:
-    """Cross-gene: heads side by side for each backbone and context, from predicted tracks."""
-    return one_task(bars, CROSS_GENE, "Input of the model (predicted chromatin features)")
-
-
-@figure(read_figure_table)
-def fig2_5(bars: Sequence[Bar]) -> Figure:
-    """Cross-gene: every model by its name, in the colour of its group."""
-    named = [bar._replace(series=bar.x, x=bar.series) for bar in bars if bar.series != BASELINE]
-    return one_task(named, CROSS_GENE, "Model", GROUP_COLOURS)
-
-
-@figure(read_figure_table)
-def fig3_1(bars: Sequence[Bar]) -> Figure:
-    """Both tasks side by side for each source, with one loss."""
-    losses = _distinct(bar.series for bar in bars if bar.series != BASELINE)
-    if len(losses) > 1:
-        raise InputError(f"fig3_1 shows one loss, but its table has {', '.join(losses)}; list one in the config.")
+def _joined_panel(bars: Sequence[Bar], x_label: str) -> Figure:
+    """All metrics side by side in one panel, in a colour each, of runs of one series."""
+    runs = [bar for bar in bars if bar.series != BASELINE]
+    series = _distinct(bar.series for bar in runs)
+    if len(series) > 1:
+        raise InputError(
+            f"{bars[0].figure} joins its metrics in one panel, which has room for one series, but its table has "
+            f"{', '.join(series)}: list one in figures.{bars[0].figure}.runs, or choose another layout."
+        )
     drawn = Figure(figsize=(WIDTH, 3.5), layout="constrained")
     axes = drawn.subplots()
-    runs = [bar for bar in bars if bar.series != BASELINE]
-    keys = grouped_bars(axes, [bar._replace(series=task_name(bar.panel, bars)) for bar in runs])
-    # The cross-celltype bars are the right half of each group.
-    keys |= baseline_lines(axes, [bar for bar in bars if bar.panel == CROSS_CELLTYPE], span=(0.0, 0.4))
-    axes.set_ylabel("Spearman correlation")
-    axes.set_xlabel(f"Input of the model (loss: {losses[0]})" + undefined_note(bars))
+    keys = grouped_bars(axes, [bar._replace(series=panel_name(bar.panel, bars), colour="") for bar in runs])
+    panels = _distinct(bar.panel for bar in bars)
+    for place, panel in enumerate(panels):  # a baseline crosses the bars of its own metric
+        left = 0.8 * place / len(panels) - 0.4
+        span = (left, left + 0.8 / len(panels))
+        keys |= baseline_lines(axes, [bar for bar in bars if bar.panel == panel], span=span)
+    axes.set_ylabel(" or ".join(_distinct(bar.quantity for bar in bars)))
+    axes.set_xlabel(x_label.replace("{series}", series[0]) + undefined_note(bars))
     legend(drawn, keys)
     return drawn
 
 
-@figure(read_figure_table)
-def fig3_2(bars: Sequence[Bar]) -> Figure:
-    """Every loss for each source: cross-gene above, cross-celltype below."""
-    return both_tasks(bars, "Input of the model")
+def _one_panel(bars: Sequence[Bar], x_label: str) -> Figure:
+    """The panel of one metric."""
+    drawn = Figure(figsize=(WIDTH, 3.5), layout="constrained")
+    axes = drawn.subplots()
+    keys = grouped_bars(axes, bars)
+    axes.set_title(panel_name(bars[0].panel, bars), loc="left")
+    axes.set_ylabel(bars[0].quantity)
+    axes.set_xlabel(x_label + undefined_note(bars))
+    legend(drawn, keys)
+    return drawn
 
 
-@figure(read_figure_table)
-def fig3_3(bars: Sequence[Bar]) -> Figure:
-    """Hierarchical and fine-tuned models with every loss: cross-gene on the left, cross-celltype on the right."""
-    return both_tasks(bars, "Loss", side_by_side=True)
+def _panels(bars: Sequence[Bar], x_label: str, beside: bool) -> Figure:
+    """A panel for each metric, in their order, beside or above one another."""
+    panels = _distinct(bar.panel for bar in bars)
+    shape = (1, len(panels)) if beside else (len(panels), 1)
+    # Narrow panels have long names below them.
+    height = 3.5 + 0.8 * max(0, len(panels) - 2) if beside else 2.7 * len(panels)
+    drawn = Figure(figsize=(WIDTH, height), layout="constrained")
+    keys: dict[str, Artist] = {}
+    for axes, panel in zip(drawn.subplots(*shape, sharex=True, squeeze=False).flat, panels, strict=True):
+        own = [bar for bar in bars if bar.panel == panel]
+        keys |= grouped_bars(axes, own)
+        name = panel_name(panel, bars)
+        if beside:
+            parts = name.replace(" (", "\n(").splitlines()
+            name = "\n".join(textwrap.fill(part, 72 // len(panels)) for part in parts)
+        axes.set_title(name, loc="left")
+        axes.set_ylabel(own[0].quantity)
+    drawn.supxlabel(x_label + undefined_note(bars), fontsize=STYLE["font.size"])
+    legend(drawn, keys)
+    return drawn
 
 
-@figure(read_figure_table)
-def fig3_4(bars: Sequence[Bar]) -> Figure:
-    """Cross-celltype: hierarchical and fine-tuned models with every loss, then the probes, which have one."""
-    return one_task(bars, CROSS_CELLTYPE, "Model", PROBE_COLOURS)
-
-
-@figure(read_figure_table)
-def fig3_5(bars: Sequence[Bar]) -> Figure:
-    """Unfrozen and frozen models with every loss: cross-gene on the left, cross-celltype on the right."""
-    return both_tasks(bars, "Loss", side_by_side=True)
-
-
-@figure(read_points)
-def fig3_6(points: Sequence[Point]) -> Figure:
+def attention_map(points: Sequence[Point]) -> Figure:
     """The attention that every model pays from the TSS to the bins around it, in a band of +-1 SEM."""
     drawn, axes = line_axes(points, "Bin relative to the TSS", "Mean attention weight")
     keys: dict[str, Artist] = {}
@@ -232,8 +231,7 @@ def fig3_6(points: Sequence[Point]) -> Figure:
     return drawn
 
 
-@figure(read_points)
-def fig3_7(points: Sequence[Point]) -> Figure:
+def distal_attention(points: Sequence[Point]) -> Figure:
     """How many distal bins every model pays more attention than a threshold, with error bars of +-1 SEM."""
     drawn, axes = line_axes(points, "Attention threshold", "Distal bins above the threshold")
     keys = {
@@ -245,48 +243,17 @@ def fig3_7(points: Sequence[Point]) -> Figure:
     return drawn
 
 
-def one_task(bars: Sequence[Bar], task: str, x_label: str, colours: Mapping[str, Any] | None = None) -> Figure:
-    """One panel, of one task alone; the other is in the table only."""
-    shown = [bar for bar in bars if bar.panel == task]
-    drawn = Figure(figsize=(WIDTH, 3.5), layout="constrained")
-    axes = drawn.subplots()
-    keys = grouped_bars(axes, shown, colours)
-    axes.set_title(task_name(task, shown), loc="left")
-    axes.set_ylabel("Spearman correlation")
-    axes.set_xlabel(x_label + undefined_note(shown))
-    legend(drawn, keys)
-    return drawn
-
-
-def both_tasks(bars: Sequence[Bar], x_label: str, side_by_side: bool = False) -> Figure:
-    """A panel a task: cross-gene above cross-celltype, or to its left."""
-    tasks = _distinct(bar.panel for bar in bars)
-    shape = (1, len(tasks)) if side_by_side else (len(tasks), 1)
-    drawn = Figure(figsize=(WIDTH, 3.5 if side_by_side else 5.4), layout="constrained")
-    keys: dict[str, Artist] = {}
-    for axes, task in zip(drawn.subplots(*shape, sharex=True, squeeze=False).flat, tasks, strict=True):
-        keys |= grouped_bars(axes, [bar for bar in bars if bar.panel == task])
-        name = task_name(task, bars)
-        axes.set_title(name.replace(" (", "\n(") if side_by_side else name, loc="left")
-        axes.set_ylabel("Spearman correlation")
-    drawn.supxlabel(x_label + undefined_note(bars), fontsize=STYLE["font.size"])
-    legend(drawn, keys)
-    return drawn
-
-
-def grouped_bars(axes: Axes, bars: Sequence[Bar], colours: Mapping[str, Any] | None = None) -> dict[str, Artist]:
+def grouped_bars(axes: Axes, bars: Sequence[Bar]) -> dict[str, Artist]:
     """Draw one bar a series in a group for each x, with error bars of +-1 SEM; return the legend's entries by label.
 
     Groups and series keep the order of their first bars; the bars that a group has stand in its middle. Colours follow
-    the series, but for those with a colour of their own in `colours`. A black diamond is the value the thesis states. A
-    mean that is undefined is written out in its place. Where bars point down, a line marks zero. The baseline is a line
+    the series, but for runs with a colour of their own. A black diamond is the value the thesis states. A mean that is
+    undefined is written out in its place. Where bars point down, a line marks zero. The baseline is a line
     across its group, not a bar.
     """
     baseline, bars = bars, [bar for bar in bars if bar.series != BASELINE]
     groups, series = _distinct(bar.x for bar in bars), _distinct(bar.series for bar in bars)
-    palette = TAB10 if len(series) <= 10 else matplotlib.colormaps["tab20"].colors
-    own_colours = colours or {}
-    others = cycle(colour for colour in palette if colour not in own_colours.values())
+    others = _palette(bars, TAB10 if len(series) <= 10 else matplotlib.colormaps["tab20"].colors)
     present = {(bar.series, bar.x) for bar in bars}
     members = {group: [name for name in series if (name, group) in present] for group in groups}
     width = 0.8 / max(map(len, members.values()))
@@ -295,6 +262,7 @@ def grouped_bars(axes: Axes, bars: Sequence[Bar], colours: Mapping[str, Any] | N
     undefined: list[float] = []
     for name in series:
         own = [bar for bar in bars if bar.series == name]
+        colour = "" if all(bar.colour for bar in own) else next(others)
         centres = [
             groups.index(bar.x) + (members[bar.x].index(name) - (len(members[bar.x]) - 1) / 2) * width for bar in own
         ]
@@ -303,7 +271,7 @@ def grouped_bars(axes: Axes, bars: Sequence[Bar], colours: Mapping[str, Any] | N
             [bar.mean for bar in own],
             width,
             yerr=[bar.sem for bar in own],
-            color=own_colours.get(name) or next(others),
+            color=[bar.colour or colour for bar in own],
             error_kw={"elinewidth": 0.8, "capsize": min(2.0, 12 * width), "ecolor": "black"},
         )
         stated += [(centre, bar.thesis) for centre, bar in zip(centres, own, strict=True) if not np.isnan(bar.thesis)]
@@ -357,9 +325,23 @@ def line_axes(points: Sequence[Point], x_label: str, y_label: str) -> tuple[Figu
 
 def lines(points: Sequence[Point]) -> Iterator[tuple[str, Any, np.ndarray, np.ndarray, np.ndarray]]:
     """Of every series in the order of its first point: name, colour, and x, mean and SEM, (point,) each."""
-    for name, colour in zip(_distinct(point.series for point in points), cycle(TAB10), strict=False):
-        values = [(point.x, point.mean, point.sem) for point in points if point.series == name]
-        yield name, colour, *np.array(values).T
+    others = _palette(points, TAB10)
+    for name in _distinct(point.series for point in points):
+        own = [point for point in points if point.series == name]
+        values = [(point.x, point.mean, point.sem) for point in own]
+        yield name, own[0].colour or next(others), *np.array(values).T
+
+
+def _palette(rows: Sequence[Bar | Point], colours: Sequence[Any]) -> Iterator[Any]:
+    """The colours, again and again, for series without their own: those that no run has as its own, if any are left."""
+    for row in rows:
+        if row.colour and not is_color_like(row.colour):
+            raise InputError(
+                f"figures.{row.figure}.runs: {row.colour!r}, the colour of {row.run}, is unknown: write a name that "
+                "matplotlib knows, such as tab:pink, or a number such as #1f77b4."
+            )
+    taken = {to_hex(row.colour) for row in rows if row.colour}
+    return cycle([colour for colour in colours if to_hex(colour) not in taken] or colours)
 
 
 def legend(drawn: Figure, keys: dict[str, Artist]) -> None:
@@ -379,12 +361,14 @@ def legend(drawn: Figure, keys: dict[str, Artist]) -> None:
         made.remove()
 
 
-def task_name(task: str, bars: Sequence[Bar]) -> str:
-    """A task and what its means are over, as a label: `Cross-celltype (mean over 420 to 495 test genes)`."""
-    counts = [bar.n for bar in bars if bar.panel == task and bar.series != BASELINE and bar.n]
+def panel_name(panel: str, bars: Sequence[Bar]) -> str:
+    """A metric and what its means are over, as a label: `Cross-celltype (mean over 420 to 495 test genes)`."""
+    own = [bar for bar in bars if bar.panel == panel]
+    counts = [bar.n for bar in own if bar.series != BASELINE and bar.n]
+    name = panel[:1].upper() + panel[1:]
     if not counts:
-        return f"{task.capitalize()} (undefined throughout)"
-    return f"{task.capitalize()} (mean over {_span(counts)} {UNITS.get(task, 'values')})"
+        return f"{name} (undefined throughout)"
+    return f"{name} (mean over {_span(counts)} {own[0].unit})"
 
 
 def undefined_note(bars: Sequence[Bar]) -> str:

@@ -37,13 +37,22 @@ OWN: dict[str, dict[str, str]] = {
         "finetuned": "chrom2expr.finetune:FineTunedBackbone",
     },
     "losses": {"hybrid": "chrom2expr.losses:Hybrid"},
-    "figures": {},
+    "figures": {
+        "scores": "chrom2expr.bar_charts:BarCharts",
+        "overview": "chrom2expr.overview:Overview",
+        "network": "chrom2expr.network:Network",
+        "attention_map": "chrom2expr.attention_figures:AttentionMap",
+        "distal_attention": "chrom2expr.attention_figures:DistalAttention",
+    },
     "adaptations": {"all": "chrom2expr.adaptations:AllParameters", "frozen": "chrom2expr.adaptations:Frozen"},
     "reductions": {
         "spatial_basis": "chrom2expr.spatial:SpatialBasis",
         "central_means": "chrom2expr.spatial:CentralMeans",
     },
-    "metrics": {},
+    "metrics": {
+        "cross_gene": "chrom2expr.spearman:CrossGene",
+        "cross_celltype": "chrom2expr.spearman:CrossCelltype",
+    },
 }
 
 

@@ -8,7 +8,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
 
@@ -79,12 +79,24 @@ def number(kind: Callable[[str], _T], cell: str, path: str | Path, line: int) ->
         raise InputError(f"{path}, row {line}: {cell!r} is not a number.") from None
 
 
-def correlation(cell: str, path: str | Path, line: int) -> float:
-    """A cell as a correlation, NaN if it is empty. Raises InputError outside of -1 to 1."""
-    value = number(float, cell, path, line)
-    if cell and not -1 <= value <= 1:
-        raise InputError(f"{path}, row {line}: {cell} is no correlation; it must lie between -1 and 1.")
-    return value
+def read_rows(path: str | Path, row: type[_T], wrong: Callable[[_T], str]) -> list[_T]:
+    """The rows of a table that was written here, as NamedTuples `row`, whose fields are text, int or float.
+
+    `wrong` says what cannot be in a row, and gives an empty text for the others. Raises InputError naming the row that
+    cannot be understood, and for a table without any.
+    """
+    kinds = get_type_hints(row)
+    rows = []
+    for line, cells in read_table(path, tuple(kinds)):
+        values = {
+            name: cells[name] if kind is str else number(kind, cells[name], path, line) for name, kind in kinds.items()
+        }
+        rows.append(row(**values))
+        if problem := wrong(rows[-1]):
+            raise InputError(f"{path}, row {line}: {problem}; tabulate the figure again.")
+    if not rows:
+        raise InputError(f"{path} holds no rows; tabulate the figure again.")
+    return rows
 
 
 def _cell(value: float) -> str:

@@ -29,13 +29,11 @@ def coefficients(values: np.ndarray) -> np.ndarray:
     return np.divide(deviation, np.abs(mean), out=np.full(len(values), np.nan), where=defined)
 
 
-def tabulate(
-    expression: str | Path, output: str | Path, thesis: Mapping[tuple[str, str, str, str], float]
-) -> None:
+def tabulate(expression: str | Path, output: str | Path, thesis: Mapping[tuple[str, str], float]) -> None:
     """Mean coefficient of variation of an expression.h5, on either scale, across cell types (over genes) and genes.
 
     Columns: scale (RPKM, or ln(RPKM + pseudocount)), across, mean, sem, n, undefined, median, and the thesis's value,
-    which stands beside both scales, since the thesis does not name one. On the logarithmic scale a mean near 0 makes
+    which is given for both scales, since the thesis does not name one. On the logarithmic scale a mean near 0 makes
     single coefficients huge, and the mean with them: there the median says more. Raises InputError for a damaged file.
     """
     targets = read_targets(expression)
@@ -48,7 +46,7 @@ def tabulate(
             found = coefficients(oriented)
             summary = metrics.summarise(found)
             median = float(np.nanmedian(found)) if summary.n else np.nan
-            stated = thesis.get(("variation", across, scale, "coefficient of variation"), np.nan)
+            stated = thesis.get((f"coefficient of variation across {across}", ""), np.nan)
             print(f"coefficient of variation of {scale} across {across}: mean {summary.mean:.3f}, median {median:.3f}")
             rows.append((scale, across, *summary, median, stated))
     write_table(output, HEADER, rows)

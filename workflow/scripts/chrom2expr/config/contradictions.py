@@ -6,7 +6,7 @@ from typing import Any
 
 from chrom2expr import registry
 from chrom2expr.config.resources import file_name
-from chrom2expr.config.runs import ATTENTION, BASELINE, RUN, attention_models, figure_runs, named_runs, reduction
+from chrom2expr.config.runs import BASELINE, RUN, attention_models, figure_runs, named_runs, reduction, takes
 from chrom2expr.errors import InputError
 from chrom2expr.windows import Geometry, central
 
@@ -65,7 +65,17 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
             yield from _not_offered(config, source["backbone"], needed, f"sources.{name}.kind: {source['kind']}")
         if source["kind"] == "embedded" and source["backbone"] in backbones:
             yield from _window_contradictions(name, source, backbones[source["backbone"]]["geometry"])
-    for name, figure in config["figures"].items():
+    labels: dict[str, str] = {}
+    for name, metric in config["metrics"].items():
+        declared = registry.find("metrics", metric["type"]).declares
+        if missing := [key for key in ("label", "quantity", "unit") if key not in declared]:
+            yield f"metrics.{name}.type: {metric['type']} does not declare {', '.join(missing)} (docs/extending.md)"
+            continue
+        label = declared["label"]
+        if label in labels:
+            yield f"metrics: {labels[label]} and {name} are both called {label!r} in figures: keep one"
+        labels[label] = name
+    for name in config["figures"]:
         yield from _figure_contradictions(config, name)
     for name, simulated in config.get("simulation", {}).get("backbones", {}).items():
         if name not in backbones:
@@ -176,8 +186,8 @@ def _run_contradictions(config: Mapping[str, Any], run: Mapping[str, str]) -> It
         )
 
 
-def _attention_figure_contradictions(config: Mapping[str, Any], figure: str) -> Iterator[str]:
-    """Lines that say why the attention of a figure's models cannot be shown beside one another."""
+def _attention_contradictions(config: Mapping[str, Any], figure: str) -> Iterator[str]:
+    """Lines that say why the attention of a figure's models cannot be shown, or not beside one another."""
     models, where = attention_models(config, figure), f"figures.{figure}.runs"
     labels = [model["series"] for model in models]
     for label in dict.fromkeys(labels):
@@ -190,18 +200,41 @@ def _attention_figure_contradictions(config: Mapping[str, Any], figure: str) -> 
         windows.setdefault(window, model["source"])
     if len(windows) > 1:
         yield f"{where}: the windows or the test genes of {' and '.join(windows.values())} differ: show one of them"
+    distal = config["figures"][figure].get("distal_bins", 0)
+    for name in dict.fromkeys(model["source"] for model in models):
+        asking = f"sources.{name}: figures of attention"
+        yield from _not_offered(config, config["sources"][name]["backbone"], "attention", asking)
+        window = config["sources"][name]["geometry"]
+        bins = window["sequence_length"] // window["bin_size"]
+        if not bins % 2:
+            yield f"sources.{name}.geometry: {bins} bins have none in the middle, where the TSS's attention is read"
+        if distal >= bins // 2:
+            yield (
+                f"figures.{figure}.distal_bins: none of the {bins // 2} bins on a side of {name} is further away than "
+                f"{distal}"
+            )
 
 
-def _attention_contradictions(config: Mapping[str, Any], source: str) -> Iterator[str]:
-    """Lines that say why the attention of the TSS's bin cannot be shown for a source's window."""
-    where = f"sources.{source}: figures of attention"
-    yield from _not_offered(config, config["sources"][source]["backbone"], "attention", where)
-    window = config["sources"][source]["geometry"]
-    bins, distal = window["sequence_length"] // window["bin_size"], config["attention"]["distal_bins"]
-    if not bins % 2:
-        yield f"sources.{source}.geometry: {bins} bins have none in the middle, where the TSS's attention is read"
-    if distal >= bins // 2:
-        yield f"attention.distal_bins: none of the {bins // 2} bins on a side of {source} is further away than {distal}"
+def _score_contradictions(config: Mapping[str, Any], figure: str) -> Iterator[str]:
+    """Lines that say why the scores of a figure's runs cannot be told apart or shown in their groups."""
+    where = f"figures.{figure}.runs"
+    for metric in config["figures"][figure].get("metrics", []):
+        if metric not in config["metrics"]:
+            yield f"figures.{figure}.metrics: {metric} is not among metrics"
+    labelled: dict[tuple[str, str], str] = {}
+    grouped: dict[str, str] = {}
+    for run in figure_runs(config, figure):
+        label, split = (run["series"], run["x"]), config["sources"][run["source"]]["split"]
+        if label in labelled:
+            yield f"{where}: {labelled[label]} and {run['run']} would both be labelled {label[0]!r} of {label[1]!r}"
+        labelled[label] = run["run"]
+        if run["series"] == BASELINE:
+            yield f"{where}: {run['run']} is labelled {BASELINE!r}, which is what the baseline is called"
+        if grouped.setdefault(run["x"], split) != split:
+            yield (
+                f"{where}: group {run['x']!r} mixes the splits {grouped[run['x']]} and {split}, whose test genes "
+                "differ: give them groups of their own"
+            )
 
 
 def _figure_contradictions(config: Mapping[str, Any], name: str) -> Iterator[str]:
@@ -221,36 +254,14 @@ def _figure_contradictions(config: Mapping[str, Any], name: str) -> Iterator[str
     if unknown:
         yield from dict.fromkeys(unknown)
         return
-    labelled: dict[tuple[str, str], str] = {}
-    grouped: dict[str, str] = {}
-    for run in figure_runs(config, name):
-        if config["sources"][run["source"]]["backbone"] not in config["backbones"]:  # reported with its source
-            continue
-        label = run["series"], run["x"]
-        if label in labelled:
-            yield f"{where}: {labelled[label]} and {run['run']} would both be labelled {label[0]!r} of {label[1]!r}"
-        labelled[label] = run["run"]
-        if run["series"] == BASELINE:
-            yield f"{where}: {run['run']} is labelled {BASELINE!r}, which is what the baseline is called"
-        split = config["sources"][run["source"]]["split"]
-        if grouped.setdefault(run["x"], split) != split:
-            yield (
-                f"{where}: group {run['x']!r} mixes the splits {grouped[run['x']]} and {split}, whose test genes "
-                "differ: give them groups of their own"
-            )
+    runs = figure_runs(config, name)
+    if any(config["sources"][run["source"]]["backbone"] not in config["backbones"] for run in runs):
+        return  # reported with the source
+    for run in runs:
         yield from _run_contradictions(config, run)
-        if name in ATTENTION and config["heads"][run["head"]]["features"] != "sequences":
-            yield f"{where}: {name} shows the attention of fine-tuned backbones, and {run['run']} is none"
-        elif name in ATTENTION:
-            yield from _attention_contradictions(config, run["source"])
-        if name == "fig2_1" and config["inputs"][run["inputs"]]["tracks"] == "embedding":
-            yield f"{where}: fig2_1 shows sources of tracks, and {run['run']} takes an embedding"
-    if name in ATTENTION and all(
-        config["heads"][run["head"]]["features"] == "sequences" for run in figure_runs(config, name)
-    ):
-        yield from _attention_figure_contradictions(config, name)
-    if name == "fig2_2" and len(figure_runs(config, name)) != 1:
-        yield f"{where}: fig2_2 shows the network of one run, so name one"
-    for run in figure_runs(config, name) if name == "fig2_2" else ():
-        if config["heads"][run["head"]]["type"] != "cnn":
-            yield f"{where}: fig2_2 shows a multi-tissue CNN (type: cnn), and the head of {run['run']} is none"
+    taken = takes(config, name)
+    if taken == "scores":
+        yield from _score_contradictions(config, name)
+    # A run without a window of its own is refused by what figures of attention demand of runs (see schema).
+    if taken == "attention" and all("geometry" in config["sources"][run["source"]] for run in runs):
+        yield from _attention_contradictions(config, name)

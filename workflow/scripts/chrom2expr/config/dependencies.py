@@ -9,34 +9,42 @@ from pathlib import Path
 _SILENT = {"door.py", "errors.py", "ownership.py", "registry.py"}
 
 
-def modules(scripts: str | Path, script: str, loaded: Sequence[str | Path] = ()) -> list[str]:
+def modules(scripts: str | Path, script: str, loaded: Sequence[str | Path] = (), without: str = "") -> list[str]:
     """The library files that a script imports, directly or through others, and `loaded`, those it finds by name.
 
     Paths start with `scripts`, the folder that holds the script and the library; those of a package of the user's own
     are as they are given in `loaded`, and what that imports of its own package is followed too. Modules that change no
-    result (log, error messages, who may write) are left out.
+    result (log, error messages, who may write) are left out, and so is what only methods called `without` import.
     """
     library = Path(scripts) / "chrom2expr"
     found: set[Path] = set()
-    waiting = {*map(Path, loaded), *_imports(Path(scripts) / script, library)}
+    waiting = {*map(Path, loaded), *_imports(Path(scripts) / script, library, without)}
     while waiting:
         path = waiting.pop()
         found.add(path)
-        waiting |= _imports(path, library) - found
+        waiting |= _imports(path, library, without) - found
     silent = {library / name for name in _SILENT}
     return [str(path) for path in sorted(found - silent) if path.name != "__init__.py"]
 
 
 @cache
-def _imports(path: Path, library: Path) -> frozenset[Path]:
+def _imports(path: Path, library: Path, without: str = "") -> frozenset[Path]:
     """The files of the library, and of the file's own package, that it imports at its top or inside functions."""
     return frozenset(
         file
-        for name in _imported(ast.parse(path.read_text(encoding="utf-8")), path)
+        for name in _imported(_less(ast.parse(path.read_text(encoding="utf-8")), without), path)
         for file in (name.with_suffix(".py"), name / "__init__.py")
         for file in [library.parent / file if not file.is_absolute() else file]
         if file.is_file()
     )
+
+
+def _less(text: ast.Module, method: str) -> ast.Module:
+    """A text in which classes have no method of this name."""
+    for node in ast.walk(text):
+        if isinstance(node, ast.ClassDef):
+            node.body = [line for line in node.body if getattr(line, "name", None) != method]
+    return text
 
 
 def _imported(text: ast.AST, path: Path) -> Iterator[Path]:

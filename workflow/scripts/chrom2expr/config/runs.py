@@ -1,17 +1,37 @@
-"""What the runs of a figure are, and how they are labelled."""
+"""What the runs of a figure are, how they are labelled, and what the figure takes of them."""
 
 from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
 from chrom2expr import registry
+from chrom2expr.errors import InputError
 
 # What names a run, in the order of its folder: models/{source}/{inputs}/{head}/{loss}.
 RUN = ("source", "inputs", "head", "loss")
 # What the baseline is called in tables and figures (evaluation.BASELINE).
 BASELINE = "Training mean"
-# Figures of attention rather than scores.
-ATTENTION = ("fig3_6", "fig3_7")
+# The keys of a figure that all kinds have; the others are its kind's settings.
+FIGURE_KEYS = ("kind", "runs", "groups", "series", "caption")
+# What a kind of figure may take of its runs; there is a rule for each.
+TAKEN = ("scores", "attention", "models", "sources")
+
+
+def takes(config: Mapping[str, Any], figure: str) -> str:
+    """What the kind of a figure takes of its runs, one of TAKEN (see figure.FigureKind).
+
+    Raises InputError for a kind that takes anything else.
+    """
+    kind = registry.find("figures", config["figures"][figure]["kind"])
+    taken = kind.declares.get("takes")
+    if taken not in TAKEN:
+        raise InputError(f"{kind.path}: {kind.attribute} takes {taken}; declare one of {', '.join(TAKEN)}")
+    return taken
+
+
+def settings(config: Mapping[str, Any], figure: str) -> dict[str, Any]:
+    """The settings of a figure that its kind describes."""
+    return {key: value for key, value in config["figures"][figure].items() if key not in FIGURE_KEYS}
 
 
 def reduction(features: str) -> Mapping[str, Any]:
@@ -20,10 +40,11 @@ def reduction(features: str) -> Mapping[str, Any]:
 
 
 def figure_runs(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
-    """The runs of a figure, in the order in which they stand: the names in `RUN`, `run` (its folder), `x`, `series`.
+    """The runs of a figure, in their order: the names in `RUN`, `run` (its folder), `x`, `series`, `colour`.
 
     `x`, its group, is the line's `group`, or the label of what the figure's key `groups` names: the source, the inputs,
     the head or the loss. `series` is the line's `label`, or the label of what the figure's key `series` names.
+    `colour` is the line's, empty if it has none.
     """
     grouped, told_apart = (config["figures"][figure][key] for key in ("groups", "series"))
     labels = {
@@ -38,35 +59,36 @@ def figure_runs(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
             "run": "/".join(run[part] for part in RUN),
             "x": run.get("group", labels[grouped](run[grouped])),
             "series": run.get("label", labels[told_apart](run[told_apart])),
+            "colour": run.get("colour", ""),
         }
         for run in named_runs(config, figure)
     ]
 
 
 def named_runs(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
-    """The runs of a figure as written: every combination of a line's names, with the line's group and label if any."""
+    """The runs of a figure as written: every combination of a line's names, with its group, label and colour if any."""
     runs = []
     for line in config["figures"][figure]["runs"]:
         names = ([line[part]] if isinstance(line[part], str) else line[part] for part in RUN)
-        own = {key: line[key] for key in ("group", "label") if key in line}
+        own = {key: line[key] for key in ("group", "label", "colour") if key in line}
         runs += [dict(zip(RUN, chosen, strict=True)) | own for chosen in product(*names)]
     return runs
 
 
 def figure_entries(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
-    """What a figure's table has rows for: `run`, `x` and `series` of its runs, then `run` and `x` of the baselines.
+    """What a figure of scores has rows for: `run`, `x`, `series`, `colour` of its runs, then `run`, `x` of baselines.
 
     The baseline of a group is that of its sources' split.
     """
     runs = figure_runs(config, figure)
     splits = {run["x"]: config["sources"][run["source"]]["split"] for run in runs}
-    return [{key: run[key] for key in ("run", "x", "series")} for run in runs] + [
+    return [{key: run[key] for key in ("run", "x", "series", "colour")} for run in runs] + [
         {"run": f"baseline/{split}", "x": x} for x, split in splits.items()
     ]
 
 
 def attention_models(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
-    """The models of a figure of attention: `series`, `source` and `run`.
+    """The models of a figure of attention: `series`, `colour`, `source` and `run`.
 
     First what its runs started from, the backbone of each source, whose `run` is empty; then its runs.
     """
@@ -76,8 +98,8 @@ def attention_models(config: Mapping[str, Any], figure: str) -> list[dict[str, s
     for source in sources:
         backbone = config["backbones"][config["sources"][source]["backbone"]]["label"]
         own = f", {config['sources'][source]['label']}" if len(sources) > 1 else ""
-        bases.append({"series": f"Base {backbone}{own}", "source": source, "run": ""})
-    return bases + [{key: run[key] for key in ("series", "source", "run")} for run in runs]
+        bases.append({"series": f"Base {backbone}{own}", "colour": "", "source": source, "run": ""})
+    return bases + [{key: run[key] for key in ("series", "colour", "source", "run")} for run in runs]
 
 
 def overview(config: Mapping[str, Any], figure: str) -> list[dict[str, Any]]:

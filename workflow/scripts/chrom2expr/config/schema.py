@@ -11,7 +11,7 @@ import yaml
 
 from chrom2expr import registry
 from chrom2expr.config.contradictions import contradictions
-from chrom2expr.config.runs import figure_runs
+from chrom2expr.config.runs import FIGURE_KEYS, figure_runs, takes
 from chrom2expr.errors import InputError
 
 # Draft 2020-12, but 5.0 is no integer: a kernel or a batch of 5.0 fails in PyTorch.
@@ -28,6 +28,7 @@ OLD_KEYS = {
     "heads.NAME.settings.devices": "heads.NAME.devices",
     "inputs.sets": "inputs.NAME, without sets between",
     "inputs.orientation": "inputs.NAME.orientation",
+    "attention": "figures.NAME.distal_bins and figures.NAME.thresholds, of the figures of kind distal_attention",
 }
 # Where what a type understands lies in the section itself, not in its `settings`: the keys that all types have.
 FLAT = {
@@ -36,6 +37,23 @@ FLAT = {
         "label": {"type": "string", "description": "Its name in figures."},
     },
     "adaptations": {"type": {"type": "string", "description": "The adaptation."}},
+    "metrics": {"type": {"type": "string", "description": "The metric."}},
+    "figures": {key: {} for key in FIGURE_KEYS},
+}
+# What runs must be for a figure that takes this of them.
+TAKEN_RUNS = {
+    "attention": {
+        "properties": {
+            "head": {
+                "properties": {
+                    "features": {
+                        "const": "sequences",
+                        "description": "A figure of attention shows backbones that a head of sequences trained.",
+                    }
+                }
+            }
+        }
+    }
 }
 # What heads may demand of a loss (see loss.Loss).
 TRAITS = ("squared_error", "one_tissue")
@@ -106,7 +124,10 @@ def _explained(error: jsonschema.ValidationError, path: Sequence[str]) -> Iterat
         hint = _number_hint(error)
         if "description" in error.schema and not isinstance(error.instance, Mapping):
             hint += f" ({error.schema['description']})"
-        yield f"{_key(key)}: {error.message}{hint}"
+        message = error.message
+        if error.validator == "maxItems":  # the items themselves say nothing
+            message = f"{len(error.instance)} are too many, there may be {error.validator_value}"
+        yield f"{_key(key)}: {message}{hint}"
 
 
 def _taken_for_names(config: Mapping[str, Any]) -> Iterator[str]:
@@ -157,16 +178,13 @@ def _complete(config: dict[str, Any], path: Sequence[str], rules: Mapping[str, A
 
 
 def _complete_types(config: dict[str, Any]) -> Iterator[str]:
-    """Fill in the defaults of what sections name by their `type`; lines that say what its schema rejects in them."""
+    """Fill in the defaults of what sections name by `type` or `kind`; lines that say what its schema rejects in them."""
     for kind, path, name in _typed_sections(config):
         try:
-            rules = registry.find(kind, name).declares.get("schema", {})
+            rules = _declared_rules(kind, name)
         except InputError as error:
-            yield f"{_key(path)}.type: {error}"
+            yield f"{_key(path)}.{'kind' if kind == 'figures' else 'type'}: {error}"
             continue
-        if kind in FLAT:
-            own = {"type": "object", "additionalProperties": False}
-            rules = {**own, **rules, "properties": {**FLAT[kind], **rules.get("properties", {})}}
         yield from _complete(config, path, rules)
 
 
@@ -179,15 +197,24 @@ def _typed_sections(config: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str,
     for name, head in config["heads"].items():
         if "adaptation" in head:
             yield "adaptations", ("heads", name, "adaptation"), head["adaptation"]["type"]
-    for kind in ("backbones", "heads", "losses"):
+    for kind in ("backbones", "heads", "losses", "metrics", "figures"):
         for name, section in config[kind].items():
-            yield kind, (kind, name), section["type"]
+            yield kind, (kind, name), section["kind" if kind == "figures" else "type"]
     for name, source in config["sources"].items():
         if source["kind"] == "embedded" and source["backbone"] in backbones:
             yield "backbones", ("sources", name), backbones[source["backbone"]]["type"]
     for name in config.get("simulation", {}).get("backbones", {}):
         if name in backbones:
             yield "backbones", ("simulation", "backbones", name), backbones[name]["type"]
+
+
+def _declared_rules(kind: str, name: str) -> dict[str, Any]:
+    """The schema that a class declares, for the whole section that names it."""
+    rules = registry.find(kind, name).declares.get("schema", {})
+    if kind not in FLAT:
+        return rules
+    own = {"type": "object", "additionalProperties": False}
+    return {**own, **rules, "properties": {**FLAT[kind], **rules.get("properties", {})}}
 
 
 def _label_losses(config: dict[str, Any]) -> None:
@@ -199,26 +226,33 @@ def _label_losses(config: dict[str, Any]) -> None:
 
 
 def _unfit_runs(config: Mapping[str, Any]) -> Iterator[str]:
-    """Lines that say which runs their head cannot fit: what the schema `run` that its type declares rejects in them.
+    """Lines that say which runs their head cannot fit, or their figure cannot show.
 
-    Such a schema sees the sections of the config that the run names: `source`, its `backbone`, `inputs` and `loss`, the
-    latter with all traits that losses may have, true or false.
+    That is what the schemas `run` that the head's type and the figure's kind declare reject in them, and what the
+    kind's own schema rejects in the figure's runs, run by run.
     """
-    for figure in config["figures"]:
-        for run in figure_runs(config, figure):
-            rules = registry.find("heads", config["heads"][run["head"]]["type"]).declares.get("run")
-            if rules:
-                source, loss = config["sources"][run["source"]], config["losses"][run["loss"]]
-                declared = registry.find("losses", loss["type"]).declares.get("traits", {})
-                traits = {trait: any(registry.holds(when, loss) for when in whens) for trait, whens in declared.items()}
-                sections = {
-                    "source": source,
-                    "backbone": config["backbones"][source["backbone"]],
-                    "inputs": config["inputs"][run["inputs"]],
-                    "loss": {**dict.fromkeys(TRAITS, False), **loss, **traits},
-                }
-                for line in _rejected(sections, rules):
+    for figure, section in config["figures"].items():
+        kind, runs = registry.find("figures", section["kind"]).declares, figure_runs(config, figure)
+        for run in runs:
+            head = registry.find("heads", config["heads"][run["head"]]["type"]).declares
+            for rules in (head.get("run"), kind.get("run"), TAKEN_RUNS.get(takes(config, figure))):
+                for line in _rejected(_sections_of(config, run), rules) if rules else ():
                     yield f"figures.{figure}.runs: {run['run']}: {line}"
+        yield from _rejected({**section, "runs": runs}, _declared_rules("figures", section["kind"]), ("figures", figure))
+
+
+def _sections_of(config: Mapping[str, Any], run: Mapping[str, str]) -> dict[str, Any]:
+    """The sections of the config that a run names, the loss's with all traits that losses may have, true or false."""
+    source, loss = config["sources"][run["source"]], config["losses"][run["loss"]]
+    declared = registry.find("losses", loss["type"]).declares.get("traits", {})
+    traits = {trait: any(registry.holds(when, loss) for when in whens) for trait, whens in declared.items()}
+    return {
+        "source": source,
+        "backbone": config["backbones"][source["backbone"]],
+        "inputs": config["inputs"][run["inputs"]],
+        "head": config["heads"][run["head"]],
+        "loss": {**dict.fromkeys(TRAITS, False), **loss, **traits},
+    }
 
 
 def _with_defaults(value: Any, rules: Mapping[str, Any], root: Mapping[str, Any]) -> Any:

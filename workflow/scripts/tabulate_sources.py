@@ -1,11 +1,11 @@
-"""Track tables, measured tracks, expression and the runs' settings in; the table of the overview's boxes out."""
+"""Track tables, measured tracks, expression and what runs are given of them in; the table of the figure out."""
 
 from chrom2expr.door import job
 
 with job(snakemake) as call:
     from pathlib import Path
 
-    from chrom2expr import diagrams
+    from chrom2expr import figure
     from chrom2expr.expression import read_targets
     from chrom2expr.reader import FeatureStore
     from chrom2expr.tracks import read_tracks
@@ -29,5 +29,5 @@ with job(snakemake) as call:
                 counts.append(count(kinds, store.track_type))
         backbone["measured"] = counts
     tissues = len(read_targets(given.expression).tissue)
-    parts = diagrams.overview(params.figure, backbones, params.heads, tissues)
-    diagrams.write_parts(call.output[0], parts)
+    kind = figure.build(params.kind, params.figure, params.settings)
+    kind.write(call.output.table, kind.tabulate(figure.Sources(backbones, params.heads, tissues)))
