@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scripts
 import torch
-from chrom2expr import attention, heads, reader, registry
+from chrom2expr import attention, figure, heads, reader, registry
 from chrom2expr.finetune import FineTunedBackbone
 from chrom2expr.frozen import FrozenTrunk
 from chrom2expr.predictions import read_predictions
@@ -168,8 +168,10 @@ def test_attention(files, backbone, encoded, tuned, tmp_path):
         found = attention.read_attention(path)
         assert found.query_bin == 4 and found.gene_id.tolist() == [files.gene_id[row] for row in TEST]
         np.testing.assert_allclose(found.attention, np.where(turned[:, None], rows[:, ::-1], rows), rtol=1e-5)
-    models = [{"series": "Base", "run": ""}, {"series": "Tuned", "run": "a/b/c/d"}]
-    for figure, points in (("fig3_6", 18), ("fig3_7", 4)):
-        params = {"figure": figure, "models": models, "distal_bins": 2, "thresholds": [0.05, 0.1]}
-        table = call("tabulate_attention.py", tmp_path / f"{figure}.tsv", {"attention": [str(base), str(after)]}, **params)
-        assert len(attention.read_points(table)) == points
+    models = [{"series": "Base", "run": "", "colour": ""}, {"series": "Tuned", "run": "a/b/c/d", "colour": ""}]
+    found = attention.read_models("mine", models, [str(base), str(after)])
+    for kind, settings, points in (
+        ("attention_map", {}, 18),
+        ("distal_attention", {"distal_bins": 2, "thresholds": [0.05, 0.1]}, 4),
+    ):
+        assert len(figure.build(kind, "mine", settings).tabulate(found)) == points
