@@ -14,6 +14,7 @@ What else each kind declares, its base class says.
 import ast
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -103,7 +104,8 @@ def find(kind: str, name: str) -> Entry:
         path = Path(file)
         if path.suffix != ".py" or not path.is_file():
             raise InputError(f"there is no {name} among {kind}; there are {', '.join(sorted(known))}")
-        module = f"chrom2expr_file_{path.stem}"
+        # Two folders may each hold a file of this name.
+        module = f"chrom2expr_file_{re.sub(r'[^0-9A-Za-z]', '_', str(path.absolute()))}"
     declares = _declared(path, attribute)
     if declares.get("api") != API:
         raise InputError(
