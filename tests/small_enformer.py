@@ -1,6 +1,5 @@
 """A small Enformer with its weights folder, sequence shards and targets: what fine-tuning's tests start from."""
 
-import csv
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +12,7 @@ from chrom2expr import enformer, finetune, heads, tuning
 from chrom2expr.codes import FORMAT
 from chrom2expr.loss import Loss, build
 from chrom2expr.windows import Geometry
-from made_files import write_expression
+from made_files import write_expression, write_split
 from snakemake.iocontainers import Namedlist
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "workflow" / "scripts"
@@ -94,13 +93,7 @@ class Files:
         self.observed[2, 1], self.observed[5] = np.nan, np.nan
         self.shards = [folder / "000.h5", folder / "001.h5"]
         self.write_sequences()
-        columns = {"gene_type": "protein_coding", "strand": "+", "chrom_grch37": "chr1", "tss_grch37": 1000}
-        columns |= {"chrom_grch38": "chr1", "tss_grch38": 1000, "strand_grch38": "+"}
-        with open(folder / "genes.tsv", "w", newline="") as handle:
-            writer = csv.writer(handle, delimiter="\t", lineterminator="\n")
-            writer.writerow(["gene_id", "symbol", *columns, "split_enformer"])
-            writer.writerows([g, g, *columns.values(), s] for g, s in zip(self.gene_id, SPLITS, strict=True))
-            handle.write("\n")
+        write_split(folder / "split.tsv", self.gene_id, SPLITS)
         self.write_expression()
 
     def write_sequences(self) -> None:
@@ -114,8 +107,8 @@ class Files:
         write_expression(self.folder / "expression.h5", self.observed, self.gene_id, tissues)
 
     def data(self) -> heads.Data:
-        genes, expression = self.folder / "genes.tsv", self.folder / "expression.h5"
-        return finetune.read_data(self.shards, genes, expression, "enformer", "window", GEOMETRY)
+        genes, expression = self.folder / "split.tsv", self.folder / "expression.h5"
+        return finetune.read_data(self.shards, genes, expression, "window", GEOMETRY)
 
     def task(self, data: heads.Data | None = None, **changes) -> heads.Task:
         """A task on these files; a key of SETTINGS among `changes` replaces it there."""
@@ -135,7 +128,7 @@ class Files:
         folder.mkdir(exist_ok=True)
         made = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5", "summary": "summary.json"}
         weights = [str(self.folder / "weights" / name) for name in ("config.json", "pytorch_model.bin")]
-        given = {"genes": "genes.tsv", "expression": "expression.h5"}
+        given = {"genes": "split.tsv", "expression": "expression.h5"}
         keys = ("settings", "grid", "batch_size", "max_epochs", "patience", "select_by", "seed")
         geometry = {"sequence_length": GEOMETRY.sequence_length, "bins": GEOMETRY.bins, "bin_size": GEOMETRY.bin_size}
         return SimpleNamespace(
@@ -146,7 +139,7 @@ class Files:
             ),
             output=SimpleNamespace(**{name: str(folder / file) for name, file in made.items()}),
             params=scripts.params(
-                **{"type": "finetuned", "backbone": "enformer", "source": "window", "bins": BINS, "trunk": {}},
+                **{"type": "finetuned", "source": "window", "bins": BINS, "trunk": {}},
                 **{"backbone_type": "enformer", "adaptation": {"type": "all"}},
                 **{key: getattr(task, key) for key in keys},
                 loss=dict(task.loss.section),

@@ -50,7 +50,7 @@ MODELS = [
 RUNS = [
     {"run": "enformer_predicted/chromatin/multi_cnn/mse", "series": "Multi-tissue CNN", "x": "Beluga", "colour": ""},
     {"run": "enformer_predicted/chromatin/ridge/mse", "series": "Ridge", "x": "Beluga", "colour": "tab:red"},
-    {"run": "baseline/enformer", "x": "Beluga"},
+    {"run": "baseline/chr14", "x": "Beluga"},
 ]
 SCORED = ("evaluate_cnn", "evaluate_ridge", "baseline")
 BARS = {"metrics": ["cross_gene"], "layout": "above", "x_label": "Input", "legend": "series"}
@@ -78,11 +78,16 @@ def _step(script: str, output: Any, input: Any = (), params: Any = (), **resourc
     return Step(f"{script}.py", dict(input), params, output, resources)
 
 
+def _split(section: dict[str, Any], file: Any = ()) -> Step:
+    given = {"tss": of("lift", "tss"), "dropped": of("lift", "dropped"), "file": file or []}
+    return _step("split_genes", "split.tsv", given, {"name": "mine", "section": section, "seed": 1})
+
+
 def _codes(assembly: str, geometry: dict[str, int], shard: int, shards: int) -> Step:
     index = f"index_{assembly}"
     given = {name: of(index, name) for name in ("fasta", "fai", "info")}
     params = {"assembly": assembly, "geometry": geometry, "shard": shard, "shards": shards}
-    return _step("extract_sequences", "codes.h5", {"places": of("lift", "places"), **given, "chain": CHAIN}, params)
+    return _step("extract_sequences", "codes.h5", {"tss": of("lift", "tss"), **given, "chain": CHAIN}, params)
 
 
 def _collect(table: str, templates: dict[str, str], missing: str, group: int, groups: int) -> Step:
@@ -92,7 +97,7 @@ def _collect(table: str, templates: dict[str, str], missing: str, group: int, gr
 
 
 def _bin(collected: str, assembly: str, geometry: dict[str, int], source: str) -> Step:
-    given = {"places": of("lift", "places"), "chain": CHAIN}
+    given = {"tss": of("lift", "tss"), "chain": CHAIN}
     given |= {name: of(collected, name) for name in ("manifest", "folder")}
     given["info"] = of(f"index_{assembly}", "info")
     return _step("bin_bigwigs", "shard.h5", given, {"assembly": assembly, "geometry": geometry, "source": source})
@@ -121,9 +126,9 @@ def _targets() -> dict[str, Of]:
     return {"genes": of("split"), "expression": of("targets")}
 
 
-def _fit(type: str, features: Of, shards: list[Of], tracks: str, settings: Any, grid: Any, **changes: Any) -> Step:
+def _fit(type: str, features: Of, shards: list[Of], tracks: str, settings: Any, grid: Any, kind: str = "store", **changes: Any) -> Step:
     given = {"features": features, "shards": shards, **_targets()}
-    params = {"type": type, "backbone": "enformer", "tracks": tracks, "bins": 0, "orientation": "gene"}
+    params = {"type": type, "tracks": tracks, "bins": 0, "orientation": "gene", "features": kind}
     params |= {"loss": HYBRID, "settings": settings, "grid": grid, "batch_size": 8}
     params |= {"max_epochs": 4, "patience": 4, "select_by": "validation_loss", "seed": 1, "part": 0, "parts": 1}
     return _step("fit_head", FITTED, given, params | changes, gpu=1)
@@ -136,20 +141,20 @@ def _single(part: int = 0, parts: int = 1) -> Step:
     return _fit("single_cnn", of("merge_predicted"), shards, "chromatin", settings, grid, **changes)
 
 
-def _linear(type: str, features: Of, grid: dict[str, Any], settings: dict[str, Any]) -> Step:
+def _linear(type: str, features: Of, kind: str, grid: dict[str, Any], settings: dict[str, Any]) -> Step:
     changes = {"loss": MSE, "select_by": "validation_cross_gene"}
-    return _fit(type, features, [], "chromatin", settings, grid, **changes)
+    return _fit(type, features, [], "chromatin", settings, grid, kind, **changes)
 
 
 def _train(backbone: str, assembly: str, geometry: dict[str, int], measured: str, **settings: Any) -> Step:
-    codes, shards = {
-        "enformer": (each("codes_0", "codes_1"), each("bin_0", "bin_1")),
-        "beluga": (each("codes_beluga"), each("bin_beluga")),
+    codes, shards, split = {
+        "enformer": (each("codes_0", "codes_1"), each("bin_0", "bin_1"), of("split")),
+        "beluga": (each("codes_beluga"), each("bin_beluga"), of("split_beluga")),
     }[backbone]
     given = {"codes": codes, "features": of(measured), "shards": shards}
-    given |= {"motifs": of("simulate", "motifs"), "genes": of("split")}
+    given |= {"motifs": of("simulate", "motifs"), "genes": split}
     settings = {"epochs": 1, "batch_size": 4, "learning_rate": 4e-3, "shift": 3, **settings}
-    params = {"type": backbone, "backbone": backbone, "geometry": geometry, "settings": settings, "seed": 1}
+    params = {"type": backbone, "geometry": geometry, "settings": settings, "seed": 1}
     made = [f"weights/{file}" for file in FILES] if backbone == "enformer" else "weights.pth"
     return _step("train_simulated_backbone", {"weights": made}, given, params, gpu=1)
 
@@ -176,20 +181,17 @@ STEPS = {
     ),
     "lift": _step(
         "lift_genes",
-        {"places": "places.tsv", "dropped": "dropped.tsv"},
+        {"tss": "tss.tsv", "dropped": "dropped.tsv"},
         {"annotation": Raw("geneanno.csv"), "chain": CHAIN},
         {"exclude_types": ["rRNA"], "exclude_chromosomes": ["chrX"], "contigs": "all"},
     ),
-    "split": _step(
-        "split_genes",
-        "genes.tsv",
-        {"places": of("lift", "places")},
-        {"held_out": {"enformer": ["chr14"], "beluga": ["chr8"]}, "seed": 1},
-    ),
+    "split": _split({"held_out": ["chr14"]}),
+    "split_beluga": _split({"held_out": ["chr8"]}),
+    "split_file": _split({"file": "split.tsv"}, Raw("split.tsv")),
     "targets": _step(
         "compute_targets",
         "expression.h5",
-        {"annotation": Raw("geneanno.csv"), "expression": Raw("geneanno.exp.csv"), "places": of("lift", "places")},
+        {"annotation": Raw("geneanno.csv"), "expression": Raw("geneanno.exp.csv"), "tss": of("lift", "tss")},
         {"pseudocount": 0.1, "missing": "keep", "ids": "auto"},
     ),
     **{
@@ -257,8 +259,8 @@ STEPS = {
     "fit_single_cnn": _single(),
     "fit_part_0": _single(0, 2),
     "fit_part_1": _single(1, 2),
-    "fit_ridge": _linear("ridge", of("sums"), {"penalty": [1e-2, 1, 100]}, {"standardise": False}),
-    "fit_probe": _linear("probe", of("means"), {}, {}),
+    "fit_ridge": _linear("ridge", of("sums"), "spatial_basis", {"penalty": [1e-2, 1, 100]}, {"standardise": False}),
+    "fit_probe": _linear("probe", of("means"), "central_means", {}, {}),
     "fit_frozen": _fit(
         "frozen",
         of("merge_embedded"),
@@ -271,7 +273,7 @@ STEPS = {
         "finetune_backbone",
         FITTED,
         {"codes": each("codes_0", "codes_1"), "weights": weights("enformer"), **_targets()},
-        {"type": "finetuned", "backbone": "enformer", "source": "enformer_50kb", "geometry": EMBEDDED, "bins": 4}
+        {"type": "finetuned", "source": "enformer_50kb", "geometry": EMBEDDED, "bins": 4}
         | {"trunk": {"use_tf_gamma": False, "positional_basis": "library"}, "loss": HYBRID, "devices": 1}
         | {"settings": FINETUNING, "grid": {"learning_rate": [0.01]}, "batch_size": 13, "max_epochs": 2, "patience": 2}
         | {"backbone_type": "enformer", "adaptation": {"type": "all", "batch_norm": "frozen"}}
@@ -300,13 +302,13 @@ STEPS = {
         for head in ("cnn", "ridge")
     },
     "baseline": _step(
-        "evaluate_baseline", SCORES, _targets(), {"backbone": "enformer", "metrics": METRICS, "resamples": 20, "seed": 1}
+        "evaluate_baseline", SCORES, _targets(), {"metrics": METRICS, "resamples": 20, "seed": 1}
     ),
     "attend_base": _step(
         "attend_genes",
         "attention.h5",
         {"codes": each("codes_0", "codes_1"), "genes": of("split"), "weights": weights("enformer")},
-        {"type": "enformer", "backbone": "enformer", "geometry": EMBEDDED, "orientation": "gene"}
+        {"type": "enformer", "geometry": EMBEDDED}
         | {"settings": {"use_tf_gamma": False, "positional_basis": "library"}},
         gpu=1,
     ),
@@ -314,8 +316,7 @@ STEPS = {
         "attend_genes",
         "attention.h5",
         {"codes": each("codes_0", "codes_1"), "genes": of("split"), "model": of("finetune", "model")},
-        {"head": "finetuned", "backbone": "enformer", "geometry": EMBEDDED}
-        | {"orientation": "gene"},
+        {"head": "finetuned", "geometry": EMBEDDED},
         gpu=1,
     ),
     "tabulate_attention": _step(

@@ -331,6 +331,7 @@ def write_raw(folder: Path) -> None:
     _write_chain(folder / "longer.over.chain.gz", {**lengths, "chr1": lengths["chr1"] + 60})
     genes = _write_annotation(folder, lengths, random)
     _write_expression(folder, genes, random)
+    _write_splits(folder, genes)
     _write_tables(folder)
     for number, (assembly, genome) in enumerate((("grch37", old), ("grch38", new))):
         tracks = BELUGA_TRACKS if assembly == "grch37" else ENFORMER_TRACKS
@@ -432,6 +433,14 @@ def _write_expression(folder: Path, genes: list[dict[str, Any]], random: np.rand
             writer.writerow(["", *(f"tissue {number}" for number in range(values.shape[1]))])
             for number, row in enumerate(values, start=1):
                 writer.writerow([number, *("" if np.isnan(value) else f"{value:.6g}" for value in row)])
+
+
+def _write_splits(folder: Path, genes: list[dict[str, Any]]) -> None:
+    """Splits of one's own, of the genes but for the last five."""
+    for name, shift in (("split.tsv", 0), ("split_other.tsv", 1)):
+        words = ["train", "validation", "test", "train"]
+        rows = [f"{gene['id']}\t{words[(number + shift) % 4]}" for number, gene in enumerate(genes[:-5])]
+        (folder / name).write_text("\n".join(["gene_id\tsplit", *rows]) + "\n")
 
 
 def _write_tables(folder: Path) -> None:

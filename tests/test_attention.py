@@ -17,7 +17,7 @@ from chrom2expr.errors import InputError
 from chrom2expr.pool import AttentionPool
 from chrom2expr.windows import Geometry
 from enformer_pytorch.modeling_enformer import TF_GAMMAS
-from made_files import write_genes
+from made_files import write_split
 from scipy import stats
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "workflow/scripts"
@@ -137,9 +137,9 @@ class Stored:
 
 
 class TestAttendGenes:
-    def write(self, output, attend, orientation="gene"):
+    def write(self, output, attend):
         sequences = Stored(codes().numpy(), "+-+")
-        attention.attend_genes(attend, sequences, GEOMETRY, orientation, output)
+        attention.attend_genes(attend, sequences, GEOMETRY, output)
         return sequences
 
     def test_file(self, tmp_path):
@@ -165,7 +165,7 @@ class TestAttendGenes:
         weights = {0: np.arange(15.0), 1: np.arange(15.0)[::-1]}
         sequences = Stored(np.array([[0] * 8, [1] * 8], dtype=np.uint8), "+-")
         attend = lambda batch: weights[int(batch[0, 0])][None]  # noqa: E731
-        attention.attend_genes(attend, sequences, GEOMETRY, "gene", tmp_path / "a.h5")
+        attention.attend_genes(attend, sequences, GEOMETRY, tmp_path / "a.h5")
         first, second = attention.read_attention(tmp_path / "a.h5").attention
         assert first.tolist() == second.tolist() == list(range(15))
 
@@ -174,11 +174,6 @@ class TestAttendGenes:
         with pytest.raises(InputError, match="gene g2 is not a number"):
             self.write(tmp_path / "out" / "a.h5", lambda batch: next(rows))
         assert not list((tmp_path / "out").iterdir())
-
-    def test_unknown_orientation(self, tmp_path):
-        with pytest.raises(InputError, match="orientation is 'genomc', but must be gene or genomic"):
-            self.write(tmp_path / "a.h5", lambda batch: np.ones((1, 15)), "genomc")
-        assert not list(tmp_path.iterdir())
 
     def test_failure_in_the_middle(self, tmp_path):
         rows = iter([np.ones((1, 15))])
@@ -338,20 +333,20 @@ class TestScripts:
 
     @pytest.fixture
     def attend(self, tmp_path):
-        """Runs the door on three test genes, of which g3 and g4 lie on other strands in the two assemblies."""
+        """Runs the door on three test genes, on the strands of the assembly of the sequences."""
         sequences = np.random.default_rng(1).integers(0, 4, (5, 21 * 128), dtype=np.uint8)
-        genes, strand, other = [f"g{i}" for i in range(5)], list("+-+-+"), list("+-++-")
-        labels = {"gene_id": genes, "strand": other}
+        genes = [f"g{i}" for i in range(5)]
+        labels = {"gene_id": genes, "strand": list("+-++-")}
         write_checked(tmp_path / "000.h5", SEQUENCE, {}, ["codes"], codes=sequences, **labels)
         split = ["train", "test", "val", "test", "test"]
         given = {
             "codes": [tmp_path / "000.h5"],
-            "genes": write_genes(tmp_path / "genes.tsv", genes, split, strand, other),
+            "genes": write_split(tmp_path / "split.tsv", genes, split),
         }
         geometry = {"sequence_length": 15 * 128, "bins": 11, "bin_size": 128}
-        known = {"backbone": "enformer", "geometry": geometry, "orientation": "gene"}
+        known = {"geometry": geometry}
 
-        def run(net, model, turn=(True, False, True), **params):
+        def run(net, model, **params):
             run_script(
                 "attend_genes.py",
                 input=SimpleNamespace(**given, **model),
@@ -362,7 +357,7 @@ class TestScripts:
             found = attention.read_attention(tmp_path / "attention.h5")
             assert found.gene_id.tolist() == ["g1", "g3", "g4"] and found.query_bin == QUERY
             expected = hooked(net, torch.from_numpy(sequences[[1, 3, 4], 3 * 128 : 18 * 128]), QUERY)
-            expected = torch.where(torch.tensor(turn)[:, None], expected.flip(1), expected)
+            expected = torch.where(torch.tensor([[True], [False], [True]]), expected.flip(1), expected)
             np.testing.assert_allclose(found.attention, expected, rtol=1e-4, atol=1e-6)
 
         return run
@@ -372,17 +367,12 @@ class TestScripts:
         files = [tmp_path / "weights" / name for name in ("config.json", "pytorch_model.bin")]
         attend(network(), {"weights": files}, type="enformer", settings={"use_tf_gamma": False})
 
-    def test_rows_in_genomic_order(self, tmp_path, attend):
-        enformer.save(network(), tmp_path / "weights")
-        given = {"weights": [tmp_path / "weights" / name for name in ("config.json", "pytorch_model.bin")]}
-        attend(network(), given, (False, False, False), type="enformer", settings={}, orientation="genomic")
-
     def test_a_damaged_split(self, tmp_path, attend, capfd):
-        path = tmp_path / "genes.tsv"
-        path.write_text(path.read_text().replace("test\ng4", "tset\ng4"))
+        path = tmp_path / "split.tsv"
+        path.write_text(path.read_text().replace("g3\ttest", "g3\ttset"))
         with pytest.raises(SystemExit):
             attend(network(), {"weights": []}, type="enformer", settings={})
-        assert "genes.tsv, line 5: split_enformer is 'tset'" in capfd.readouterr().err
+        assert "split.tsv, line 5: split is 'tset'" in capfd.readouterr().err
 
     def test_fine_tuned_model(self, tmp_path, attend):
         net = network()

@@ -23,7 +23,7 @@ from chrom2expr import (
     predictions,
     probe,
     single_cnn,
-    spatial,
+    splits,
     tables,
     tuning,
 )
@@ -37,6 +37,7 @@ from chrom2expr.hdf5 import CheckedFile, create_file
 from chrom2expr.pool import AttentionPool
 from chrom2expr.reader import FeatureStore, merge
 from chrom2expr.reduced import ReducedStore
+from chrom2expr.reduction import reduce_store
 from chrom2expr.store import FORMAT as FEATURE
 from chrom2expr.store import ShardWriter
 from chrom2expr.tensors import read_tensors, write_tensors
@@ -122,7 +123,7 @@ def rows_of_attention(path):
 
 
 def reduced(path):
-    spatial.reduce(shard(path.with_name("s.h5")), path, GEOMETRY)
+    reduce_store(shard(path.with_name("s.h5")), path, "spatial_basis", GEOMETRY)
 
 
 def read_reduced(path):
@@ -339,9 +340,13 @@ FIGURE = figure.build("scores", "f", {})
 TABLES = {
     "genes": (
         lambda path: tables.write_table(
-            path, [*GENE_COLUMNS, "split_enformer"], [["g", "s", "t", "+", "chr1", 10, "chr1", 12, "-", "train"]] * 1
+            path, GENE_COLUMNS, [["g", "s", "t", "+", "chr1", 10, "chr1", 12, "-"]] * 1
         ),
         lambda path: read_genes(path).to_dict("list"),
+    ),
+    "split": (
+        lambda path: tables.write_table(path, splits.COLUMNS, [["a", "train"], ["b", "val"], ["c", "test"]]),
+        lambda path: [part.tolist() for part in splits.read_split(path)],
     ),
     "figure": (
         lambda path: FIGURE.write(

@@ -230,12 +230,14 @@ def test_the_real_gene_table_gives_the_thesis_counts(copy, shared_data, tmp_path
             }
         )
     )
-    run(copy, "results/genes/genes.tsv", "--cores", "2", "--configfile", str(overlay))
-    kept = pd.read_csv(copy / "results/genes/genes.tsv", sep="\t")
+    splits = [f"results/genes/splits/{name}.tsv" for name in ("chr14", "chr8")]
+    run(copy, *splits, "--cores", "2", "--configfile", str(overlay))
+    kept = pd.read_csv(copy / "results/genes/tss.tsv", sep="\t")
     dropped = pd.read_csv(copy / "results/genes/dropped.tsv", sep="\t")
     assert len(kept) == 22_828
-    assert kept["split_enformer"].value_counts().to_dict() == {"train": 21_988, "val": 420, "test": 420}
-    assert kept["split_beluga"].value_counts().to_dict() == {"train": 21_838, "val": 495, "test": 495}
+    chr14, chr8 = (pd.read_csv(copy / path, sep="\t")["split"].value_counts().to_dict() for path in splits)
+    assert chr14 == {"train": 21_988, "val": 420, "test": 420}
+    assert chr8 == {"train": 21_838, "val": 495, "test": 495}
     assert len(dropped) == genes - 22_828 and dropped["reason"].str.len().min() > 3
     assert not set(kept["gene_id"]) & set(dropped["gene_id"])
 
@@ -275,7 +277,8 @@ def test_the_full_size_enformer_runs_on_real_sequence(copy, shared_data, tmp_pat
                 "pathvars": {name: str(tmp_path / "out" / name) for name in ("results", "resources", "logs", "benchmarks")},
                 "resources": resources,
                 "threads": {"predict_tracks": 2},
-                "backbones": {name: {"held_out": ["chr22"], "shards": 3} for name in ("enformer", "beluga")},
+                "backbones": {name: {"shards": 3} for name in ("enformer", "beluga")},
+                "splits": {name: {"held_out": ["chr22"]} for name in ("chr14", "chr8")},
             }
         )
     )

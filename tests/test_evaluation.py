@@ -12,7 +12,7 @@ from checked_files import write_checked
 from chrom2expr import baseline, evaluation, metric, predictions, registry, statistics
 from chrom2expr import figure as kinds
 from chrom2expr.errors import InputError
-from made_files import write_expression, write_genes
+from made_files import write_expression, write_split
 from scipy import stats
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -302,7 +302,7 @@ def test_score_files_that_do_not_belong_together_are_refused(run, figure, tmp_pa
 
 @pytest.fixture
 def targets(tmp_path):
-    """genes.tsv and expression.h5 of 30 genes x 7 tissues, the last of which no training gene has a value for."""
+    """A split and expression.h5 of 30 genes x 7 tissues, the last of which no training gene has a value for."""
     random = np.random.default_rng(4)
     values = random.normal(size=(30, 7)).astype(np.float32)
     values[random.random(values.shape) < 0.1] = np.nan
@@ -310,7 +310,7 @@ def targets(tmp_path):
     values[split == "train", 6] = np.nan
     genes = [f"G{i}" for i in range(30)]
     return SimpleNamespace(
-        genes=write_genes(tmp_path / "genes.tsv", genes, split),
+        genes=write_split(tmp_path / "split.tsv", genes, split),
         expression=write_expression(tmp_path / "expression.h5", values, genes),
         values=values,
         split=split,
@@ -318,7 +318,7 @@ def targets(tmp_path):
 
 
 def test_the_baseline_predicts_the_training_genes_means(targets, tmp_path):
-    predictions = baseline.training_means(targets.genes, targets.expression, "enformer")
+    predictions = baseline.training_means(targets.genes, targets.expression)
     assert list(predictions.gene_id) == [f"G{i}" for i in range(2, 30, 3)]
     means = [np.nanmean(column) for column in targets.values[targets.split == "train"].T[:6]]
     np.testing.assert_allclose(predictions.predicted[:, :6], np.tile(means, (10, 1)), rtol=1e-6)
@@ -332,21 +332,22 @@ def test_the_baseline_predicts_the_training_genes_means(targets, tmp_path):
 
 
 def test_a_baseline_without_its_files_is_refused(targets):
-    with pytest.raises(InputError, match="no column split_beluga"):
-        baseline.training_means(targets.genes, targets.expression, "beluga")
     before = targets.genes.read_text()
+    targets.genes.write_text(before.replace("\tsplit", "\tsplits"))
+    with pytest.raises(InputError, match="no column split"):
+        baseline.training_means(targets.genes, targets.expression)
     targets.genes.write_text(before.replace("train", "val"))
     with pytest.raises(InputError, match="puts no gene into train"):
-        baseline.training_means(targets.genes, targets.expression, "enformer")
+        baseline.training_means(targets.genes, targets.expression)
     targets.genes.write_text(before.replace("\tval", "\turain"))
-    with pytest.raises(InputError, match="genes.tsv, line 3: split_enformer is 'urain', not one of train, val, test"):
-        baseline.training_means(targets.genes, targets.expression, "enformer")
+    with pytest.raises(InputError, match="split.tsv, line 3: split is 'urain', not one of train, val, test"):
+        baseline.training_means(targets.genes, targets.expression)
     targets.genes.write_text(before.replace("G7", "H7"))
-    with pytest.raises(InputError, match="are not the rows of"):
-        baseline.training_means(targets.genes, targets.expression, "enformer")
+    with pytest.raises(InputError, match="are not among those of"):
+        baseline.training_means(targets.genes, targets.expression)
     targets.expression.write_bytes(b"broken")
     with pytest.raises(InputError, match="expression.h5: damaged"):
-        baseline.training_means(targets.genes, targets.expression, "enformer")
+        baseline.training_means(targets.genes, targets.expression)
 
 
 REST = "\tr\tm\tq\tu\t"

@@ -438,8 +438,8 @@ class TestResume:
             files.codes[1, 50] = (files.codes[1, 50] + 1) % 5
             files.write_sequences()
         else:
-            table = (tmp_path / "genes.tsv").read_text()
-            (tmp_path / "genes.tsv").write_text(table.replace("val\ngene12", "train\ngene12"))
+            table = (tmp_path / "split.tsv").read_text()
+            (tmp_path / "split.tsv").write_text(table.replace("gene12\tval", "gene12\ttrain"))
         with pytest.raises(InputError, match=r"differs in data \([0-9a-f]{64} there"):
             fit(files.task(max_epochs=1), files.trunk(), tmp_path / "checkpoints")
 

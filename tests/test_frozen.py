@@ -50,8 +50,8 @@ def embedded(files, tmp_path_factory):
 
 
 def task(files, store, **changes):
-    genes, expression = files.folder / "genes.tsv", files.folder / "expression.h5"
-    data = heads.read_data(store, genes, expression, "enformer", "embedding", "gene")
+    genes, expression = files.folder / "split.tsv", files.folder / "expression.h5"
+    data = heads.read_data(store, genes, expression, "embedding", "gene")
     settings = {"weight_decay": 1e-3, "warmup_steps": 3, "gradient_clip": 0.2, "accumulation": 1}
     return files.task(data, settings=settings, **changes)
 

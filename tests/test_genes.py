@@ -1,10 +1,10 @@
-"""The gene table: parsing, lift-over, filters and splits, on a small table and chain, and on the real ones."""
+"""The gene table: parsing, lift-over and filters, on a small table and chain, and on the real ones."""
 
 import gzip
 
 import pandas as pd
 import pytest
-from chrom2expr import genes
+from chrom2expr import genes, splits
 from chrom2expr.errors import InputError
 
 HEADER = "id,symbol,seqnames,strand,TSS,CAGE_representative_TSS,type"
@@ -63,7 +63,6 @@ def test_every_gene_is_kept_or_explained(table, chain_file):
     assert "rRNA" in dropped["reason"].iloc[0] and "chrX" in dropped["reason"].iloc[1]
     assert list(dropped) == genes.DROPPED_COLUMNS
     assert list(kept) == genes.GENE_COLUMNS
-    assert list(genes.split_genes(kept, {"b": ["chr2"]}, 1, table)) == [*genes.GENE_COLUMNS, "split_b"]
 
 
 def test_a_gene_dropped_twice_names_both_reasons(table, chain_file):
@@ -100,20 +99,11 @@ def test_a_gene_that_does_not_lift_is_dropped(table, chain_file, monkeypatch):
     assert "G2" not in set(kept["gene_id"])
 
 
-def test_split_halves_the_held_out_chromosomes_by_seed():
-    chromosomes = ["chr1"] * 100 + ["chr8"] * 31
-    splits = genes.split(chromosomes, ["chr8"], 7)
-    assert (splits[:100] == "train").all()
-    assert (splits == "val").sum() == 15 and (splits == "test").sum() == 16
-    assert (splits == genes.split(chromosomes, ["chr8"], 7)).all()
-    assert (splits != genes.split(chromosomes, ["chr8"], 8)).any()
-
-
-def test_genes_tsv_comes_back_as_it_was(table, chain_file, tmp_path):
+def test_tss_tsv_comes_back_as_it_was(table, chain_file, tmp_path):
     kept, dropped = build(table, chain_file)
     kept.loc[kept.index[0], "symbol"] = "NA"
-    genes.write_table(tmp_path / "genes.tsv", kept)
-    pd.testing.assert_frame_equal(genes.read_genes(tmp_path / "genes.tsv"), kept.reset_index(drop=True))
+    genes.write_table(tmp_path / "tss.tsv", kept)
+    pd.testing.assert_frame_equal(genes.read_genes(tmp_path / "tss.tsv"), kept.reset_index(drop=True))
     genes.write_table(tmp_path / "dropped.tsv", dropped)
     assert (tmp_path / "dropped.tsv").read_text().splitlines()[0].split("\t") == genes.DROPPED_COLUMNS
 
@@ -162,31 +152,30 @@ def test_a_file_that_is_no_gene_table_is_refused(table, content):
         ("strand_grch38", "", ["line 2", "strand"]),
         ("tss_grch38", "x", ["line 2", "'x'"]),
         ("chrom_grch38", "", ["line 2", "no chromosome"]),
-        ("split_b", "dev", ["line 2", "split_b", "dev"]),
     ],
 )
-def test_a_damaged_genes_tsv_is_refused(table, chain_file, tmp_path, column, value, words):
+def test_a_damaged_tss_tsv_is_refused(table, chain_file, tmp_path, column, value, words):
     kept, _ = build(table, chain_file)
-    kept = genes.split_genes(kept, {"b": ["chr2"]}, 1, table).astype(object).iloc[[1, 0, 2, 3]]
+    kept = kept.astype(object).iloc[[1, 0, 2, 3]]
     if column == "gene_id":
         kept = kept.iloc[[1, 0, 2, 3]]
         kept.iloc[1, 0] = kept.iloc[0, 0]
         words = ["line 3", "line 2"]
     else:
         kept.iloc[0, kept.columns.get_loc(column)] = value
-    genes.write_table(tmp_path / "genes.tsv", kept)
+    genes.write_table(tmp_path / "tss.tsv", kept)
     with pytest.raises(InputError) as error:
-        genes.read_genes(tmp_path / "genes.tsv")
-    for word in ["genes.tsv", *words]:
+        genes.read_genes(tmp_path / "tss.tsv")
+    for word in ["tss.tsv", *words]:
         assert word in str(error.value)
 
 
 @pytest.mark.parametrize("missing", ["strand_grch38", "tss_grch37"])
-def test_genes_tsv_without_a_column_is_refused(table, chain_file, tmp_path, missing):
+def test_tss_tsv_without_a_column_is_refused(table, chain_file, tmp_path, missing):
     kept, _ = build(table, chain_file)
-    genes.write_table(tmp_path / "genes.tsv", kept.drop(columns=missing))
+    genes.write_table(tmp_path / "tss.tsv", kept.drop(columns=missing))
     with pytest.raises(InputError, match=missing):
-        genes.read_genes(tmp_path / "genes.tsv")
+        genes.read_genes(tmp_path / "tss.tsv")
 
 
 def test_a_gzipped_chain_is_read_whatever_its_name(chain_file):
@@ -262,17 +251,6 @@ def test_many_genes_that_do_not_lift_are_an_error(table, chain_file):
         build(table, chain_file)
 
 
-@pytest.mark.parametrize(
-    "held_out, words",
-    [(["chr14"], "chr14"), (["chrX"], "chrX"), (["chr1", "chr2"], "empty split"), ([], "empty split")],
-)
-def test_held_out_chromosomes_must_make_three_splits(table, chain_file, held_out, words):
-    kept, _ = build(table, chain_file)
-    with pytest.raises(InputError, match=words) as error:
-        genes.split_genes(kept, {"b": held_out}, 1, table)
-    assert "backbones: b: held_out" in str(error.value)
-
-
 def test_excluding_every_gene_is_an_error(table, chain_file):
     with pytest.raises(InputError, match="every gene is excluded"):
         build(table, chain_file, exclude_types=["rRNA", "protein_coding", "lincRNA"])
@@ -297,10 +275,11 @@ def test_the_real_files_give_the_thesiss_counts(shared_data):
         exclude_chromosomes=["chrX", "chrY"],
         contigs="all",
     )
-    kept = genes.split_genes(kept, {"beluga": ["chr8"], "enformer": ["chr14"]}, 20250501, path)
     assert len(kept) == 22_828 and len(dropped) == 24_339 - 22_828
     assert set(kept["gene_id"]) | set(dropped["gene_id"]) == set(annotation["gene_id"])
     assert (dropped["reason"] != "").all()
-    assert kept["split_enformer"].value_counts().to_dict() == {"train": 21_988, "val": 420, "test": 420}
-    assert kept["split_beluga"].value_counts().to_dict() == {"train": 21_838, "val": 495, "test": 495}
-    assert set(kept.loc[kept["split_enformer"] != "train", "chrom_grch37"]) == {"chr14"}
+    for chromosome, sizes in {"chr14": (21_988, 420, 420), "chr8": (21_838, 495, 495)}.items():
+        found = splits.split_genes(kept, path, "thesis", {"held_out": [chromosome]}, 20250501)
+        assert found["gene_id"].tolist() == kept["gene_id"].tolist()
+        assert tuple((found["split"] == part).sum() for part in splits.SPLITS) == sizes
+        assert set(kept["chrom_grch37"][(found["split"] != "train").to_numpy()]) == {chromosome}

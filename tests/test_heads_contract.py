@@ -9,6 +9,7 @@ import pytest
 import torch
 from chrom2expr import heads, registry
 from chrom2expr.config import schema
+from chrom2expr.features import Features
 from chrom2expr.heads import Split
 from chrom2expr.loss import build
 from small_enformer import Files
@@ -24,18 +25,14 @@ GRID = {"learning_rate": [3e-3, 1e-2], "dropout": [0.1], "penalty": [0.01, 1.0]}
 SMALL = {"width": 8, "blocks": 2, "kernel_size": 3, "warmup_steps": 2}
 
 
-class Made:
-    """Features in memory, with all that heads use of a store."""
+class Made(Features):
+    """Features made up in memory."""
 
     def __init__(self, values):
-        self.values, self.shape = values, values.shape
+        self.values, self.shape, self.dtype = values, values.shape, values.dtype
 
-    def read(self, rows, out=None):
-        return self.values[rows]
-
-    def batches(self, order, batch_size):
-        for start in range(0, len(order), batch_size):
-            yield (rows := order[start : start + batch_size]), self.values[rows]
+    def fill(self, rows, out):
+        out[:] = self.values[rows]
 
     def where(self, row, *place):
         return f"gene{row}"

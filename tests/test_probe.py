@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import scripts
 import torch
-from chrom2expr import heads, probe, spatial
+from chrom2expr import heads, probe
 from chrom2expr.config import schema
 from chrom2expr.errors import InputError
 from chrom2expr.heads import Split
 from chrom2expr.losses import Hybrid
+from chrom2expr.reduction import reduce_store
 from chrom2expr.store import ShardWriter
-from chrom2expr.tables import write_table
 from chrom2expr.windows import Geometry
-from made_files import write_expression
+from made_files import write_expression, write_split
 from scipy.stats import spearmanr
 from sklearn.linear_model import LinearRegression
 from test_ridge import Rows, with_split
@@ -257,23 +257,19 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
         means={"central_tracks": 1, "central_embedding": 8},
     ) as writer:
         writer.write(0, np.ones((300, 20, 1)), central_tracks=np.ones((300, 1)), central_embedding=embedding)
-    spatial.average(tmp_path / "s.h5", tmp_path / "features.h5", geometry, 10, "embedding")
+    reduce_store(tmp_path / "s.h5", tmp_path / "features.h5", "central_means", geometry, 10, "embedding")
     observed = embedding @ random.normal(0, 1, (8, TISSUES)) - 1
     missing = random.random(observed.shape) < 0.1
-    columns = {"strand": "+", "gene_type": "x", "chrom_grch37": "chr1", "chrom_grch38": "chr1"}
-    columns |= {"tss_grch37": 1000, "tss_grch38": 1000, "strand_grch38": "+"}
-    splits = np.repeat(["train", "val", "test"], [200, 50, 50])
-    rows = ([gene, gene, *columns.values(), split] for gene, split in zip(gene_id, splits))
-    write_table(tmp_path / "genes.tsv", ["gene_id", "symbol", *columns, "split_enformer"], rows)
+    write_split(tmp_path / "split.tsv", gene_id, np.repeat(["train", "val", "test"], [200, 50, 50]))
     write_expression(tmp_path / "expression.h5", np.where(missing, np.nan, observed), gene_id)
     made = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5", "summary": "summary.json"}
     snakemake = SimpleNamespace(
         input=SimpleNamespace(
-            features=tmp_path / "features.h5", genes=tmp_path / "genes.tsv", expression=tmp_path / "expression.h5"
+            features=tmp_path / "features.h5", genes=tmp_path / "split.tsv", expression=tmp_path / "expression.h5"
         ),
         output=SimpleNamespace(**{name: tmp_path / "run" / file for name, file in made.items()}),
         params=scripts.params(
-            type="probe", backbone="enformer", tracks="embedding", orientation="gene", bins=0,
+            type="probe", tracks="embedding", orientation="gene", bins=0, features="central_means",
             loss={"type": "hybrid", "alpha": 0, "beta": 1}, settings={}, grid={}, batch_size=64, max_epochs=0,
             patience=0, select_by="validation_loss", seed=1, part=0, parts=1,
         ),

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import scripts
 import torch
-from chrom2expr import heads, ridge, spatial
+from chrom2expr import heads, ridge
 from chrom2expr.errors import InputError
 from chrom2expr.heads import Split
 from chrom2expr.losses import Hybrid
+from chrom2expr.reduction import reduce_store
 from chrom2expr.store import ShardWriter
-from chrom2expr.tables import write_table
 from chrom2expr.windows import Geometry
-from made_files import write_expression
+from made_files import write_expression, write_split
 from scipy.stats import spearmanr
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
@@ -326,25 +326,21 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
         bins=20, bin_size=200, provenance={"source": "planted"},
     ) as writer:
         writer.write(0, tracks)
-    spatial.reduce(tmp_path / "s.h5", tmp_path / "features.h5", geometry, 10)
+    reduce_store(tmp_path / "s.h5", tmp_path / "features.h5", "spatial_basis", geometry, 10)
     turned = np.where((strand == "-")[:, None, None], tracks[:, ::-1], tracks).astype(np.float64)
     decay = np.exp(-0.1 * np.arange(5))
     observed = (turned[:, 10:15] * decay[:, None]).sum(axis=1) @ random.normal(0, 1, (3, TISSUES))
-    columns = {"strand": "+", "gene_type": "x", "chrom_grch37": "chr1", "chrom_grch38": "chr1"}
-    columns |= {"tss_grch37": 1000, "tss_grch38": 1000, "strand_grch38": "+"}
-    splits = np.repeat(["train", "val", "test"], [200, 50, 50])
-    rows = ([gene, gene, *columns.values(), split] for gene, split in zip(gene_id, splits))
-    write_table(tmp_path / "genes.tsv", ["gene_id", "symbol", *columns, "split_beluga"], rows)
+    write_split(tmp_path / "split.tsv", gene_id, np.repeat(["train", "val", "test"], [200, 50, 50]))
     write_expression(tmp_path / "expression.h5", observed, gene_id, [f"tissue{index}" for index in range(TISSUES)])
     made = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5", "summary": "summary.json"}
     snakemake = SimpleNamespace(
         input=SimpleNamespace(
             features=tmp_path / "features.h5",
-            genes=tmp_path / "genes.tsv", expression=tmp_path / "expression.h5",
+            genes=tmp_path / "split.tsv", expression=tmp_path / "expression.h5",
         ),
         output=SimpleNamespace(**{name: tmp_path / "run" / file for name, file in made.items()}),
         params=scripts.params(
-            type="ridge", backbone="beluga", tracks="chromatin", orientation="gene", bins=10, part=0, parts=1,
+            type="ridge", tracks="chromatin", orientation="gene", bins=10, features="spatial_basis", part=0, parts=1,
             loss={"type": "hybrid", "alpha": 0, "beta": 1}, settings={"standardise": False},
             grid={"penalty": [0.001, 0.1, 10]}, batch_size=64, max_epochs=0, patience=0,
             select_by="validation_cross_gene", seed=1,

@@ -132,14 +132,14 @@ def test_a_fasta_cut_short_after_indexing_is_refused(tmp_path, fasta):
         genome.codes("chr2", 0, 333)
 
 
-def test_check_places_names_gene_file_and_row():
-    genes.check_places(gene_table(), LENGTHS, "grch37", "places.tsv")
-    with pytest.raises(InputError, match=r"places\.tsv, line 3: G2 .* has no chr9"):
-        genes.check_places(gene_table(chrom_grch37=["chr1", "chr9", "chr2"]), LENGTHS, "grch37", "places.tsv")
-    with pytest.raises(InputError, match=r"places\.tsv, line 4: G3 lies at chr2:334 of grch37, .* ends chr2 at 333"):
-        genes.check_places(gene_table(tss_grch37=[1, 500, 334]), LENGTHS, "grch37", "places.tsv")
+def test_check_tss_names_gene_file_and_row():
+    genes.check_tss(gene_table(), LENGTHS, "grch37", "tss.tsv")
+    with pytest.raises(InputError, match=r"tss\.tsv, line 3: G2 .* has no chr9"):
+        genes.check_tss(gene_table(chrom_grch37=["chr1", "chr9", "chr2"]), LENGTHS, "grch37", "tss.tsv")
+    with pytest.raises(InputError, match=r"tss\.tsv, line 4: G3 lies at chr2:334 of grch37, .* ends chr2 at 333"):
+        genes.check_tss(gene_table(tss_grch37=[1, 500, 334]), LENGTHS, "grch37", "tss.tsv")
     with pytest.raises(InputError, match=r"line 2: G1 lies at chr1:1001 of grch38"):
-        genes.check_places(gene_table(tss_grch38=[1001, 51, 300]), LENGTHS, "grch38", "places.tsv")
+        genes.check_tss(gene_table(tss_grch38=[1001, 51, 300]), LENGTHS, "grch38", "tss.tsv")
 
 
 def test_shards_are_those_of_array_split():
@@ -209,25 +209,25 @@ def stage(tmp_path):
 
     def run():
         log = tmp_path / "log"
-        places = tmp_path / "places.tsv"
+        tss = tmp_path / "tss.tsv"
         run_door(
             "lift_genes.py",
             log,
             input=dict(annotation=tmp_path / "genes.csv", chain=tmp_path / "over.chain"),
-            output=dict(places=places, dropped=tmp_path / "dropped.tsv"),
+            output=dict(tss=tss, dropped=tmp_path / "dropped.tsv"),
             params=dict(exclude_types=[], exclude_chromosomes=[], contigs="all"),
         )
         run_door(
             "split_genes.py",
             log,
-            input=dict(places=places),
-            output=dict(genes=tmp_path / "genes.tsv"),
-            params=dict(held_out={"enformer": ["chr2"]}, seed=1),
+            input=dict(tss=tss, dropped=tmp_path / "dropped.tsv", file=[]),
+            output=dict(split=tmp_path / "split.tsv"),
+            params=dict(name="chr2", section={"held_out": ["chr2"]}, seed=1),
         )
         run_door(
             "compute_targets.py",
             log,
-            input=dict(annotation=tmp_path / "genes.csv", expression=tmp_path / "exp.csv", places=places),
+            input=dict(annotation=tmp_path / "genes.csv", expression=tmp_path / "exp.csv", tss=tss),
             output=dict(expression=tmp_path / "expression.h5"),
             params=dict(ids="auto", pseudocount=0.0001, missing="keep"),
         )
@@ -239,7 +239,7 @@ def stage(tmp_path):
             "extract_sequences.py",
             log,
             input=dict(
-                places=places,
+                tss=tss,
                 fasta=tmp_path / "grch38.fa",
                 chain=tmp_path / "over.chain",
                 info=tmp_path / "grch38.json",

@@ -14,7 +14,7 @@ from chrom2expr.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
-EMBEDDED_BELUGA = {"kind": "embedded", "backbone": "beluga", "geometry": {"sequence_length": 1280, "bins": 10, "bin_size": 128}, "bins": 10}
+EMBEDDED_BELUGA = {"kind": "embedded", "backbone": "beluga", "split": "chr8", "geometry": {"sequence_length": 1280, "bins": 10, "bin_size": 128}, "bins": 10}
 SIMULATION = SCHEMA.with_name("simulation.schema.yaml")
 
 
@@ -64,14 +64,27 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["expression", "pseudocount"], 0, "expression.pseudocount"),
         (["backbones", "enformer", "shards"], 0, "backbones.enformer.shards"),
         (["backbones", "enformer", "weights"], "enformer_wieghts", "backbones.enformer.weights"),
-        (["backbones", "enformer", "held_out"], ["chrX"], "backbones.enformer.held_out"),
+        (["backbones", "enformer", "held_out"], ["chr14"], "backbones.enformer.held_out: is now splits.NAME.held_out"),
+        (["splits", "chr14", "held_out"], ["chrX"], "splits.chr14.held_out: chrX is left out by genes.exclude_chromosomes"),
+        (["splits", "chr14"], {"validation": ["chr1"], "test": ["chr2", "chrY"]}, "splits.chr14.test: chrY is left out"),
+        (["splits", "chr14"], {"validation": ["chr1"], "test": ["chr2", "chr1"]}, "splits.chr14: chr1 is for both"),
+        (["splits", "chr14", "test"], ["chr1"], "splits.chr14: give held_out, or validation and test, or file, and only one"),
+        (["splits", "chr14"], {"validation": ["chr1"]}, "splits.chr14: give held_out, or validation and test, or file, and"),
+        (["splits", "chr14"], {}, "splits.chr14: give held_out, or validation and test, or file, and only one"),
+        (["splits", "chr14"], {"file": "a.tsv", "held_out": ["chr1"]}, "splits.chr14: give held_out, or validation and"),
+        (["splits", "chr14"], {"hold_out": ["chr1"]}, "splits.chr14.hold_out: is unknown; known are held_out, validation"),
+        (["sources", "beluga_predicted", "split"], "chr9", "sources.beluga_predicted.split: chr9 is not among splits"),
+        (["sources", "beluga_predicted"], {"kind": "predicted", "backbone": "beluga"}, "'split' is a required property"),
         (["backbones", "enformer", "geometry", "bins"], 2000, "backbones.enformer.geometry"),
         (["backbones", "enformer", "geometry", "window"], 2000, "backbones.enformer.geometry"),
         (["backbones", "enformer", "central_bins"], 1000, "backbones.enformer.central_bins"),
         (["backbones", "enformer", "central_bins"], 11, "backbones.enformer.central_bins: bins is 11: the middle of 896"),
         (["backbones", "beluga", "central_bins"], 7, "backbones.beluga.central_bins: bins is 7: the middle of 200"),
         (["backbones", "enformer", "reverse_complement"], True, "backbones.enformer.reverse_complement: finetuned of enformer_50kb reads the forward strand only"),
-        (["inputs", "orientation"], "genomic", "inputs.orientation: finetuned reads the forward strand"),
+        (["inputs", "embedding", "orientation"], "genomic", "inputs.embedding.orientation: finetuned reads the forward strand"),
+        (["inputs", "orientation"], "gene", "inputs.orientation: is now inputs.NAME.orientation"),
+        (["inputs", "sets"], {"mine": {"tracks": "all"}}, "inputs.sets: is now inputs.NAME"),
+        (["inputs", "chromatin", "orientation"], "gnomic", "inputs.chromatin.orientation: 'gnomic' is not one of"),
         (["expression", "ids"], "entrez", "expression.ids: 'entrez' is not one of"),
         (["resources", "genome_grch38"], {"url": "https://x.org/genomes/"}, "resources.genome_grch38.url: https://x.org/genomes/ names no file"),
         (["resources", "genome_grch38"], {"url": "https://x.org/?download=1"}, "resources.genome_grch38.url"),
@@ -104,17 +117,17 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["metrics", "mine"], {"type": "cross_gene", "digits": 3}, "metrics.mine.digits: is unknown; known are type"),
         (["figures", "fig3_1", "runs", 0, "groop"], "x", "groop"),
         (["figures", "fig3_1", "series"], "colour", "figures.fig3_1.series"),
-        (["inputs", "sets", "chromatin_40kb", "bins"], 313, "inputs.sets.chromatin_40kb.bins"),
-        (["inputs", "sets", "chromatin_40kb", "bins"], 898, "inputs.sets.chromatin_40kb.bins"),
-        (["inputs", "sets", "chromatin_40kb", "bins"], 64, "enformer_experimental/chromatin_40kb"),
+        (["inputs", "chromatin_40kb", "bins"], 313, "inputs.chromatin_40kb.bins"),
+        (["inputs", "chromatin_40kb", "bins"], 898, "inputs.chromatin_40kb.bins"),
+        (["inputs", "chromatin_40kb", "bins"], 64, "enformer_experimental/chromatin_40kb"),
         (["figures", "fig9_1"], {}, "figures.fig9_1: 'kind' is a required property"),
         (["figures", "fig3_2", "runs", 0, "source"], [], "figures.fig3_2.runs.0.source"),
         (["figures", "fig3_2", "runs", 0, "head"], "cnn", "figures.fig3_2.runs: head cnn is not among heads"),
-        (["figures", "fig3_2", "runs", 0, "inputs"], "cagee", "figures.fig3_2.runs: inputs cagee is not among inputs.sets"),
-        (["figures", "fig3_2", "runs", 0, "inputs"], "embedding", "inputs.sets.embedding.tracks: embedding is not what"),
+        (["figures", "fig3_2", "runs", 0, "inputs"], "cagee", "figures.fig3_2.runs: inputs cagee is not among inputs"),
+        (["figures", "fig3_2", "runs", 0, "inputs"], "embedding", "inputs.embedding.tracks: embedding is not what"),
         (["figures", "fig3_2", "runs", 0, "head"], "finetuned", "heads.finetuned.features: sequences: does not go with"),
         (["figures", "fig3_5", "runs", 0, "source"], "enformer_predicted", "enformer_predicted, which is predicted"),
-        (["figures", "fig3_5", "runs", 0, "inputs"], "chromatin", "inputs.sets.chromatin.tracks: chromatin is not what"),
+        (["figures", "fig3_5", "runs", 0, "inputs"], "chromatin", "inputs.chromatin.tracks: chromatin is not what"),
         (["heads", "finetuned"], {"type": "finetuned", "features": "sequences", "adaptation": {"batch_norm": "train"}, "settings": {"activation_checkpointing": True}, "grid": {"learning_rate": [1e-4]}}, "heads.finetuned.settings.activation_checkpointing: False was expected (Computing"),
         (["heads", "finetuned", "settings", "batch_norm"], "train", "heads.finetuned.settings.batch_norm: is now heads.NAME.adaptation.batch_norm"),
         (["heads", "finetuned", "adaptation"], {"type": "lora"}, "heads.finetuned.adaptation.type: there is no lora among adaptations; there are all, frozen"),
@@ -136,7 +149,7 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["figures", "fig3_6", "runs", 0, "head"], "frozen", "/frozen/mse: head.features: 'sequences' was expected (A figure of attention shows"),
         (["figures", "fig2_5", "runs", 0, "inputs"], "chromatin_40kb", "has no bins to choose from"),
         (["backbones", "enformer", "central_bins"], 0, "needs backbones.enformer.central_bins above 0"),
-        (["inputs", "orientation"], "genomic", "heads.ridge.features: spatial_basis: knows upstream and downstream only"),
+        (["inputs", "chromatin", "orientation"], "genomic", "heads.ridge.features: spatial_basis: knows upstream and downstream only"),
         (["sources", "enformer_50kb", "geometry", "sequence_length"], 393216, "cannot be the middle of the backbone's"),
         (["sources", "enformer_50kb", "geometry", "bins"], 392, "sources.enformer_50kb.geometry: "),
         (["sources", "enformer_50kb", "bins"], 392, "sources.enformer_50kb.bins: more than geometry.bins (391)"),
@@ -189,7 +202,7 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["backbones", "beluga", "settings"], {"hiden": 3}, "backbones.beluga.settings.hiden: is unknown"),
         (["backbones", "beluga", "settings"], {"channels": [1, 2]}, "backbones.beluga.settings.channels"),
         (["figures", "fig3_1", "losses"], ["mse", "pearson"], "figures.fig3_1.losses"),
-        (["sources", "beluga_predicted", "label"], "Enformer predictions", "figures.fig3_2.runs: group 'Enformer predictions' mixes enformer and beluga"),
+        (["sources", "beluga_predicted", "label"], "Enformer predictions", "figures.fig3_2.runs: group 'Enformer predictions' mixes the splits chr14 and chr8"),
         (["resources", "genome_grch38"], {}, "resources.genome_grch38"),
         (["resources", "genome_grch38", "sha256"], "abc", "resources.genome_grch38.sha256"),
     ],
@@ -252,7 +265,7 @@ def test_a_file_of_ones_own_declares_what_its_head_takes(config, tmp_path):
         ([], "sources.enformer_predicted.kind: predicted: needs the tracks of backbone enformer, but its type"),
         ([], "offers only nothing"),
         (["tracks"], "sources.enformer_50kb.kind: embedded: needs the embedding of backbone enformer"),
-        (["tracks"], "inputs.sets.embedding.tracks: embedding: enformer_predicted/embedding/probe/mse: needs the embedding"),
+        (["tracks"], "inputs.embedding.tracks: embedding: enformer_predicted/embedding/probe/mse: needs the embedding"),
         (["tracks", "embedding"], "heads.finetuned.features: sequences: enformer_50kb/embedding/finetuned/mse: needs the trunk"),
         (["tracks", "embedding", "trunk"], "sources.enformer_50kb: figures of attention: needs the attention of backbone"),
         (["tracks", "embedding", "trunk"], "offers only tracks, embedding, trunk"),
@@ -327,7 +340,7 @@ def test_every_key_is_documented_and_described():
                 yield from keys(inner)
 
     schemas = [yaml.safe_load(file.read_text()) for file in [SCHEMA, SIMULATION]]
-    schemas += [registry.find(kind, name).declares["schema"] for kind in registry.OWN for name in registry.OWN[kind]]
+    schemas += [registry.find(kind, name).declares.get("schema", {}) for kind in registry.OWN for name in registry.OWN[kind]]
     found = [entry for rules in schemas for entry in keys(rules)]
     for key, inner in found:
         assert re.search(rf"\b{key}\b", readme), f"config/README.md does not mention {key}"
@@ -445,12 +458,12 @@ def test_an_embedded_source_needs_no_settings(config):
     assert full["sources"]["enformer_50kb"]["settings"] == {"use_tf_gamma": False, "positional_basis": "library"}
 
 
-def test_every_group_of_a_figure_has_the_baseline_of_its_backbone(config):
+def test_every_group_of_a_figure_has_the_baseline_of_its_split(config):
     entries = runs.figure_entries(schema.checked(config, SCHEMA), "fig2_4")
     assert [entry for entry in entries if "series" not in entry] == [
-        {"run": "baseline/beluga", "x": "Beluga"},
-        {"run": "baseline/enformer", "x": "Enformer 114.7 kb"},
-        {"run": "baseline/enformer", "x": "Enformer 40.2 kb"},
+        {"run": "baseline/chr8", "x": "Beluga"},
+        {"run": "baseline/chr14", "x": "Enformer 114.7 kb"},
+        {"run": "baseline/chr14", "x": "Enformer 40.2 kb"},
     ]
     assert len(entries) == 12
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scripts
 from checked_files import alter
-from chrom2expr import reduced, spatial
+from chrom2expr import reduced, reduction, spatial
 from chrom2expr.errors import InputError
 from chrom2expr.reader import FeatureStore, merge
 from chrom2expr.store import FORMAT, ShardWriter
@@ -64,6 +64,14 @@ def direct(tracks, strand, geometry, distance, keep):
     return sums.reshape(len(tracks), -1)
 
 
+def sums(store, output, *asked):
+    reduction.reduce_store(store, output, "spatial_basis", *asked)
+
+
+def means_of(store, output, *asked):
+    reduction.reduce_store(store, output, "central_means", *asked)
+
+
 def read_all(path, **options):
     with reduced.ReducedStore(path) as store:
         return store.select(store.gene_id, **options).read(np.arange(len(store.gene_id)))
@@ -102,7 +110,7 @@ def test_weights_are_the_formula_and_the_tss_counts_on_both_sides():
 @pytest.mark.parametrize(("tracks", "keep"), [("chromatin", [0, 2]), ("all", [0, 1, 2])])
 def test_beluga_equals_a_direct_loop(tmp_path, tracks, keep):
     values = random_tracks(BELUGA)
-    spatial.reduce(write_store(tmp_path / "s.h5", BELUGA, values), tmp_path / "r.h5", BELUGA, None, tracks)
+    sums(write_store(tmp_path / "s.h5", BELUGA, values), tmp_path / "r.h5", BELUGA, None, tracks)
     expected = direct(values, STRAND, BELUGA, lambda index: -20_000 + 200 * index, keep)
     np.testing.assert_allclose(read_all(tmp_path / "r.h5", tracks=tracks), expected, rtol=1e-5)
 
@@ -110,7 +118,7 @@ def test_beluga_equals_a_direct_loop(tmp_path, tracks, keep):
 @pytest.mark.parametrize("bins", [None, 314])
 def test_enformer_equals_a_direct_loop(tmp_path, bins):
     values = random_tracks(ENFORMER)
-    spatial.reduce(write_store(tmp_path / "s.h5", ENFORMER, values), tmp_path / "r.h5", ENFORMER, bins)
+    sums(write_store(tmp_path / "s.h5", ENFORMER, values), tmp_path / "r.h5", ENFORMER, bins)
     inside = range(896) if bins is None else range(291, 605)
     expected = direct(
         values, STRAND, ENFORMER, lambda index: -57_280 + 128 * index if index in inside else None, [0, 2]
@@ -122,7 +130,7 @@ def test_a_single_bin_lands_where_it_was_planted(tmp_path):
     values = np.zeros((5, 200, 3), np.float16)
     values[0, 101, 0] = 7  # plus strand, 200 bp downstream
     values[1, 101, 2] = 3  # minus strand: bin 98 in gene orientation, 400 bp upstream
-    spatial.reduce(write_store(tmp_path / "s.h5", BELUGA, values), tmp_path / "r.h5", BELUGA)
+    sums(write_store(tmp_path / "s.h5", BELUGA, values), tmp_path / "r.h5", BELUGA)
     found = read_all(tmp_path / "r.h5").reshape(5, 10, 2)
     np.testing.assert_allclose(found[0, 5:, 0], [7 * math.exp(-a) for a in DECAYS], rtol=1e-6)
     np.testing.assert_allclose(found[1, :5, 1], [3 * math.exp(-2 * a) for a in DECAYS], rtol=1e-6)
@@ -131,23 +139,23 @@ def test_a_single_bin_lands_where_it_was_planted(tmp_path):
 
 def test_the_size_of_a_batch_does_not_matter_and_the_store_is_read_once(tmp_path, monkeypatch):
     store = write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA))
-    spatial.reduce(store, tmp_path / "one.h5", BELUGA)
+    sums(store, tmp_path / "one.h5", BELUGA)
     handed_out = []
-    plain = spatial.FeatureStore.select
+    plain = reduction.FeatureStore.select
 
     def select(*given):
         handed_out.append(plain(*given))
         return handed_out[0]
 
-    monkeypatch.setattr(spatial.FeatureStore, "select", select)
-    monkeypatch.setattr(spatial, "BATCH_BYTES", 2 * 200 * 2 * 2)
-    spatial.reduce(store, tmp_path / "two.h5", BELUGA)
+    monkeypatch.setattr(reduction.FeatureStore, "select", select)
+    monkeypatch.setattr(reduction, "BATCH_BYTES", 2 * 200 * 2 * 2)
+    sums(store, tmp_path / "two.h5", BELUGA)
     assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()
     assert [selection.bytes_read for selection in handed_out] == [5 * 200 * 2 * 2]
 
 
 def test_the_reader_gives_rows_in_any_order_and_knows_what_it_holds(tmp_path):
-    spatial.reduce(write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA)), tmp_path / "r.h5", BELUGA, 100)
+    sums(write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA)), tmp_path / "r.h5", BELUGA, 100)
     whole = read_all(tmp_path / "r.h5")
     with reduced.ReducedStore(tmp_path / "r.h5") as store:
         assert store.track_id.tolist() == ["track0", "track2"] and store.track_type.tolist() == ["chromatin"] * 2
@@ -179,9 +187,9 @@ AVERAGED = pytest.mark.parametrize(("tracks", "keep"), [("chromatin", [0, 2]), (
 @AVERAGED
 @pytest.mark.parametrize("orientation", ["gene", "genomic"])
 def test_means_of_the_bins_equal_a_direct_loop(tmp_path, tracks, keep, orientation, monkeypatch):
-    monkeypatch.setattr(spatial, "BATCH_BYTES", 2 * 10 * 2 * 2)
+    monkeypatch.setattr(reduction, "BATCH_BYTES", 2 * 10 * 2 * 2)
     values = random_tracks(ENFORMER)
-    spatial.average(write_store(tmp_path / "s.h5", ENFORMER, values), tmp_path / "r.h5", ENFORMER, 10, tracks)
+    means_of(write_store(tmp_path / "s.h5", ENFORMER, values), tmp_path / "r.h5", ENFORMER, 10, tracks)
     expected = [
         [sum(float(values[gene, index, track]) for index in range(443, 453)) / 10 for track in keep]
         for gene in range(len(STRAND))
@@ -194,10 +202,10 @@ def test_means_of_the_bins_equal_a_direct_loop(tmp_path, tracks, keep, orientati
 
 @AVERAGED
 def test_means_that_the_store_holds_are_taken_as_they_are(tmp_path, tracks, keep, monkeypatch):
-    monkeypatch.setattr(spatial, "BATCH_BYTES", 2 * 4 * 3)
+    monkeypatch.setattr(reduction, "BATCH_BYTES", 2 * 4 * 3)
     means = np.random.default_rng(1).normal(size=(5, 3)).astype(np.float32)
     store = write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA), central_tracks=means)
-    spatial.average(store, tmp_path / "r.h5", BELUGA, 10, tracks)
+    means_of(store, tmp_path / "r.h5", BELUGA, 10, tracks)
     np.testing.assert_array_equal(read_all(tmp_path / "r.h5", tracks=tracks), means[:, keep])
     with reduced.ReducedStore(tmp_path / "r.h5") as read:
         assert read.track_id.tolist() == [f"track{track}" for track in keep]
@@ -208,7 +216,7 @@ def test_means_that_the_store_holds_are_taken_as_they_are(tmp_path, tracks, keep
 def test_the_embedding_is_averaged_too(tmp_path):
     embedding = np.random.default_rng(1).normal(size=(5, 4)).astype(np.float32)
     store = write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA), central_embedding=embedding)
-    spatial.average(store, tmp_path / "r.h5", BELUGA, 10, "embedding")
+    means_of(store, tmp_path / "r.h5", BELUGA, 10, "embedding")
     np.testing.assert_array_equal(read_all(tmp_path / "r.h5", tracks="embedding"), embedding)
     with reduced.ReducedStore(tmp_path / "r.h5") as read:
         assert read.track_id.tolist() == ["embedding_0000", "embedding_0001", "embedding_0002", "embedding_0003"]
@@ -219,7 +227,7 @@ def test_the_embedding_is_averaged_too(tmp_path):
     # Of a store whose tracks are an embedding, bin by bin.
     values = random_tracks(BELUGA)
     store = write_store(tmp_path / "e.h5", BELUGA, values, ["embedding"] * 3)
-    spatial.average(store, tmp_path / "b.h5", BELUGA, 200, "embedding")
+    means_of(store, tmp_path / "b.h5", BELUGA, 200, "embedding")
     found = read_all(tmp_path / "b.h5", tracks="embedding")
     np.testing.assert_allclose(found, values.astype(float).mean(axis=1), rtol=1e-6)
 
@@ -237,7 +245,7 @@ def test_the_means_of_tracks_in_several_shards(tmp_path):
         ) as writer:
             writer.write(0, values[:, :, columns], central_tracks=means[:, columns])
     merge(shards, tmp_path / "s.h5")
-    spatial.average(tmp_path / "s.h5", tmp_path / "r.h5", BELUGA, 10, "chromatin")
+    means_of(tmp_path / "s.h5", tmp_path / "r.h5", BELUGA, 10, "chromatin")
     np.testing.assert_array_equal(read_all(tmp_path / "r.h5"), means[:, [0, 2]])
     content = shards[1].read_bytes()
     place = content.index(means[3, 2].tobytes())
@@ -251,12 +259,12 @@ def test_means_over_other_bins_than_those_asked_for_are_refused(tmp_path, tracks
     means = np.ones((5, 3), dtype=np.float32)
     store = write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA), central_tracks=means, central_embedding=means)
     with pytest.raises(InputError, match="s.h5: its central_.* are means over 10 bins, but 8 are asked for .*rerun"):
-        spatial.average(store, tmp_path / "r.h5", BELUGA, 8, tracks)
+        means_of(store, tmp_path / "r.h5", BELUGA, 8, tracks)
     for shard in sorted((tmp_path / "s").iterdir()):
         alter(shard, FORMAT, lambda _, attributes: attributes.pop("central_bins"))
     merge(sorted((tmp_path / "s").iterdir()), store)
     with pytest.raises(InputError, match="means over an unknown number of bins, but 10 are asked for"):
-        spatial.average(store, tmp_path / "r.h5", BELUGA, 10, tracks)
+        means_of(store, tmp_path / "r.h5", BELUGA, 10, tracks)
     assert not list(tmp_path.glob("*r.h5*"))
 
 
@@ -275,19 +283,12 @@ def test_shards_of_means_over_other_bins_are_not_merged(tmp_path):
 
 def test_a_file_whose_reduction_was_changed_is_refused(tmp_path):
     store = write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA))
-    spatial.average(store, tmp_path / "r.h5", BELUGA, 10)
-    for reduction in ("spatial_basis", "medians"):
+    means_of(store, tmp_path / "r.h5", BELUGA, 10)
+    for name in ("spatial_basis", "medians"):
         with h5py.File(tmp_path / "r.h5", "r+") as file:
-            file.attrs["reduction"] = reduction
+            file.attrs["reduction"] = name
         with pytest.raises(InputError, match=r"r\.h5: its checksum does not match.*delete it and run again"):
             reduced.ReducedStore(tmp_path / "r.h5")
-
-
-def test_the_two_kinds_of_file_are_told_apart(tmp_path):
-    store = write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA))
-    spatial.reduce(store, tmp_path / "r.h5", BELUGA)
-    assert reduced.is_reduced(tmp_path / "r.h5") and not reduced.is_reduced(store)
-    assert not reduced.is_reduced(tmp_path / "absent.h5")
 
 
 def test_bad_input_is_named_and_nothing_is_left(tmp_path):
@@ -300,7 +301,7 @@ def test_bad_input_is_named_and_nothing_is_left(tmp_path):
         ((cage, tmp_path / "r.h5", BELUGA), "of the kind 'chromatin'"),
     ):
         with pytest.raises(InputError, match=message):
-            spatial.reduce(*given)
+            sums(*given)
     for given, message in (
         ((store, tmp_path / "r.h5", ENFORMER, 10), "200 bins of 200 bp.*896 of 128 bp"),
         ((store, tmp_path / "r.h5", BELUGA, 202), "bins is 202"),
@@ -308,7 +309,7 @@ def test_bad_input_is_named_and_nothing_is_left(tmp_path):
         ((store, tmp_path / "r.h5", BELUGA, 10, "embedding"), "of the kind 'embedding'"),
     ):
         with pytest.raises(InputError, match=message):
-            spatial.average(*given)
+            means_of(*given)
     assert not list(tmp_path.glob("*r.h5*"))
 
 
@@ -322,36 +323,34 @@ def test_a_value_that_is_no_number_is_named_in_the_store(tmp_path, value):
     shards = sorted((tmp_path / "s").iterdir())
     alter(shards[1], FORMAT, change)
     merge(shards, store)
-    for make in (spatial.reduce, lambda *given: spatial.average(*given, 10)):
+    for make in (sums, lambda *given: means_of(*given, 10)):
         with pytest.raises(InputError, match=f"s/001.h5: gene gene3, track track2: {value} is no value"):
             make(store, tmp_path / "r.h5", BELUGA)
     assert not list(tmp_path.glob("*r.h5*"))
 
 
 def test_a_damaged_or_incomplete_file_is_named(tmp_path):
-    spatial.reduce(write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA)), tmp_path / "r.h5", BELUGA)
+    sums(write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA)), tmp_path / "r.h5", BELUGA)
     content = (tmp_path / "r.h5").read_bytes()
     place = content.index(read_all(tmp_path / "r.h5")[3].tobytes())
     (tmp_path / "r.h5").write_bytes(content[:place] + b"?" + content[place + 1 :])
     with pytest.raises(InputError, match=r"r\.h5: damaged.*delete it and run again"):
         read_all(tmp_path / "r.h5")
     (tmp_path / "r.h5").write_bytes(content[:-300])
-    for reader in (reduced.ReducedStore, reduced.is_reduced):
-        with pytest.raises(InputError, match=r"r\.h5: damaged"):
-            reader(tmp_path / "r.h5")
+    with pytest.raises(InputError, match=r"r\.h5: damaged"):
+        reduced.ReducedStore(tmp_path / "r.h5")
 
 
-@pytest.mark.parametrize(("reduction", "bins"), [("spatial_basis", 314), ("central_means", 10)])
-def test_the_script_reduces_what_its_params_say(tmp_path, reduction, bins):
+@pytest.mark.parametrize(("name", "bins"), [("spatial_basis", 314), ("central_means", 10)])
+def test_the_script_reduces_what_its_params_say(tmp_path, name, bins):
     store = write_store(tmp_path / "s.h5", ENFORMER, random_tracks(ENFORMER))
     geometry = {"sequence_length": 196_608, "bins": 896, "bin_size": 128}
     snakemake = scripts.snakemake(
         input=SimpleNamespace(features=str(store), shards=[]),
         output=[str(tmp_path / "made.h5")],
-        params=scripts.params(reduction=reduction, geometry=geometry, bins=bins, tracks="all"),
+        params=scripts.params(reduction=name, geometry=geometry, bins=bins, tracks="all"),
         log=[str(tmp_path / "log.txt")],
     )
     runpy.run_path(spatial.__file__.replace("chrom2expr/spatial.py", "reduce_features.py"), {"snakemake": snakemake})
-    direct = {"spatial_basis": spatial.reduce, "central_means": spatial.average}[reduction]
-    direct(store, tmp_path / "direct.h5", ENFORMER, bins, "all")
+    reduction.reduce_store(store, tmp_path / "direct.h5", name, ENFORMER, bins, "all")
     assert (tmp_path / "made.h5").read_bytes() == (tmp_path / "direct.h5").read_bytes()

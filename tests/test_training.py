@@ -20,9 +20,8 @@ from chrom2expr.heads import Split
 from chrom2expr.losses import Hybrid, hybrid_loss
 from chrom2expr.reader import FeatureStore
 from chrom2expr.store import FORMAT, ShardWriter
-from chrom2expr.tables import write_table
 from chrom2expr.training import TrainingOptions, expand, fit_grid
-from made_files import write_expression
+from made_files import write_expression, write_split
 
 GENES, BINS, TRACKS, TISSUES = 400, 32, 8, 12
 NETWORK = {"width": 16, "kernel_size": 3, "blocks": 2}
@@ -221,12 +220,8 @@ def test_nothing_to_learn_from_is_said_before_anything_is_read(planted):
 @pytest.fixture
 def job(planted, tmp_path):
     """The snakemake object of the rule that fits a head, with its files in place; `shuffle` breaks gene and target."""
-    columns = {"strand": "+", "gene_type": "protein_coding", "chrom_grch37": "chr1", "chrom_grch38": "chr1"}
-    columns |= {"tss_grch37": 1000, "tss_grch38": 1000, "strand_grch38": "+"}
-    splits = np.repeat(["train", "val", "test"], [280, 60, 60])
-    rows = ([gene, gene, *columns.values(), split] for gene, split in zip(planted.gene_id, splits))
-    write_table(tmp_path / "genes.tsv", ["gene_id", "symbol", *columns, "split_enformer"], rows)
-    given = {"features": planted.path, "genes": tmp_path / "genes.tsv", "expression": tmp_path / "expression.h5"}
+    write_split(tmp_path / "split.tsv", planted.gene_id, np.repeat(["train", "val", "test"], [280, 60, 60]))
+    given = {"features": planted.path, "genes": tmp_path / "split.tsv", "expression": tmp_path / "expression.h5"}
 
     def make(folder="run", shuffle=False, alpha=0, beta=1, **params):
         observed = planted.observed
@@ -238,9 +233,9 @@ def job(planted, tmp_path):
         made = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5", "summary": "summary.json"}
         defaults = {
             "type": "cnn",
-            "backbone": "enformer",
             "tracks": "chromatin",
             "orientation": "gene",
+            "features": "store",
             "bins": 0,
             "part": 0,
             "parts": 1,
@@ -358,7 +353,7 @@ def _empty_validation(given):
 
 
 def _rename_split(given):
-    _edit(given.genes, "split_enformer", "split_beluga")
+    _edit(given.genes, "\tsplit\n", "\tsplits\n")
 
 
 def _rename_gene(given):
@@ -385,9 +380,9 @@ def _edit(path, old, new):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (_turn_expression_round, r"the genes of .*expression.h5 are not the rows of .*genes.tsv"),
-        (_empty_validation, r"genes.tsv: split_enformer puts no gene into val: see backbones: enformer: held_out"),
-        (_rename_split, r"genes.tsv has no column split_enformer"),
+        (_turn_expression_round, r"the genes of .*split.tsv are not among those of .*expression.h5"),
+        (_empty_validation, r"split.tsv puts no gene into val: see splits"),
+        (_rename_split, r"split.tsv, row 1: no column split"),
         (_rename_gene, r"features.h5: gene geneX"),
         (_empty_tissue, rf"tissue tissue3 has 0 training genes with a value \(1 of {TISSUES} tissues have fewer than 1\)"),
     ],

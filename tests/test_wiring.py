@@ -24,9 +24,9 @@ from small_world import ROOT, SCRIPTS, Raw, Refusal, World, differing, of
 SCHEMAS = ROOT / "workflow" / "schemas"
 
 # What stands in the world beside the files that the base steps read.
-OTHER_LIFT = of("lift", "places", input__chain=Raw("other.over.chain.gz"))
+OTHER_LIFT = of("lift", "tss", input__chain=Raw("other.over.chain.gz"))
 FEWER_TRACKS = of("collect_0", "manifest", params__groups=3)
-PRIMARY = {"input.places": of("lift", "places", params__contigs="primary")}
+PRIMARY = {"input.tss": of("lift", "tss", params__contigs="primary")}
 OTHER_GENES = of("split", params__seed=2)
 OTHER_TARGETS = of("targets", input__expression=Raw("other.exp.csv"))
 OTHER_WEIGHTS = weights("enformer_other")
@@ -34,7 +34,7 @@ OTHER_SCORES = each("evaluate_ridge", "evaluate_cnn", "baseline", name="scores")
 OTHER_METRICS = [{"name": "cross_gene", "type": "cross_celltype"}, {"name": "cross_celltype", "type": "cross_gene"}]
 OTHER_PREDICTED = each("predict_0", "predict_1", input__weights=OTHER_WEIGHTS)
 OTHER_EMBEDDED = each("embed_0", "embed_1", input__weights=OTHER_WEIGHTS)
-MOVED_MEASURED = each("bin_0", "bin_1", input__places=OTHER_LIFT)
+MOVED_MEASURED = each("bin_0", "bin_1", input__tss=OTHER_LIFT)
 WIDE = {"input.weights": weights("enformer_wide")}
 OTHER_38 = {"input__fasta": Raw("grch38_other.fa")}
 OTHER_37 = {"input__fasta": Raw("grch37_other.fa")}
@@ -107,7 +107,6 @@ FLAT = {"input.expression": of("targets", input__expression=Raw("flat.exp.csv"))
 # Params that all heads which are trained step by step have in common.
 TRAINED = {
     "params.type": ELSEWHERE,
-    "params.backbone": "beluga",
     "params.loss.type": refused("elsewhere", "elsewhere among losses"),
     "params.loss.alpha": 5,
     "params.loss.beta": 7,
@@ -127,6 +126,7 @@ CNN = TRAINED | {
     "params.tracks": "all",
     "params.bins": 4,
     "params.orientation": "genomic",
+    "params.features": refused("spatial_basis", "no chrom2expr reduced feature file"),
     "params.settings.transform": "none",
     "params.settings.width": 6,
     "params.settings.kernel_size": 5,
@@ -139,7 +139,6 @@ CNN = TRAINED | {
 }
 LINEAR = {
     "params.type": ELSEWHERE,
-    "params.backbone": "beluga",
     "params.loss.alpha": refused(1, "hybrid with alpha 0"),
     "params.loss.beta": same(3, "a factor of the whole loss"),
     "params.batch_size": same(3, BATCHES),
@@ -149,6 +148,7 @@ LINEAR = {
     "params.part": given({"params.parts": 2}, 1),
     "params.parts": 2,
     "params.tracks": refused("all", "its features have tracks chromatin"),
+    "params.features": refused("store", "no chrom2expr feature file"),
     "input.genes": OTHER_GENES,
     "input.expression": OTHER_TARGETS,
     "input.shards": same(each("predict_0"), "reduced features are read from their own file: the rule gives no shards"),
@@ -205,10 +205,15 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.chain": Raw("other.over.chain.gz"),
     },
     "split": {
-        "params.held_out.enformer": ["chr8"],
-        "params.held_out.beluga": ["chr1", "chr8"],
+        "params.name": same("another", "it is a name in messages"),
+        "params.section": several({"held_out": ["chr8"]}, {"validation": ["chr8"], "test": ["chr14"]}),
         "params.seed": 2,
-        "input.places": of("lift", "places", params__exclude_types=[]),
+        "input.dropped": same(of("lift", "dropped", params__exclude_types=[]), "only a file may name what was dropped"),
+        "input.tss": of("lift", "tss", params__exclude_types=[]),
+    },
+    "split_file": {
+        "input.file": Raw("split_other.tsv"),
+        "input.dropped": refused(of("lift", "dropped", params__exclude_types=[]), "is not in the gene table"),
     },
     "targets": {
         "params.pseudocount": several(0.2, {"default": 0.1, "tissue 2": 0.3}),
@@ -216,7 +221,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.ids": refused("gene_id", "expression: ids"),
         "input.annotation": Raw("geneanno_swapped.csv"),
         "input.expression": Raw("other.exp.csv"),
-        "input.places": of("lift", "places", params__exclude_types=[]),
+        "input.tss": of("lift", "tss", params__exclude_types=[]),
     },
     "index_grch38": {"input.fasta": Raw("grch38_longer.fa")},
     "codes_0": {
@@ -226,7 +231,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.geometry.bin_size": refused(16, "do not fit in it"),
         "params.shard": 1,
         "params.shards": 3,
-        "input.places": OTHER_LIFT,
+        "input.tss": OTHER_LIFT,
         "input.fasta": of("index_grch38", "fasta", **OTHER_38),
         "input.fai": swapped(of("index_grch38", "fai", input__fasta=Raw("grch38_shorter.fa"))),
         "input.info": several(
@@ -259,7 +264,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.geometry.bins": 6,
         "params.geometry.bin_size": 12,
         "params.source": SOURCE,
-        "input.places": OTHER_LIFT,
+        "input.tss": OTHER_LIFT,
         "input.chain": refused(LONGER_CHAIN, "bp long in the chain"),
         "input.manifest": of("collect_0", "manifest", input__tracks=Raw("targets_other.txt")),
         "input.info": several(
@@ -374,6 +379,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     | {
         "params.bins": refused(4, "its features have bins 8"),
         "params.orientation": refused("genomic", "its features have orientation gene"),
+        "params.features": refused("central_means", "its features have reduction spatial_basis"),
         "params.select_by": refused("validation_loss", "select_by must be validation_cross_gene"),
         "params.settings.standardise": True,
         "params.grid.penalty": [10],
@@ -392,6 +398,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     | {
         "params.tracks": refused("chromatin", "none of its 48 tracks is of the kind 'chromatin'"),
         "params.bins": 2,
+        "params.features": refused("spatial_basis", "no chrom2expr reduced feature file"),
         "params.orientation": same("genomic", "the pool takes a mean over the bins, whose order does not matter"),
         "params.part": given({"params.parts": 2}, 1),
         "params.parts": 2,
@@ -438,7 +445,6 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.predictions": of("fit_cnn", "predictions", params__seed=2),
     },
     "baseline": {
-        "params.backbone": "beluga",
         "params.metrics": OTHER_METRICS,
         "params.resamples": 30,
         "params.seed": 2,
@@ -447,8 +453,6 @@ CHANGES: dict[str, dict[str, Any]] = {
     },
     "attend_base": {
         "params.type": ELSEWHERE,
-        "params.orientation": "genomic",
-        "params.backbone": "beluga",
         "params.geometry.sequence_length": 88,
         "params.geometry.bins": refused(8, "the same number cropped on both sides"),
         "params.geometry.bin_size": refused(4, "needs an odd number of whole bins"),
@@ -459,9 +463,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.weights": OTHER_WEIGHTS,
     },
     "attend_run": {
-        "params.orientation": "genomic",
         "params.head": ELSEWHERE,
-        "params.backbone": "beluga",
         "params.geometry.sequence_length": 88,
         "input.codes": each("codes_0", "codes_1", input__fasta=of("index_grch38", "fasta", **OTHER_38)),
         "input.genes": OTHER_GENES,
@@ -524,7 +526,6 @@ CHANGES: dict[str, dict[str, Any]] = {
     },
     "train_enformer": {
         "params.type": refused("elsewhere", "no recipe to train a small elsewhere"),
-        "params.backbone": "beluga",
         "params.settings.network.dim": 36,
         "params.settings.network.depth": 2,
         "params.settings.network.heads": 1,
@@ -541,7 +542,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.features": of("merge_measured", input__shards=MOVED_MEASURED),
         "input.shards": swapped(MOVED_MEASURED),
         "input.motifs": of("simulate", "motifs", params__seed=2),
-        "input.genes": of("split", params__held_out__enformer=["chr8"]),
+        "input.genes": of("split_beluga"),
     },
     "train_beluga": {
         "params.geometry.bin_size": 8,
@@ -706,12 +707,12 @@ def test_the_table_names_every_key_of_the_adaptations():
 
 def training_means(world):
     """Mean of the training genes' targets in each tissue."""
-    genes = pd.read_csv(world.make("split").output[""], sep="\t")
+    split = pd.read_csv(world.make("split").output[""], sep="\t")
     with h5py.File(world.make("targets").output[""]) as file:
         observed = file["log_rpkm"][:].astype(np.float64)
-        assert file["gene_id"].asstr()[:].tolist() == genes["gene_id"].tolist()
+        assert file["gene_id"].asstr()[:].tolist() == split["gene_id"].tolist()
     assert np.isnan(observed).any()
-    return np.nanmean(observed[genes["split_enformer"] == "train"], axis=0)
+    return np.nanmean(observed[split["split"] == "train"], axis=0)
 
 
 @pytest.mark.parametrize(
@@ -728,9 +729,10 @@ def test_training_starts_from_the_means_of_the_training_genes(world, step, bias)
 
 
 def test_the_world_has_genes_on_both_strands_some_of_them_turned(world):
-    genes = pd.read_csv(world.make("split").output[""], sep="\t")
+    genes = pd.read_csv(world.make("lift").output["tss"], sep="\t")
+    genes = genes.merge(pd.read_csv(world.make("split").output[""], sep="\t"), on="gene_id")
     for split in ("train", "val", "test"):
-        here = genes[genes["split_enformer"] == split]
+        here = genes[genes["split"] == split]
         assert set(here["strand"]) == {"+", "-"}, split
         assert set(here["strand"] == here["strand_grch38"]) == {True, False}, split
     dropped = pd.read_csv(world.make("lift").output["dropped"], sep="\t")

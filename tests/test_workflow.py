@@ -23,6 +23,7 @@ KINDS = {
     "predict_tracks.py": ["backbones"],
     "train_simulated_backbone.py": ["backbones"],
     "embed_sequences.py": ["backbones"],
+    "reduce_features.py": ["reductions"],
     "fit_head.py": ["heads", "losses"],
     "join_tissues.py": ["heads"],
     "finetune_backbone.py": ["heads", "losses", "backbones", "adaptations"],

@@ -5,7 +5,7 @@ rule attend_base:
     """Attention of the test genes' TSS in a backbone as it came."""
     input:
         codes=sequence_shards,
-        genes="<results>/genes/genes.tsv",
+        genes=split_of,
         weights=lambda wildcards: resource(backbone_of(wildcards.source)["weights"]),
         code=lambda wildcards: code("attend_genes.py", *backbone_files(wildcards)),
     output:
@@ -26,9 +26,7 @@ rule attend_base:
         allow_cpu=ALLOW_CPU,
     params:
         type=param(setting("backbones", "type")),
-        backbone=param(lambda wildcards: SOURCES[wildcards.source]["backbone"]),
         geometry=param(source_geometry),
-        orientation=param(config["inputs"]["orientation"]),
         settings=param(setting("sources", "settings")),
     script:
         "../scripts/attend_genes.py"
@@ -38,7 +36,7 @@ rule attend_run:
     """Attention of the test genes' TSS in a backbone that a run fine-tuned."""
     input:
         codes=sequence_shards,
-        genes="<results>/genes/genes.tsv",
+        genes=split_of,
         model=f"<results>/models/{RUN}/model.pt",
         code=lambda wildcards: code("attend_genes.py", *head_files(wildcards)),
     output:
@@ -60,8 +58,6 @@ rule attend_run:
         allow_cpu=ALLOW_CPU,
     params:
         head=param(setting("heads", "type")),
-        backbone=param(lambda wildcards: SOURCES[wildcards.source]["backbone"]),
         geometry=param(source_geometry),
-        orientation=param(config["inputs"]["orientation"]),
     script:
         "../scripts/attend_genes.py"

@@ -27,6 +27,8 @@ PREDICTED = [name for name, source in SOURCES.items() if source["kind"] == "pred
 MEASURED = [name for name, source in SOURCES.items() if source["kind"] == "measured"]
 EMBEDDED = [name for name, source in SOURCES.items() if source["kind"] == "embedded"]
 SEQUENCE_HEADS = [name for name, head in config["heads"].items() if head["features"] == "sequences"]
+# What heads are fitted to, beside stores and sequences.
+REDUCTIONS = sorted({head["features"] for head in config["heads"].values()} - {"store", "sequences"})
 # Jobs that a head's tissues are dealt out to.
 TISSUE_JOBS = {name: head["jobs"] for name, head in config["heads"].items()}
 SPLIT_HEADS = [name for name, jobs in TISSUE_JOBS.items() if jobs > 1]
@@ -56,8 +58,9 @@ def one_of(names):
 wildcard_constraints:
     assembly=one_of(ASSEMBLIES),
     backbone=one_of(config["backbones"]),
+    split=one_of(config["splits"]),
     source=one_of(SOURCES),
-    inputs=one_of(config["inputs"]["sets"]),
+    inputs=one_of(config["inputs"]),
     head=one_of(config["heads"]),
     loss=one_of(config["losses"]),
     figure=one_of(config["figures"]),
@@ -82,7 +85,7 @@ def setting(section, key):
         entry = getattr(wildcards, WILDCARDS[section], None)
         if entry is None:
             entry = SOURCES[wildcards.source][WILDCARDS[section]]
-        return (config["inputs"]["sets"] if section == "inputs" else config[section])[entry][key]
+        return config[section][entry][key]
 
     return value
 
@@ -100,6 +103,16 @@ def resource(name):
 def backbone_of(source):
     """The config section of a source's backbone."""
     return config["backbones"][SOURCES[source]["backbone"]]
+
+
+def split_file(source):
+    """The split that a source names, as a file."""
+    return f"<results>/genes/splits/{SOURCES[source]['split']}.tsv"
+
+
+def split_of(wildcards):
+    """The split of the wildcards' source."""
+    return split_file(wildcards.source)
 
 
 def genome_of(suffix):
@@ -248,12 +261,13 @@ def codes_of(backbone):
 
 
 def simulated_training_inputs(backbone):
-    """What a small backbone is trained on: the sequences and the measured tracks of its genes."""
+    """What a small backbone is trained on: sequences and measured tracks of genes that the tracks' split trains on."""
     source = config["simulation"]["backbones"][backbone]["train_on"]
     return {
         "codes": codes_of(backbone),
         "features": f"<results>/features/{source}.h5",
         "shards": shards_of(source),
+        "genes": split_file(source),
     }
 
 

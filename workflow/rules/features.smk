@@ -23,11 +23,11 @@ rule merge_features:
 
 
 rule reduce_features:
-    """Make a row of numbers of every gene: its tracks summed with ExPecto's spatial basis, or averaged at the TSS."""
+    """Make a few features of each track of every gene, as the reduction that the heads name does."""
     input:
         features="<results>/features/{source}.h5",
         shards=feature_shards,
-        code=code("reduce_features.py"),
+        code=lambda wildcards: code("reduce_features.py", *files_of(("reductions", wildcards.reduction))),
     output:
         "<results>/reduced/{reduction}/{source}/{inputs}.h5",
     log:
@@ -35,7 +35,7 @@ rule reduce_features:
     benchmark:
         "<benchmarks>/reduce_features/{reduction}/{source}/{inputs}.tsv"
     wildcard_constraints:
-        reduction="spatial_basis|central_means",
+        reduction=one_of(REDUCTIONS),
     conda:
         "../envs/data.yaml"
     threads: 1
@@ -49,7 +49,7 @@ rule reduce_features:
         bins=param(
             lambda wildcards: (
                 setting("backbones", "central_bins")
-                if wildcards.reduction == "central_means"
+                if runs.reduction(wildcards.reduction)["bins"] == "backbone"
                 else setting("inputs", "bins")
             )(wildcards)
         ),

@@ -44,7 +44,7 @@ rule finetune_backbone:
     input:
         codes=sequence_shards,
         weights=lambda wildcards: resource(backbone_of(wildcards.source)["weights"]),
-        genes="<results>/genes/genes.tsv",
+        genes=split_of,
         expression="<results>/genes/expression.h5",
         code=lambda wildcards: code("finetune_backbone.py", *head_files(wildcards)),
     output:
@@ -73,7 +73,6 @@ rule finetune_backbone:
         owner_stale_after=config["owner_stale_after"],
     params:
         type=param(setting("heads", "type")),
-        backbone=param(lambda wildcards: SOURCES[wildcards.source]["backbone"]),
         backbone_type=param(setting("backbones", "type")),
         source=param(lambda wildcards: wildcards.source),
         geometry=param(source_geometry),

@@ -1,5 +1,5 @@
-# Gene table and expression matrix -> lifted genes, splits and targets. Sequences and tracks depend on the places only,
-# so that other targets or splits never repeat inference.
+# Gene table and expression matrix -> lifted genes, splits and targets. Sequences and tracks depend on the TSS positions
+# only, so that other targets or splits never repeat inference.
 
 
 rule lift_genes:
@@ -9,7 +9,7 @@ rule lift_genes:
         chain=resource("liftover_chain"),
         code=code("lift_genes.py"),
     output:
-        places="<results>/genes/places.tsv",
+        tss="<results>/genes/tss.tsv",
         dropped="<results>/genes/dropped.tsv",
     log:
         "<logs>/lift_genes.log",
@@ -30,16 +30,18 @@ rule lift_genes:
 
 
 rule split_genes:
-    """Deal the genes out to training, validation and test, for every backbone."""
+    """Deal the genes out to training, validation and test: one split, which sources name."""
     input:
-        places="<results>/genes/places.tsv",
+        tss="<results>/genes/tss.tsv",
+        dropped="<results>/genes/dropped.tsv",
+        file=lambda wildcards: config["splits"][wildcards.split].get("file", []),
         code=code("split_genes.py"),
     output:
-        "<results>/genes/genes.tsv",
+        "<results>/genes/splits/{split}.tsv",
     log:
-        "<logs>/split_genes.log",
+        "<logs>/split_genes/{split}.log",
     benchmark:
-        "<benchmarks>/split_genes.tsv"
+        "<benchmarks>/split_genes/{split}.tsv"
     priority: 1  # a config that cannot be split is found before the long jobs start
     conda:
         "../envs/data.yaml"
@@ -48,7 +50,8 @@ rule split_genes:
         mem_mb=2000,
         runtime=30,
     params:
-        held_out=param({name: backbone["held_out"] for name, backbone in config["backbones"].items()}),
+        name=param(lambda wildcards: wildcards.split),
+        section=param(lambda wildcards: config["splits"][wildcards.split]),
         seed=param(config["seed"]),
     script:
         "../scripts/split_genes.py"
@@ -59,7 +62,7 @@ rule compute_targets:
     input:
         annotation=resource("gene_annotation"),
         expression=resource("gene_expression"),
-        places="<results>/genes/places.tsv",
+        tss="<results>/genes/tss.tsv",
         code=code("compute_targets.py"),
     output:
         "<results>/genes/expression.h5",

@@ -6,7 +6,7 @@ rule fit_head:
     input:
         features=head_features,
         shards=head_shards,
-        genes="<results>/genes/genes.tsv",
+        genes=split_of,
         expression="<results>/genes/expression.h5",
         code=lambda wildcards: code("fit_head.py", *head_files(wildcards)),
     output:
@@ -30,10 +30,10 @@ rule fit_head:
         allow_cpu=ALLOW_CPU,
     params:
         type=param(setting("heads", "type")),
-        backbone=param(lambda wildcards: SOURCES[wildcards.source]["backbone"]),
         tracks=param(setting("inputs", "tracks")),
         bins=param(setting("inputs", "bins")),
-        orientation=param(config["inputs"]["orientation"]),
+        features=param(setting("heads", "features")),
+        orientation=param(setting("inputs", "orientation")),
         loss=param(loss_of),
         settings=param(setting("heads", "settings")),
         grid=param(setting("heads", "grid")),
@@ -121,20 +121,20 @@ rule evaluate_run:
 
 
 rule evaluate_baseline:
-    """Score the baseline of a backbone's split: every gene is predicted the training genes' mean in each tissue."""
+    """Score the baseline of a split: every gene is predicted the training genes' mean in each tissue."""
     input:
-        genes="<results>/genes/genes.tsv",
+        genes="<results>/genes/splits/{split}.tsv",
         expression="<results>/genes/expression.h5",
         code=code("evaluate_baseline.py", *metric_files()),
     output:
         scores=expand(
-            "<results>/models/baseline/{backbone}/{metric}.tsv", metric=config["metrics"], allow_missing=True
+            "<results>/models/baseline/{split}/{metric}.tsv", metric=config["metrics"], allow_missing=True
         ),
-        bootstrap="<results>/models/baseline/{backbone}/bootstrap.h5",
+        bootstrap="<results>/models/baseline/{split}/bootstrap.h5",
     log:
-        "<logs>/evaluate_baseline/{backbone}.log",
+        "<logs>/evaluate_baseline/{split}.log",
     benchmark:
-        "<benchmarks>/evaluate_baseline/{backbone}.tsv"
+        "<benchmarks>/evaluate_baseline/{split}.tsv"
     conda:
         "../envs/data.yaml"
     threads: 1
@@ -142,7 +142,6 @@ rule evaluate_baseline:
         mem_mb=1000,
         runtime=10,
     params:
-        backbone=param(lambda wildcards: wildcards.backbone),
         metrics=param(METRICS),
         resamples=param(config["bootstrap_resamples"]),
         seed=param(config["seed"]),

@@ -32,7 +32,7 @@ rule collect_bigwigs:
 rule bin_bigwigs:
     """Bin one group of bigWigs around every gene's TSS."""
     input:
-        places="<results>/genes/places.tsv",
+        tss="<results>/genes/tss.tsv",
         chain=resource("liftover_chain"),
         manifest="<resources>/bigwigs/{source}/{shard}.tsv",
         folder="<resources>/bigwigs/{source}/{shard}",

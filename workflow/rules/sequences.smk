@@ -27,7 +27,7 @@ rule index_genome:
 rule extract_sequences:
     """Write the codes of one shard of genes' sequences, after checking every gene against the genome."""
     input:
-        places="<results>/genes/places.tsv",
+        tss="<results>/genes/tss.tsv",
         fasta=genome_of("fa"),
         fai=genome_of("fa.fai"),
         info=genome_of("json"),

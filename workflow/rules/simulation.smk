@@ -50,7 +50,6 @@ for simulated_backbone, simulated_weights in [
         input:
             **simulated_training_inputs(simulated_backbone),
             motifs=rules.simulate_genome.output.motifs,
-            genes="<results>/genes/genes.tsv",
             code=code(
                 "train_simulated_backbone.py",
                 *files_of(("backbones", config["backbones"][simulated_backbone]["type"])),
@@ -70,7 +69,6 @@ for simulated_backbone, simulated_weights in [
             gpu=1,
         params:
             type=param(config["backbones"][simulated_backbone]["type"]),
-            backbone=param(simulated_backbone),
             geometry=param(config["backbones"][simulated_backbone]["geometry"]),
             settings=param(config["simulation"]["backbones"][simulated_backbone]),
             seed=param(config["seed"]),

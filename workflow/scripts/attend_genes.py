@@ -8,14 +8,14 @@ with job(snakemake) as call:
     from chrom2expr import attention, files, registry
     from chrom2expr.codes import SequenceStore
     from chrom2expr.device import choose_device
-    from chrom2expr.genes import read_split
+    from chrom2expr.splits import read_split
     from chrom2expr.windows import Geometry
 
     given, params = call.input, call.params
     torch.set_num_threads(call.threads)
     geometry = Geometry.from_config(params.geometry)
     query = attention.tss_bin(geometry)
-    gene_id, split = read_split(given.genes, params.backbone)
+    gene_id, split = read_split(given.genes)
     device = choose_device(call.resources.allow_cpu)
     if hasattr(params, "head"):
         trunk = registry.find("heads", params.head).load().load(given.model).backbone
@@ -28,6 +28,5 @@ with job(snakemake) as call:
             lambda codes: trunk.attend(torch.from_numpy(codes).to(device), query).cpu().numpy(),
             store.select(gene_id[split == "test"]),
             geometry,
-            params.orientation,
             call.output[0],
         )

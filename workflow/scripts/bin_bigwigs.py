@@ -7,15 +7,15 @@ from chrom2expr.door import job
 with job(snakemake) as call:
     from chrom2expr import bigwig
     from chrom2expr.files import read_json
-    from chrom2expr.genes import check_chain, check_places, read_chain, read_genes
+    from chrom2expr.genes import check_chain, check_tss, read_chain, read_genes
     from chrom2expr.tracks import read_manifest
     from chrom2expr.windows import Geometry
 
     source, settings = call.input, call.params
     genome = read_json(source.info)
-    genes = read_genes(source.places)
+    genes = read_genes(source.tss)
     check_chain(read_chain(source.chain), settings.assembly, genome["contigs"])
-    check_places(genes, genome["contigs"], settings.assembly, source.places)
+    check_tss(genes, genome["contigs"], settings.assembly, source.tss)
     bigwig.bin_group(
         read_manifest(source.manifest),
         genes,

@@ -12,7 +12,7 @@ with job(snakemake) as call:
         call.output[0],
         expression.read_matrix(source.expression, annotation, source.annotation, params.ids),
         annotation,
-        genes.read_genes(source.places),
+        genes.read_genes(source.tss),
         source.expression,
         pseudocount=params.pseudocount,
         missing=params.missing,

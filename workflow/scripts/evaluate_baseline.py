@@ -1,4 +1,4 @@
-"""Genes and their expression in; the scores of predicting every gene the training genes' mean expression out."""
+"""A split of the genes and their expression in; the scores of predicting every gene the training genes' mean expression out."""
 
 from chrom2expr.door import job
 
@@ -8,7 +8,7 @@ with job(snakemake) as call:
     given, made, params = call.input, call.output, call.params
     metrics = metric.build(params.metrics)
     evaluation.evaluate(
-        baseline.training_means(given.genes, given.expression, params.backbone),
+        baseline.training_means(given.genes, given.expression),
         metrics,
         evaluation.ScoreFiles(dict(zip(metrics, made.scores, strict=True)), made.bootstrap),
         resamples=params.resamples,

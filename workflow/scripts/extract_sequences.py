@@ -1,4 +1,4 @@
-"""The genes' places and an indexed genome in; the sequence codes of one shard of genes out."""
+"""The genes' TSS positions and an indexed genome in; the sequence codes of one shard of genes out."""
 
 
 from chrom2expr.door import job
@@ -6,14 +6,14 @@ from chrom2expr.door import job
 with job(snakemake) as call:
     from chrom2expr import sequences
     from chrom2expr.files import read_json
-    from chrom2expr.genes import check_chain, check_places, read_chain, read_genes
+    from chrom2expr.genes import check_chain, check_tss, read_chain, read_genes
     from chrom2expr.windows import Geometry
 
     source, params = call.input, call.params
     genome = read_json(source.info)
-    genes = read_genes(source.places)
+    genes = read_genes(source.tss)
     check_chain(read_chain(source.chain), params.assembly, genome["contigs"])
-    check_places(genes, genome["contigs"], params.assembly, source.places)
+    check_tss(genes, genome["contigs"], params.assembly, source.tss)
     sequences.write_codes(
         call.output[0],
         sequences.shard_of(genes, params.shard, params.shards),

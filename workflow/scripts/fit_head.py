@@ -14,10 +14,10 @@ with job(snakemake) as call:
         given.features,
         given.genes,
         given.expression,
-        params.backbone,
         params.tracks,
         params.orientation,
         params.bins or None,
+        params.features,
     )
     device = choose_device(call.resources.allow_cpu)
     task = heads.Task.of(heads.of_tissues(data, params.part, params.parts), params, device)

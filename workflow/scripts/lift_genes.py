@@ -1,4 +1,4 @@
-"""Gene table and chain in; the places of the genes to work with, and the dropped genes, out."""
+"""Gene table and chain in; the TSS positions of the genes to work with, and the dropped genes, out."""
 
 
 from chrom2expr.door import job
@@ -16,4 +16,4 @@ with job(snakemake) as call:
         contigs=params.contigs,
     )
     genes.write_table(call.output.dropped, dropped)
-    genes.write_table(call.output.places, kept)
+    genes.write_table(call.output.tss, kept)

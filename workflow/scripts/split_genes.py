@@ -1,11 +1,14 @@
-"""The places of the genes in; genes.tsv, with their splits, out."""
+"""The TSS positions of the genes, those that were dropped, and a split's section of the config in; the split out."""
 
 
 from chrom2expr.door import job
 
 with job(snakemake) as call:
-    from chrom2expr import genes
+    from chrom2expr import genes, splits
+    from chrom2expr.tables import read_table
 
-    places, params = call.input.places, call.params
-    table = genes.split_genes(genes.read_genes(places), params.held_out, params.seed, places)
-    genes.write_table(call.output[0], table)
+    given, params = call.input, call.params
+    dropped = {row["gene_id"] for _, row in read_table(given.dropped, ["gene_id"])}
+    section = {"file": given.file} if "file" in params.section else params.section
+    table = splits.split_genes(genes.read_genes(given.tss), given.tss, params.name, section, params.seed, dropped)
+    splits.write_split(call.output[0], table)

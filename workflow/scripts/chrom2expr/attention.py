@@ -1,8 +1,7 @@
 """How much the TSS of a gene attends to the bins around it: rows of attention, and the tables of its figures.
 
-Rows of attention are (gene, bin) float32, in gene orientation, upstream first on both strands, unless the config asks
-for genomic order. The number of bins is odd and the TSS lies in the middle one, so that turning a gene round leaves it
-there.
+Rows of attention are (gene, bin) float32, in gene orientation: upstream first on both strands. The number of bins is odd
+and the TSS lies in the middle one, so that turning a gene round leaves it there.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -77,18 +76,17 @@ def attend_genes(
     attend: Callable[[np.ndarray], np.ndarray],
     sequences: Sequences,
     geometry: Geometry,
-    orientation: str,
     output: str | Path,
 ) -> None:
     """Write the rows of attention of `sequences`, one gene at a time: `attention`, `gene_id`, `query_bin`, `bin_size`.
 
-    `attend` gives the rows (batch, bin) of codes (batch, base), bins in genomic order. Raises InputError for an unknown
-    orientation (see windows.turned), and if a row is not made of numbers, naming the gene; nothing is written.
+    `attend` gives the rows (batch, bin) of codes (batch, base), bins in genomic order. Raises InputError if a row is not
+    made of numbers, naming the gene; nothing is written.
     """
-    query, turn = tss_bin(geometry), turned(sequences.strand, orientation)
+    query, turn = tss_bin(geometry), turned(sequences.strand, "gene")
     genes = len(sequences.gene_id)
     progress = Progress(genes, "genes")
-    attributes = {"query_bin": query, "bin_size": geometry.bin_size, "orientation": orientation}
+    attributes = {"query_bin": query, "bin_size": geometry.bin_size, "orientation": "gene"}
     with create_file(output, FORMAT, attributes) as file:
         file.create("attention", (genes, 2 * query + 1), np.float32)
         file.write("gene_id", sequences.gene_id)

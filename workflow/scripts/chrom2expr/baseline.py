@@ -1,6 +1,6 @@
-"""The baseline of a backbone's split: every gene is predicted the training genes' mean expression in each cell type.
+"""The baseline of a split: every gene is predicted the training genes' mean expression in each cell type.
 
-A module of its own beside the scores: an edit here or of the gene table's reader repeats no figure.
+A module of its own beside the scores: an edit here or of the splits' reader repeats no figure.
 """
 
 from pathlib import Path
@@ -12,13 +12,13 @@ from chrom2expr.expression import read_split_targets
 from chrom2expr.predictions import Predictions
 
 
-def training_means(genes: str | Path, expression: str | Path, backbone: str) -> Predictions:
-    """For every test gene of a backbone's split: the mean of the training genes' observed values in each tissue.
+def training_means(genes: str | Path, expression: str | Path) -> Predictions:
+    """For every test gene of the split file `genes`: the mean of the training genes' observed values in each tissue.
 
     A tissue without any training value is left out (its observed values are made missing). Raises InputError as
     `read_split_targets`.
     """
-    targets, split = read_split_targets(expression, genes, backbone)
+    targets, split = read_split_targets(expression, genes)
     test = split == "test"
     means = statistics.row_means(targets.log_rpkm[split == "train"].T)
     observed = np.where(np.isnan(means), np.nan, targets.log_rpkm[test])

@@ -166,9 +166,9 @@ def bin_group(
     contigs, and later if one breaks while it is read.
     """
     tracks = manifest[manifest["path"] != ""]
-    places = locate(genes, assembly)
-    chrom = places["chrom"].to_numpy(dtype=str)
-    start = np.array([geometry.bins_start(tss, strand) for tss, strand in zip(places["tss"], places["strand"])])
+    located = locate(genes, assembly)
+    chrom = located["chrom"].to_numpy(dtype=str)
+    start = np.array([geometry.bins_start(tss, strand) for tss, strand in zip(located["tss"], located["strand"])])
     in_order = np.lexsort((start, chrom))
     block = max(1, BLOCK // (geometry.bins * max(1, len(tracks))))
     allow_open_files(len(tracks), "deal the tracks out to more jobs (sources: NAME: groups)")
@@ -180,7 +180,7 @@ def bin_group(
             ShardWriter(
                 output,
                 gene_id=genes["gene_id"].to_numpy(),
-                strand=places["strand"].to_numpy(),
+                strand=located["strand"].to_numpy(),
                 track_id=tracks["track_id"].to_numpy(),
                 track_type=tracks["track_type"].to_numpy(),
                 bins=geometry.bins,

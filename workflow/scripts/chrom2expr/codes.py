@@ -1,13 +1,13 @@
 """Sequence shards, read: the codes of some genes, cropped to the window that a network sees (see `sequences`)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
-from chrom2expr.batching import batches
 from chrom2expr.errors import InputError
+from chrom2expr.features import Features
 from chrom2expr.files import Format, allow_open_files
 from chrom2expr.hdf5 import CheckedFile
 
@@ -61,46 +61,39 @@ class SequenceStore:
         return Sequences(self, np.array([rows[gene] for gene in gene_ids], dtype=np.intp))
 
 
-class Sequences:
-    """Codes of some genes of a store, read by rows. `bytes_read` counts the bytes handed out.
+class Sequences(Features):
+    """Codes of some genes of a store, read by rows: A C G T N = 0 … 4, forward strand, whatever the gene's.
 
     gene_id, strand: (gene,); the strand is that in the assembly of the sequences.
     """
 
+    dtype = np.uint8
+
     def __init__(self, store: SequenceStore, genes: np.ndarray) -> None:
         self.shape = (len(genes), store.length)
-        self.bytes_read = 0
         self.gene_id, self.strand = store.gene_id[genes], store.strand[genes]
         self._store, self._genes = store, genes
         self._ends = np.cumsum([shard.shapes["codes"][0] for shard in store.shards])
 
-    def read(self, rows: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """Codes (len(rows), length) uint8 of the selected genes with these indices, in any order: A C G T N = 0 … 4.
-
-        Forward strand, whatever the gene's; written to `out`, if that is given. Raises InputError, naming shard and
-        gene, if the file is damaged there.
-        """
-        genes = self._genes[np.asarray(rows, dtype=np.intp)]
-        codes = np.empty((len(genes), self.shape[1]), dtype=np.uint8) if out is None else out
+    def fill(self, rows: np.ndarray, out: np.ndarray) -> None:
+        """Write codes (row, base); an InputError names shard and gene."""
+        genes = self._genes[rows]
         # In the order of the files.
         for row in np.argsort(genes, kind="stable"):
-            shard = int(np.searchsorted(self._ends, genes[row], side="right"))
-            file = self._store.shards[shard]
-            count, stored = file.shapes["codes"]
-            start = (stored - self.shape[1]) // 2
-            file.read_row(
-                "codes",
-                int(genes[row] - (self._ends[shard] - count)),
-                codes[row],
-                start,
-                f"gene {self._store.gene_id[genes[row]]}",
-            )
-        self.bytes_read += codes.nbytes
-        return codes
+            file, place = self._place(int(genes[row]))
+            start = (file.shapes["codes"][1] - self.shape[1]) // 2
+            file.read_row("codes", place, out[row], start, f"gene {self._store.gene_id[genes[row]]}")
 
-    def batches(self, order: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Go through `order` (indices of selected genes): (rows, codes), read ahead by a thread (see batching)."""
-        return batches(self.read, order, batch_size, self.shape[1:], np.uint8)
+    def where(self, row: int, base: int) -> str:
+        """File, gene and base of one code, a base's index being that in the window."""
+        file, _ = self._place(int(self._genes[row]))
+        return f"{file.path}: gene {self.gene_id[row]}, base {base} of its window"
+
+    def _place(self, gene: int) -> tuple[CheckedFile, int]:
+        """The shard that holds a gene of the store, and its row there."""
+        shard = int(np.searchsorted(self._ends, gene, side="right"))
+        file = self._store.shards[shard]
+        return file, int(gene - (self._ends[shard] - file.shapes["codes"][0]))
 
 
 def _check_length(shard: CheckedFile, length: int) -> None:

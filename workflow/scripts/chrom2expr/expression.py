@@ -13,9 +13,9 @@ import pandas as pd
 
 from chrom2expr.errors import InputError
 from chrom2expr.files import Format
-from chrom2expr.genes import read_split
 from chrom2expr.hdf5 import CheckedFile, create_file
 from chrom2expr.rows import numbered_rows
+from chrom2expr.splits import read_split
 
 FORMAT = Format("chrom2expr expression", 1)
 # What the first column of a matrix is; auto: what the gene table's ids allow.
@@ -243,7 +243,7 @@ def write_targets(
     if len(unknown := np.flatnonzero(rows < 0)):
         raise InputError(
             f"{matrix_path}: gene {genes['gene_id'].iloc[unknown[0]]} ({len(unknown):,} such genes) is not in the gene "
-            "table that the matrix was matched to; the places were made from another one, delete them and run again"
+            "table that the matrix was matched to; the TSS positions were made from another one: delete tss.tsv and run again"
         )
     rpkm = matrix.rpkm[rows]
     absent = np.isnan(rpkm)
@@ -283,13 +283,17 @@ def read_targets(path: str | Path) -> Targets:
         return Targets(*map(file.read, ("log_rpkm", "gene_id", "tissue")), file.attributes["pseudocount"])
 
 
-def read_split_targets(path: str | Path, genes_path: str | Path, backbone: str) -> tuple[Targets, np.ndarray]:
-    """The targets, and the split of each of their genes (gene,): train, val or test, by a backbone's column.
+def read_split_targets(path: str | Path, split_path: str | Path) -> tuple[Targets, np.ndarray]:
+    """The targets of the genes of a split file, and the split of each (gene,): train, val or test.
 
-    Raises InputError if one of the files is damaged, and unless their genes are the same in the same order.
+    Raises InputError if one of the files is damaged, and unless all these genes have targets, in the same order.
     """
-    gene_id, split = read_split(genes_path, backbone)
+    gene_id, split = read_split(split_path)
     targets = read_targets(path)
-    if not np.array_equal(targets.gene_id, gene_id):
-        raise InputError(f"the genes of {path} are not the rows of {genes_path}: make both again from the same table")
-    return targets, split
+    rows = pd.Index(targets.gene_id).get_indexer(gene_id)
+    if (rows < 0).any() or (np.diff(rows) < 0).any():
+        raise InputError(
+            f"the genes of {split_path} are not among those of {path} in the same order: make both again from the same "
+            "table"
+        )
+    return targets._replace(log_rpkm=targets.log_rpkm[rows], gene_id=targets.gene_id[rows]), split

@@ -122,12 +122,12 @@ class FineTuned(training.Model):
 
 
 def read_data(
-    shards: Sequence[Path], genes: Path, expression: Path, backbone: str, source: str, geometry: Geometry
+    shards: Sequence[Path], genes: Path, expression: Path, source: str, geometry: Geometry
 ) -> heads.Data:
     """The sequences of each split's genes, cropped to the geometry's, and the targets (see heads.read_data)."""
     store = SequenceStore(shards, geometry.sequence_length)
     inputs = {"source": source, **store.provenance, "sequence_length": geometry.sequence_length}
-    return heads.split_data(genes, expression, backbone, store.select, np.array([], dtype=str), inputs)
+    return heads.split_data(genes, expression, store.select, np.array([], dtype=str), inputs)
 
 
 class FineTunedBackbone(Head):

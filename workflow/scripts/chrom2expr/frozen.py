@@ -4,34 +4,20 @@ A frozen trunk is in eval mode and gives the same embedding in every epoch, so t
 store of kind embedded (see inference.embed_shard), and every loss and seed trains from there.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from chrom2expr import training, tuning
+from chrom2expr.features import InMemory
 from chrom2expr.files import Format
 from chrom2expr.head import Build, NetworkHead
 from chrom2expr.heads import Task
 from chrom2expr.pool import AttentionPool
-from chrom2expr.reader import Selection
 
 FORMAT = Format("chrom2expr frozen-trunk model", 1)
-
-
-class InMemory:
-    """A selection, all of it read: ten bins of Enformer's embedding are 60 kB a gene, 1.4 GB for the thesis's genes."""
-
-    def __init__(self, features: Selection) -> None:
-        self.shape = features.shape
-        self.features = features.read(np.arange(features.shape[0]))
-
-    def batches(self, order: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Go through `order`: (rows, features), the last batch possibly smaller."""
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            yield rows, self.features[rows]
 
 
 class FrozenTrunk(NetworkHead):

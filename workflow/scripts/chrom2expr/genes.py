@@ -1,6 +1,6 @@
-"""The gene table: parsed, lifted over from GRCh37 to GRCh38, filtered and split.
+"""The gene table: parsed, lifted over from GRCh37 to GRCh38 and filtered.
 
-TSS positions are 1-based in the annotation and in genes.tsv, and in every column named `tss_*` here; `locate` turns
+TSS positions are 1-based in the annotation and in tss.tsv, and in every column named `tss_*` here; `locate` turns
 them into the 0-based positions that the rest of the library uses.
 """
 
@@ -30,7 +30,6 @@ ANNOTATION_COLUMNS = {
 }
 GENE_COLUMNS = [*ANNOTATION_COLUMNS.values(), "chrom_grch38", "tss_grch38", "strand_grch38"]
 DROPPED_COLUMNS = ["gene_id", "symbol", "gene_type", "chrom_grch37", "tss_grch37", "line", "reason"]
-SPLITS = ("train", "val", "test")
 
 # More genes than this that do not lift mean a wrong chain: of ExPecto's 24,339 genes, 3 do not.
 MAX_UNLIFTED = 0.05
@@ -178,19 +177,6 @@ def lift_over(annotation: pd.DataFrame, chain: Chain) -> pd.DataFrame:
     return pd.DataFrame(lifted, columns=["chrom_grch38", "tss_grch38", "strand_grch38"], index=annotation.index)
 
 
-def split(chromosomes: Sequence[str], held_out: Sequence[str], seed: int) -> np.ndarray:
-    """train, val or test for every gene (gene,), by its GRCh37 chromosome.
-
-    The genes on `held_out` chromosomes are shuffled with `seed`; the first half (rounded down) is val, the rest test.
-    """
-    splits = np.full(len(chromosomes), "train", dtype=object)
-    held = np.flatnonzero(np.isin(np.asarray(chromosomes, dtype=str), list(held_out)))
-    shuffled = np.random.default_rng(seed).permutation(held)
-    splits[shuffled[: len(held) // 2]] = "val"
-    splits[shuffled[len(held) // 2 :]] = "test"
-    return splits
-
-
 def build_genes(
     annotation: pd.DataFrame,
     chain: Chain,
@@ -243,33 +229,6 @@ def build_genes(
     return genes, dropped
 
 
-def split_genes(
-    genes: pd.DataFrame, held_out: Mapping[str, Sequence[str]], seed: int, path: str | Path
-) -> pd.DataFrame:
-    """`genes`, read from `path`, with a column split_<backbone> for every backbone of `held_out` (see `split`).
-
-    `held_out`: backbone -> chromosomes of its validation and test genes. Raises InputError if one of them has no genes,
-    or a split is left empty.
-    """
-    genes = genes.copy()
-    for backbone, chromosomes in held_out.items():
-        absent = sorted(set(chromosomes) - set(genes["chrom_grch37"]))
-        if absent:
-            raise InputError(
-                f"{path}: no gene on {', '.join(absent)}, which backbones: {backbone}: held_out names"
-            )
-        splits = split(genes["chrom_grch37"], chromosomes, seed)
-        sizes = {name: int((splits == name).sum()) for name in SPLITS}
-        if not all(sizes.values()):
-            raise InputError(
-                f"{path}: backbones: {backbone}: held_out leaves an empty split ({sizes}). "
-                "Hold out a chromosome with more genes, and not all of them"
-            )
-        genes[f"split_{backbone}"] = splits
-        print(f"{backbone}: " + ", ".join(f"{count:,} {name}" for name, count in sizes.items()))
-    return genes
-
-
 def _check_positions(annotation: pd.DataFrame, chain: Chain, path: str | Path) -> None:
     """Raise InputError for the first gene on a contig that the chain does not know, or past its end."""
     lengths = annotation["chrom_grch37"].map(chain.source)
@@ -304,17 +263,16 @@ def _some(names: Mapping[str, int]) -> str:
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
-    """Write places.tsv, genes.tsv or dropped.tsv, whole or not at all."""
+    """Write tss.tsv or dropped.tsv, whole or not at all."""
     tables.write_table(path, list(table), table.itertuples(index=False, name=None))
 
 
 def read_genes(path: str | Path) -> pd.DataFrame:
-    """A places.tsv or genes.tsv as a table with index 0 … n-1; `tss_*` are whole numbers, 1-based.
+    """A tss.tsv as a table with index 0 … n-1; `tss_*` are whole numbers, 1-based.
 
     Row i stands on line i + 2 of the file.
 
-    Raises InputError, naming file and line, for what `read_annotation` rejects, in either assembly, and for an unknown
-    split.
+    Raises InputError, naming file and line, for what `read_annotation` rejects, in either assembly.
     """
     try:
         lines = io.StringIO(tables.read_lines(path))
@@ -325,35 +283,14 @@ def read_genes(path: str | Path) -> pd.DataFrame:
     if missing:
         raise InputError(f"{path}, line 1: no column {', '.join(missing)}")
     table = table.fillna("")
-    splits = [name for name in table if name.startswith("split_")]
     tss = ["tss_grch37", "tss_grch38"]
     checked = table.assign(line=np.arange(len(table)) + 2)
     _check_genes(checked, path, ["chrom_grch37", "chrom_grch38"], tss, ["strand", "strand_grch38"])
-    for name in splits:
-        bad = ~table[name].isin(SPLITS)
-        if bad.any():
-            row = checked[bad].iloc[0]
-            raise InputError(f"{path}, line {row['line']}: {name} is '{row[name]}', not one of {', '.join(SPLITS)}")
     return table.astype(dict.fromkeys(tss, int))
 
 
-def read_split(path: str | Path, backbone: str) -> tuple[np.ndarray, np.ndarray]:
-    """gene_id (gene,) and the split by a backbone's held-out chromosomes (gene,) of a genes.tsv: train, val or test.
-
-    Raises InputError as `read_genes`, and where the file has no such splits or puts no gene into one of them.
-    """
-    table, column = read_genes(path), f"split_{backbone}"
-    if column not in table:
-        raise InputError(f"{path} has no column {column}: was it written for another config?")
-    splits = table[column].to_numpy(dtype=object)
-    for name in SPLITS:
-        if not (splits == name).any():
-            raise InputError(f"{path}: {column} puts no gene into {name}: see backbones: {backbone}: held_out")
-    return table["gene_id"].to_numpy(dtype=object), splits
-
-
 def locate(genes: pd.DataFrame, assembly: str) -> pd.DataFrame:
-    """Where the genes of a genes.tsv lie in `assembly` (grch37 | grch38): chrom, tss (0-based), strand (+ | -)."""
+    """Where the genes of a tss.tsv lie in `assembly` (grch37 | grch38): chrom, tss (0-based), strand (+ | -)."""
     return pd.DataFrame(
         {
             "chrom": genes[f"chrom_{assembly}"],
@@ -363,15 +300,15 @@ def locate(genes: pd.DataFrame, assembly: str) -> pd.DataFrame:
     )
 
 
-def check_places(genes: pd.DataFrame, contigs: Mapping[str, int], assembly: str, path: str | Path) -> None:
+def check_tss(genes: pd.DataFrame, contigs: Mapping[str, int], assembly: str, path: str | Path) -> None:
     """Raise InputError for the first gene of the table `path` on a contig that the genome lacks, or past its end.
 
     `contigs`: the genome's, {name: length in bp}.
     """
-    places = locate(genes, assembly)
-    lengths = places["chrom"].map(contigs)
-    for row in np.flatnonzero(lengths.isna() | (places["tss"] >= lengths))[:1]:
-        gene, chrom, tss = genes["gene_id"].iloc[row], places["chrom"].iloc[row], places["tss"].iloc[row] + 1
+    located = locate(genes, assembly)
+    lengths = located["chrom"].map(contigs)
+    for row in np.flatnonzero(lengths.isna() | (located["tss"] >= lengths))[:1]:
+        gene, chrom, tss = genes["gene_id"].iloc[row], located["chrom"].iloc[row], located["tss"].iloc[row] + 1
         where = f"{path}, line {row + 2}: {gene} lies at {chrom}:{tss} of {assembly}, but genome_{assembly} "
         if chrom not in contigs:
             raise InputError(

@@ -10,9 +10,9 @@ import torch
 
 from chrom2expr import training
 from chrom2expr.errors import InputError
+from chrom2expr.features import Features
 from chrom2expr.files import Format
 from chrom2expr.heads import Task, check_tissues, described
-from chrom2expr.reader import Selection
 from chrom2expr.tensors import load_exactly, read_tensors, write_tensors
 
 # Builds the network of a grid point.
@@ -60,7 +60,7 @@ class Head(ABC):
     def __call__(self, features: torch.Tensor) -> torch.Tensor:
         """(gene, tissue) in the units of the targets, with gradients to `features`, a batch of what it is fitted to."""
 
-    def predict(self, features: Selection) -> np.ndarray:
+    def predict(self, features: Features) -> np.ndarray:
         """(gene, tissue) float32, in the units of the targets, in the order of `features`."""
         with torch.inference_mode():
             parts = [

@@ -12,9 +12,10 @@ from chrom2expr import loss as losses
 from chrom2expr import reduced
 from chrom2expr.errors import InputError
 from chrom2expr.expression import read_split_targets
-from chrom2expr.genes import SPLITS
+from chrom2expr.features import Features
 from chrom2expr.loss import Loss
-from chrom2expr.reader import FeatureStore, Selection
+from chrom2expr.reader import FeatureStore
+from chrom2expr.splits import SPLITS
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Split:
     left out, these are all there are.
     """
 
-    features: Selection
+    features: Features
     observed: np.ndarray
     usable: np.ndarray | None = None
 
@@ -82,23 +83,23 @@ def read_data(
     features: Path,
     genes: Path,
     expression: Path,
-    backbone: str,
     tracks: str,
     orientation: str,
     bins: int | None = None,
+    kind: str = "store",
 ) -> Data:
-    """Open a feature store, or a file reduced from one, and the targets, split by `split_<backbone>` of genes.tsv.
+    """Open a feature store, or a file reduced from one, and the targets, split by the file `genes`.
 
-    `bins` asks for so many in the middle, None for all. Raises InputError when the files disagree about the genes, when
-    a split is empty, and when the store lacks genes, the kind of tracks, or bins that can be the middle.
+    `bins` asks for so many in the middle, None for all; `kind` is "store", or the reduction of the file. Raises
+    InputError when the files disagree about the genes, when a split is empty, and when the store lacks genes, the kind
+    of tracks, or bins that can be the middle.
     """
-    store = reduced.ReducedStore(features) if reduced.is_reduced(features) else FeatureStore(features)
+    store = FeatureStore(features) if kind == "store" else reduced.ReducedStore(features, kind)
     source = str(store.provenance.get("source", ""))
     inputs = {"source": source, "tracks": tracks, "orientation": orientation, "bins": bins or store.bins}
     return split_data(
         genes,
         expression,
-        backbone,
         lambda gene_ids: store.select(gene_ids, tracks, orientation, bins),
         store.track_id[store.kind(tracks)],
         inputs,
@@ -108,13 +109,12 @@ def read_data(
 def split_data(
     genes: Path,
     expression: Path,
-    backbone: str,
-    select: Callable[[np.ndarray], Selection],
+    select: Callable[[np.ndarray], Features],
     track_id: np.ndarray,
     inputs: Mapping[str, str | int],
 ) -> Data:
     """The features that `select` gives for the genes of each split, with the targets; see `read_data`."""
-    targets, split = read_split_targets(expression, genes, backbone)
+    targets, split = read_split_targets(expression, genes)
     ids = {name: targets.gene_id[split == name] for name in SPLITS}
     splits = {name: Split(select(ids[name]), targets.log_rpkm[split == name]) for name in SPLITS}
     return Data(splits, ids, targets.tissue, track_id, inputs, targets.pseudocount)

@@ -7,11 +7,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 
+from chrom2expr.features import Features, refuse_broken
 from chrom2expr.files import Format
 from chrom2expr.head import Head
 from chrom2expr.heads import Task
-from chrom2expr.reader import refuse_broken
-from chrom2expr.reduced import ReducedSelection
 from chrom2expr.tensors import read_tensors, write_tensors
 
 FORMAT = Format("chrom2expr linear model", 1)
@@ -37,7 +36,7 @@ class LinearHead(Head):
         )
         return features.double() @ coefficients + intercept
 
-    def predict(self, features: ReducedSelection) -> np.ndarray:
+    def predict(self, features: Features) -> np.ndarray:
         predicted = np.empty((features.shape[0], len(self.intercept)), dtype=np.float32)
         for start in range(0, len(predicted), self.batch_size):
             rows = np.arange(start, min(start + self.batch_size, len(predicted)))

@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple, get_args
 import h5py
 import numpy as np
 
-from chrom2expr.batching import batches
 from chrom2expr.errors import InputError
+from chrom2expr.features import Features
 from chrom2expr.files import allow_open_files
 from chrom2expr.hdf5 import CheckedFile, Rows, Writer, create_file
 from chrom2expr.store import FORMAT
@@ -156,17 +156,18 @@ class FeatureStore:
         return Selection(self, genes, self.kind(tracks), orientation, central(self.bins, bins))
 
 
-class Selection:
-    """Genes x bins x tracks of a store, read batch by batch by several threads.
+class Selection(Features):
+    """Genes x bins x tracks of a store, read by several threads; float16, as the store has them.
 
     `bytes_read` counts the bytes of tracks handed out.
     """
+
+    dtype = np.float16
 
     def __init__(
         self, store: FeatureStore, genes: np.ndarray, columns: np.ndarray, orientation: Orientation, bins: slice
     ) -> None:
         self.shape = (len(genes), bins.stop - bins.start, len(columns))
-        self.bytes_read = 0
         self._bins = bins
         self._gene_id, self._genes, self._track_id = store.gene_id, genes, store.track_id[columns]
         self._threads = store._threads
@@ -174,20 +175,14 @@ class Selection:
         parts = (_part(piece, columns, bins) for piece in store._pieces)
         self._parts = [part for part in parts if part is not None]
 
-    def read(self, rows: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """Features (len(rows), bin, track) float16 of the selected genes with these indices, in any order.
-
-        They are written to `out`, if that is given. Raises InputError, naming shard and gene, if the file is damaged
-        there.
-        """
-        rows = np.asarray(rows, dtype=np.intp)
-        features = np.empty((len(rows), *self.shape[1:]), dtype=np.float16) if out is None else out
+    def fill(self, rows: np.ndarray, out: np.ndarray) -> None:
+        """Write features (row, bin, track); an InputError names shard and gene."""
         genes = self._genes[rows].tolist()
         # In the order of the files; each thread takes the next one.
         order = np.argsort(genes, kind="stable").tolist()
         work = iter(
             [
-                (part, genes[index], runs, self._flip[rows[index]], features[index])
+                (part, genes[index], runs, self._flip[rows[index]], out[index])
                 for part in self._parts
                 for index in order
                 if genes[index] in part.piece.genes
@@ -196,8 +191,6 @@ class Selection:
         )
         for done in [self._threads.submit(self._read_runs, work) for _ in range(_THREADS)]:
             done.result()
-        self.bytes_read += features.nbytes
-        return features
 
     def _read_runs(self, work: Iterator[tuple["_Part", int, range, bool, np.ndarray]]) -> None:
         """Read runs of bins of single genes, each into its place in the gene's features (bin, track)."""
@@ -236,13 +229,6 @@ class Selection:
         }
         return f"{path}: gene {self._gene_id[gene]}, track {self._track_id[column]}"
 
-    def batches(self, order: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Go through `order` (indices of selected genes): (rows, features), the last batch possibly smaller.
-
-        A thread reads the next batch meanwhile (see batching).
-        """
-        return batches(self.read, order, batch_size, self.shape[1:], np.float16)
-
 
 class _Piece(NamedTuple):
     """The part of a store that lies in one file: which genes and which columns of the store it holds."""
@@ -274,24 +260,6 @@ def _part(piece: _Piece, columns: np.ndarray, bins: slice) -> _Part | None:
     runs, at_once = rows.runs(bins.start, bins.stop), max(1, _READ_BYTES // (rows.step * rows.place_bytes))
     spans = [runs[start : start + at_once] for start in range(0, len(runs), at_once)]
     return _Part(piece, rows, spans, source, None if contiguous else wanted - wanted[0], slice(int(low), int(high)))
-
-
-def refuse_broken(selection: "Selection", rows: np.ndarray, features: np.ndarray) -> None:
-    """Raise InputError where one of the `features` read for these rows of a selection is not a finite number."""
-    broken = np.argwhere(~np.isfinite(features))
-    if len(broken):
-        row, *place = broken[0].tolist()
-        raise InputError(
-            f"{selection.where(rows[row], *place)}: {features[row][tuple(place)]} is no value of a feature; no rule "
-            "writes it, so the file was changed since: delete it and rerun"
-        )
-
-
-def look_for_broken(features: Selection, rows: np.ndarray, batch_size: int) -> None:
-    """Raise InputError where a feature of these rows is not a finite number: reads them all, once all has failed."""
-    for start in range(0, len(rows), batch_size):
-        part = rows[start : start + batch_size]
-        refuse_broken(features, part, features.read(part))
 
 
 def _datasets(store: FeatureStore) -> list[str]:

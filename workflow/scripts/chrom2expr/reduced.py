@@ -1,46 +1,36 @@
-"""Reduced features, a row of numbers a gene: read the file that a reduction of a feature store leaves (see `spatial`).
+"""Reduced features, some numbers for each gene: read the file that a reduction of a feature store leaves.
 
-HDF5 (see `hdf5`): `features` (gene, feature) float32; `gene_id`; `track_id` and `track_type` of its tracks; as
-attributes `reduction` ("spatial_basis": ten features a track, in gene orientation, all tracks of the first basis
-function, then all of the second, ...; "central_means": one a track), `bins` (how many went into a feature), `tracks`
-("chromatin", "cage", "all", or "embedding", whose tracks are its coordinates) and the provenance of the store that it
-was made from.
+HDF5 (see `hdf5`): `features` (gene, feature) float32, the first feature of all tracks, then the second, ...; `gene_id`;
+`track_id` and `track_type` of its tracks; as attributes `reduction` (its name), `orientation` ("gene" where it had to
+know upstream from downstream, else "any"), `bins` (how many went into a feature), `tracks` ("chromatin", "cage", "all",
+or "embedding", whose tracks are its coordinates) and the provenance of the store that it was made from (see
+`reduction`, which writes it).
 """
 
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import h5py
 import numpy as np
 
-from chrom2expr.errors import InputError, reading
+from chrom2expr.errors import InputError
+from chrom2expr.features import Features
 from chrom2expr.files import Format
 from chrom2expr.hdf5 import CheckedFile
 from chrom2expr.windows import turned
 
-FORMAT = Format("chrom2expr reduced feature", 1)
-# Features a track.
-REDUCTIONS = {"spatial_basis": 10, "central_means": 1}
-
-
-def is_reduced(path: str | Path) -> bool:
-    """Whether a file holds reduced features; what is wrong with a file that holds neither, its reader will say."""
-    if not h5py.is_hdf5(path):
-        return False
-    with reading(path, f"{FORMAT.name} file"), h5py.File(path, "r", locking=False) as file:
-        return file.attrs.get("format") == FORMAT.name
+FORMAT = Format("chrom2expr reduced feature", 2)
 
 
 class ReducedStore:
     """A file of reduced features, open for reading; it offers what heads use of reader.FeatureStore.
 
-    gene_id: (gene,); track_id, track_type: (track,); bins: how many went into a feature; tracks: their kind; reduction;
-    provenance: strings by name.
-    Raises InputError if the file is damaged or incomplete.
+    gene_id: (gene,); track_id, track_type: (track,); bins: how many went into a feature; tracks: their kind; reduction,
+    orientation: what made it, and what that needs; provenance: strings by name.
+    Raises InputError if the file is damaged or incomplete, or of another reduction than the one given.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, reduction: str | None = None) -> None:
         self.path = Path(path)
         with ExitStack() as stack:
             self.file = stack.enter_context(CheckedFile(self.path, FORMAT))
@@ -49,7 +39,8 @@ class ReducedStore:
             )
             attributes = self.file.attributes
             self.bins, self.tracks = int(attributes["bins"]), attributes["tracks"]
-            self.reduction = attributes["reduction"]
+            self.reduction, self.orientation = attributes["reduction"], attributes["orientation"]
+            self._check("reduction", reduction or self.reduction, self.reduction)
             self.provenance = {name: value for name, value in attributes.items() if isinstance(value, str)}
             self._stack = stack.pop_all()
 
@@ -69,14 +60,14 @@ class ReducedStore:
     ) -> "ReducedSelection":
         """The reduced features of some genes, in the order given; nothing is read yet.
 
-        Raises InputError on an unknown gene, and when the file was reduced from other tracks or bins, or when bins in
-        genomic order are asked of the spatial basis, which knows upstream and downstream only.
+        Raises InputError on an unknown gene, and when the file was reduced from other tracks or bins, or in another
+        orientation, if that matters to the reduction.
         """
         self._check("tracks", tracks, self.tracks)
         self._check("bins", bins or self.bins, self.bins)
-        turned(np.array([]), orientation)  # refuses an unknown one, though means are the same in either
-        if self.reduction == "spatial_basis":
-            self._check("orientation", orientation, "gene")
+        turned(np.array([]), orientation)  # refuses an unknown one, also where any will do
+        if self.orientation != "any":
+            self._check("orientation", orientation, self.orientation)
         rows = {gene: row for row, gene in enumerate(self.gene_id.tolist())}
         if unknown := [gene for gene in gene_ids if gene not in rows]:
             raise InputError(
@@ -88,28 +79,26 @@ class ReducedStore:
     def _check(self, name: str, asked: object, found: object) -> None:
         if asked != found:
             raise InputError(
-                f"{self.path}: its features have {name} {found}, but {asked} is asked for (config: inputs); make the "
-                "file again for these inputs"
+                f"{self.path}: its features have {name} {found}, but {asked} is asked for (config: inputs, or "
+                "heads: NAME: features); make the file again for these"
             )
 
 
-class ReducedSelection:
-    """Genes x reduced features, read by rows. `bytes_read` counts the bytes handed out."""
+class ReducedSelection(Features):
+    """Genes x reduced features, float32, read by rows."""
+
+    dtype = np.float32
 
     def __init__(self, store: ReducedStore, genes: np.ndarray) -> None:
         self.shape = (len(genes), store.file.shapes["features"][1])
-        self.bytes_read = 0
         self._store, self._genes = store, genes
 
-    def read(self, rows: np.ndarray) -> np.ndarray:
-        """Features (len(rows), feature) float32 of the selected genes with these indices, in any order."""
-        wanted = self._genes[np.asarray(rows, dtype=np.intp)]
-        features = np.empty((len(wanted), self.shape[1]), dtype=np.float32)
+    def fill(self, rows: np.ndarray, out: np.ndarray) -> None:
+        wanted = self._genes[rows]
         # In the order of the file.
         for row in np.argsort(wanted, kind="stable"):
-            self._store.file.read_row("features", int(wanted[row]), features[row])
-        self.bytes_read += features.nbytes
-        return features
+            gene = f"gene {self._store.gene_id[wanted[row]]}"
+            self._store.file.read_row("features", int(wanted[row]), out[row], what=gene)
 
     def where(self, row: int, column: int) -> str:
         """File, gene, feature and track of one value of a selected gene."""

@@ -46,7 +46,10 @@ OWN: dict[str, dict[str, str]] = {
         "distal_attention": "chrom2expr.attention_figures:DistalAttention",
     },
     "adaptations": {"all": "chrom2expr.adaptations:AllParameters", "frozen": "chrom2expr.adaptations:Frozen"},
-    "reductions": {},
+    "reductions": {
+        "spatial_basis": "chrom2expr.spatial:SpatialBasis",
+        "central_means": "chrom2expr.spatial:CentralMeans",
+    },
     "metrics": {
         "cross_gene": "chrom2expr.spearman:CrossGene",
         "cross_celltype": "chrom2expr.spearman:CrossCelltype",

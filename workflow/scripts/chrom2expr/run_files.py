@@ -9,11 +9,11 @@ import numpy as np
 
 from chrom2expr import metrics
 from chrom2expr.errors import InputError
+from chrom2expr.features import look_for_broken
 from chrom2expr.files import read_json, write_json
 from chrom2expr.head import Head
 from chrom2expr.heads import Task
 from chrom2expr.predictions import Predictions, read_predictions, write_predictions
-from chrom2expr.reader import look_for_broken
 from chrom2expr.tables import read_lines, write_lines, write_table
 
 

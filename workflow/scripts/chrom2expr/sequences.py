@@ -110,19 +110,19 @@ def write_codes(
     geometry: windows.Geometry,
     genome_sha256: str,
 ) -> None:
-    """Write the sequences of `genes` (rows of a genes.tsv) to HDF5, one gene in memory at a time.
+    """Write the sequences of `genes` (rows of a tss.tsv) to HDF5, one gene in memory at a time.
 
     `codes` (gene, sequence_length) uint8, forward strand, N past a contig's ends; `gene_id`; `strand` of the gene in
     `assembly`; attributes assembly, genome_sha256.
     """
-    places = locate(genes, assembly)
+    located = locate(genes, assembly)
     length = geometry.sequence_length
     with create_file(path, FORMAT, {"assembly": assembly, "genome_sha256": genome_sha256}) as store:
         store.write("gene_id", genes["gene_id"].to_numpy(dtype=str))
-        store.write("strand", places["strand"].to_numpy(dtype=str))
+        store.write("strand", located["strand"].to_numpy(dtype=str))
         store.create("codes", (len(genes), length), np.uint8)
         progress = Progress(len(genes), "sequences")
-        for row, place in enumerate(places.itertuples()):
+        for row, place in enumerate(located.itertuples()):
             start = geometry.sequence_start(place.tss, place.strand)
             store.put("codes", row, genome.codes(place.chrom, start, start + length)[None])
             progress.advance(1)

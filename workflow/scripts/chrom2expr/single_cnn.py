@@ -19,10 +19,10 @@ from chrom2expr import metrics, training
 from chrom2expr.cnn import Dropout, ExpressionCNN, ResidualConvBlock, convolution
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
+from chrom2expr.features import Features, look_for_broken
 from chrom2expr.files import Format
 from chrom2expr.head import Head
 from chrom2expr.heads import Split, Task, check_tissues, described
-from chrom2expr.reader import Selection, look_for_broken
 from chrom2expr.tensors import read_tensors, write_tensors
 from chrom2expr.training import TrainingOptions, Trial
 
@@ -313,7 +313,7 @@ class SingleTissueCNNs(Head):
     def __call__(self, features: torch.Tensor) -> torch.Tensor:
         return self.network(self.network.prepare(features))
 
-    def predict(self, features: Selection) -> np.ndarray:
+    def predict(self, features: Features) -> np.ndarray:
         parts = [self.network.pick(part).to(self.device) for part in _parts(self.network.networks, self.bundle)]
         return np.hstack(training.predict(parts, features, self.batch_size, self.device))
 

@@ -11,9 +11,9 @@ import torch
 from chrom2expr import metrics
 from chrom2expr.door import Progress
 from chrom2expr.errors import InputError
+from chrom2expr.features import Features, look_for_broken
 from chrom2expr.heads import Split, Task
 from chrom2expr.loss import Loss
-from chrom2expr.reader import Selection, look_for_broken
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def shuffled(rows: np.ndarray, shuffle: np.random.Generator, batch_size: int) ->
     return order[:-1] if batch_size > 1 and len(order) % batch_size == 1 else order
 
 
-def predict(models: Sequence[Model], features: Selection, batch_size: int, device: torch.device) -> list[np.ndarray]:
+def predict(models: Sequence[Model], features: Features, batch_size: int, device: torch.device) -> list[np.ndarray]:
     """Predictions (gene, tissue) float32 of each model for every gene, in order, from one pass over the features."""
     predicted: list[list[np.ndarray]] = [[] for _ in models]
     for model in models:

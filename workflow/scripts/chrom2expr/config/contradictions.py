@@ -6,7 +6,7 @@ from typing import Any
 
 from chrom2expr import registry
 from chrom2expr.config.resources import file_name
-from chrom2expr.config.runs import BASELINE, RUN, attention_models, figure_runs, named_runs, takes
+from chrom2expr.config.runs import BASELINE, RUN, attention_models, figure_runs, named_runs, reduction, takes
 from chrom2expr.errors import InputError
 from chrom2expr.windows import Geometry, central
 
@@ -33,8 +33,6 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         for key in ("weights", "tracks"):
             if backbone[key] not in resources:
                 yield f"backbones.{name}.{key}: {backbone[key]} is not among resources"
-        for chromosome in sorted(set(backbone["held_out"]) & set(config["genes"]["exclude_chromosomes"])):
-            yield f"backbones.{name}.held_out: {chromosome} is left out by genes.exclude_chromosomes"
         if "conda" in backbone and not Path(backbone["conda"]).is_file():
             yield f"backbones.{name}.conda: there is no file {backbone['conda']}"
         try:
@@ -45,7 +43,15 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
             central(backbone["geometry"]["bins"], backbone["central_bins"] or None)
         except InputError as error:
             yield f"backbones.{name}.central_bins: {error}"
+    for name, split in config["splits"].items():
+        for key in split.keys() - {"file"}:
+            for chromosome in sorted(set(split[key]) & set(config["genes"]["exclude_chromosomes"])):
+                yield f"splits.{name}.{key}: {chromosome} is left out by genes.exclude_chromosomes"
+        for chromosome in sorted(set(split.get("validation", ())) & set(split.get("test", ()))):
+            yield f"splits.{name}: {chromosome} is for both validation and test"
     for name, source in sources.items():
+        if source["split"] not in config["splits"]:
+            yield f"sources.{name}.split: {source['split']} is not among splits"
         if source["backbone"] not in backbones:
             yield f"sources.{name}.backbone: {source['backbone']} is not among backbones"
         if source["kind"] == "measured" and not source["bigwigs"]:
@@ -130,32 +136,33 @@ def _window_contradictions(name: str, source: Mapping[str, Any], whole: Mapping[
 
 def _run_contradictions(config: Mapping[str, Any], run: Mapping[str, str]) -> Iterator[str]:
     """Lines that say why a run's head cannot take these inputs of this source."""
-    source, inputs = config["sources"][run["source"]], config["inputs"]["sets"][run["inputs"]]
+    source, inputs = config["sources"][run["source"]], config["inputs"][run["inputs"]]
     head, backbone = config["heads"][run["head"]], config["backbones"][source["backbone"]]
     features, embedded = head["features"], source["kind"] == "embedded"
+    reduced = reduction(features)
     where = f"heads.{run['head']}.features: {features}"
-    if features not in (("store", "sequences") if embedded else ("store", "spatial_basis", "central_means")):
+    if reduced if embedded else features == "sequences":
         yield f"{where}: does not go with source {run['source']}, which is {source['kind']}"
     if (inputs["tracks"] == "embedding") != embedded and not (
-        inputs["tracks"] == "embedding" and features == "central_means" and source["kind"] == "predicted"
+        inputs["tracks"] == "embedding" and reduced.get("kept_means") and source["kind"] == "predicted"
     ):
         yield (
-            f"inputs.sets.{run['inputs']}.tracks: {inputs['tracks']} is not what {run['head']} can take of "
+            f"inputs.{run['inputs']}.tracks: {inputs['tracks']} is not what {run['head']} can take of "
             f"{run['source']}, which is {source['kind']}"
         )
     if inputs["tracks"] == "embedding":
-        of = f"inputs.sets.{run['inputs']}.tracks: embedding: {run['run']}"
+        of = f"inputs.{run['inputs']}.tracks: embedding: {run['run']}"
         yield from _not_offered(config, source["backbone"], "embedding", of)
     if features == "sequences":
         yield from _not_offered(config, source["backbone"], "trunk", f"{where}: {run['run']}")
-    if features == "central_means" and not backbone["central_bins"]:
+    if reduced.get("bins") == "backbone" and not backbone["central_bins"]:
         yield f"{where}: needs backbones.{source['backbone']}.central_bins above 0"
-    if features == "spatial_basis" and config["inputs"]["orientation"] != "gene":
-        yield f"{where}: knows upstream and downstream only, so inputs.orientation must be gene"
-    if features == "sequences" and config["inputs"]["orientation"] != "gene":
+    if (needed := reduced.get("orientation", inputs["orientation"])) != inputs["orientation"]:
+        yield f"{where}: knows upstream and downstream only, so inputs.{run['inputs']}.orientation must be {needed}"
+    if features == "sequences" and inputs["orientation"] != "gene":
         yield (
-            f"inputs.orientation: {run['head']} reads the forward strand, and its pool does not know the order of "
-            "bins, so there is none to choose: set gene, or leave its runs out of figures"
+            f"inputs.{run['inputs']}.orientation: {run['head']} reads the forward strand, and its pool does not know the "
+            "order of bins, so there is none to choose: set gene, or leave its runs out of figures"
         )
     if features == "sequences" and backbone["reverse_complement"]:
         yield (
@@ -163,13 +170,13 @@ def _run_contradictions(config: Mapping[str, Any], run: Mapping[str, str]) -> It
             f"strand only: set it false, or give sources.{run['source']} a backbone of its own"
         )
     bins = source["bins"] if embedded else backbone["geometry"]["bins"]
-    if inputs["bins"] and (embedded or features == "central_means"):
-        yield f"inputs.sets.{run['inputs']}.bins: {run['head']} of {run['source']} has no bins to choose from; set 0"
+    if inputs["bins"] and (embedded or reduced.get("bins") == "backbone"):
+        yield f"inputs.{run['inputs']}.bins: {run['head']} of {run['source']} has no bins to choose from; set 0"
         return
     try:
         middle = central(bins, inputs["bins"] or None)
     except InputError as error:
-        yield f"inputs.sets.{run['inputs']}.bins: sources.{run['source']}: {error}"
+        yield f"inputs.{run['inputs']}.bins: sources.{run['source']}: {error}"
         return
     halving = registry.find("heads", head["type"]).declares.get("halves_bins")
     if halving and (middle.stop - middle.start) >> head["settings"][halving] < 1:
@@ -189,7 +196,8 @@ def _attention_contradictions(config: Mapping[str, Any], figure: str) -> Iterato
     windows = {}
     for model in models:
         source = config["sources"][model["source"]]
-        windows.setdefault((source["backbone"], source["geometry"]["sequence_length"]), model["source"])
+        window = source["backbone"], source["split"], source["geometry"]["sequence_length"]
+        windows.setdefault(window, model["source"])
     if len(windows) > 1:
         yield f"{where}: the windows or the test genes of {' and '.join(windows.values())} differ: show one of them"
     distal = config["figures"][figure].get("distal_bins", 0)
@@ -216,23 +224,23 @@ def _score_contradictions(config: Mapping[str, Any], figure: str) -> Iterator[st
     labelled: dict[tuple[str, str], str] = {}
     grouped: dict[str, str] = {}
     for run in figure_runs(config, figure):
-        label, backbone = (run["series"], run["x"]), config["sources"][run["source"]]["backbone"]
+        label, split = (run["series"], run["x"]), config["sources"][run["source"]]["split"]
         if label in labelled:
             yield f"{where}: {labelled[label]} and {run['run']} would both be labelled {label[0]!r} of {label[1]!r}"
         labelled[label] = run["run"]
         if run["series"] == BASELINE:
             yield f"{where}: {run['run']} is labelled {BASELINE!r}, which is what the baseline is called"
-        if grouped.setdefault(run["x"], backbone) != backbone:
+        if grouped.setdefault(run["x"], split) != split:
             yield (
-                f"{where}: group {run['x']!r} mixes {grouped[run['x']]} and {backbone}, whose test genes differ: "
-                "give them groups of their own"
+                f"{where}: group {run['x']!r} mixes the splits {grouped[run['x']]} and {split}, whose test genes "
+                "differ: give them groups of their own"
             )
 
 
 def _figure_contradictions(config: Mapping[str, Any], name: str) -> Iterator[str]:
     sections = {
         "source": ("sources", config["sources"]),
-        "inputs": ("inputs.sets", config["inputs"]["sets"]),
+        "inputs": ("inputs", config["inputs"]),
         "head": ("heads", config["heads"]),
         "loss": ("losses", config["losses"]),
     }

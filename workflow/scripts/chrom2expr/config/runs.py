@@ -34,6 +34,11 @@ def settings(config: Mapping[str, Any], figure: str) -> dict[str, Any]:
     return {key: value for key, value in config["figures"][figure].items() if key not in FIGURE_KEYS}
 
 
+def reduction(features: str) -> Mapping[str, Any]:
+    """What the reduction that a head's `features` names declares (see reduction.Reduction); empty if it is none."""
+    return {} if features in ("store", "sequences") else registry.find("reductions", features).declares
+
+
 def figure_runs(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
     """The runs of a figure, in their order: the names in `RUN`, `run` (its folder), `x`, `series`, `colour`.
 
@@ -73,12 +78,12 @@ def named_runs(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
 def figure_entries(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
     """What a figure of scores has rows for: `run`, `x`, `series`, `colour` of its runs, then `run`, `x` of baselines.
 
-    The baseline of a group is that of its backbone's split.
+    The baseline of a group is that of its sources' split.
     """
     runs = figure_runs(config, figure)
-    backbones = {run["x"]: config["sources"][run["source"]]["backbone"] for run in runs}
+    splits = {run["x"]: config["sources"][run["source"]]["split"] for run in runs}
     return [{key: run[key] for key in ("run", "x", "series", "colour")} for run in runs] + [
-        {"run": f"baseline/{backbone}", "x": x} for x, backbone in backbones.items()
+        {"run": f"baseline/{split}", "x": x} for x, split in splits.items()
     ]
 
 
@@ -105,7 +110,7 @@ def overview(config: Mapping[str, Any], figure: str) -> list[dict[str, Any]]:
     """
     rows: dict[str, dict[str, Any]] = {}
     for run in figure_runs(config, figure):
-        source, inputs = config["sources"][run["source"]], config["inputs"]["sets"][run["inputs"]]
+        source, inputs = config["sources"][run["source"]], config["inputs"][run["inputs"]]
         backbone = config["backbones"][source["backbone"]]
         row = rows.setdefault(
             source["backbone"],
@@ -113,7 +118,7 @@ def overview(config: Mapping[str, Any], figure: str) -> list[dict[str, Any]]:
             | {"predicted": False, "measured": [], "tracks": [], "bins": []},
         )
         row["predicted"] |= source["kind"] == "predicted"
-        at_tss = config["heads"][run["head"]]["features"] == "central_means"
+        at_tss = reduction(config["heads"][run["head"]]["features"]).get("bins") == "backbone"
         bins = backbone["central_bins"] if at_tss else inputs["bins"] or backbone["geometry"]["bins"]
         found = {"tracks": inputs["tracks"], "bins": bins}
         if source["kind"] == "measured":

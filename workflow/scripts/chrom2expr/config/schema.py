@@ -20,11 +20,14 @@ _Validator = jsonschema.validators.extend(
 )
 # Keys of older versions, and what to write now.
 OLD_KEYS = {
+    "backbones.NAME.held_out": "splits.NAME.held_out, which sources name (sources.NAME.split)",
     "backbones.NAME.room": "backbones.NAME.type",
     "heads.NAME.room": "heads.NAME.type",
     "heads.NAME.settings.batch_norm": "heads.NAME.adaptation.batch_norm",
     "heads.NAME.settings.jobs": "heads.NAME.jobs",
     "heads.NAME.settings.devices": "heads.NAME.devices",
+    "inputs.sets": "inputs.NAME, without sets between",
+    "inputs.orientation": "inputs.NAME.orientation",
     "attention": "figures.NAME.distal_bins and figures.NAME.thresholds, of the figures of kind distal_attention",
 }
 # Where what a type understands lies in the section itself, not in its `settings`: the keys that all types have.
@@ -63,6 +66,7 @@ def checked(config: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
     naming every key that a schema rejects, or the keys of a combination that cannot work.
     """
     rules = _read_rules(Path(schema))
+    _refuse(_taken_for_names(config))
     full = _with_defaults(dict(config), rules, rules)
     _refuse(_rejected(full, rules))
     for section in ("backbones", "sources", "heads"):
@@ -76,7 +80,7 @@ def checked(config: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
             head.setdefault("adaptation", {"type": "all"})
     simulation = _read_rules(Path(schema).with_name("simulation.schema.yaml"))
     problems = _complete(full, ("simulation",), simulation) if "simulation" in full else ()
-    _refuse([*problems, *_complete_types(full)])
+    _refuse([*problems, *_unknown_features(full), *_complete_types(full)])
     _label_losses(full)
     _refuse(contradictions(full))
     _refuse(_unfit_runs(full))
@@ -104,7 +108,10 @@ def _rejected(section: Any, rules: Mapping[str, Any], path: Sequence[str] = ()) 
 def _explained(error: jsonschema.ValidationError, path: Sequence[str]) -> Iterator[str]:
     """A schema error as lines of key, problem and the key's description; alternatives that all failed, in one line."""
     key = (*path, *error.absolute_path)
-    if error.context:
+    if error.validator == "oneOf" and all("required" in one for one in error.validator_value):
+        ways = (" and ".join(one["required"]) for one in error.validator_value)
+        yield f"{_key(key)}: give {', or '.join(ways)}, and only one of these"
+    elif error.context:
         yield "; or ".join(dict.fromkeys(line for inner in error.context for line in _explained(inner, path)))
     elif error.validator == "additionalProperties":
         known = error.schema.get("properties", {})
@@ -121,6 +128,14 @@ def _explained(error: jsonschema.ValidationError, path: Sequence[str]) -> Iterat
         if error.validator == "maxItems":  # the items themselves say nothing
             message = f"{len(error.instance)} are too many, there may be {error.validator_value}"
         yield f"{_key(key)}: {message}{hint}"
+
+
+def _taken_for_names(config: Mapping[str, Any]) -> Iterator[str]:
+    """Lines that say what keys of older versions are now, which a schema would take for names of the user's."""
+    for old, new in OLD_KEYS.items():
+        section, *keys = old.split(".")
+        if len(keys) == 1 and keys[0] in (config.get(section) or {}):
+            yield f"{old}: is now {new}"
 
 
 def _renamed(path: Sequence[str | int]) -> str | None:
@@ -145,6 +160,14 @@ def _number_hint(error: jsonschema.ValidationError) -> str:
 
 def _key(path: Sequence[str | int]) -> str:
     return ".".join(map(str, path)) or "top level"
+
+
+def _unknown_features(config: Mapping[str, Any]) -> Iterator[str]:
+    """Lines that say which heads' features are neither the store, nor sequences, nor a reduction's name."""
+    known = ("store", "sequences", *registry.names("reductions"))
+    for name, head in config["heads"].items():
+        if head["features"] not in known:
+            yield f"heads.{name}.features: there is no {head['features']}; there are {', '.join(known)}"
 
 
 def _complete(config: dict[str, Any], path: Sequence[str], rules: Mapping[str, Any]) -> Iterator[str]:
@@ -226,7 +249,7 @@ def _sections_of(config: Mapping[str, Any], run: Mapping[str, str]) -> dict[str,
     return {
         "source": source,
         "backbone": config["backbones"][source["backbone"]],
-        "inputs": config["inputs"]["sets"][run["inputs"]],
+        "inputs": config["inputs"][run["inputs"]],
         "head": config["heads"][run["head"]],
         "loss": {**dict.fromkeys(TRAITS, False), **loss, **traits},
     }
