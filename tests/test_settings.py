@@ -93,6 +93,8 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["resources", "genome_grch38"], {"url": "https://x.org/a/.."}, "resources.genome_grch38.url"),
         (["sources", "beluga_predicted", "backbone"], "borzoi", "sources.beluga_predicted.backbone"),
         (["sources", "beluga_predicted", "groups"], 4, "sources.beluga_predicted.groups"),
+        (["sources", "beluga_predicted", "tracks"], "beluga_tracks", "sources.beluga_predicted.tracks: only measured sources have it"),
+        (["sources", "beluga_experimental", "tracks"], "lab", "sources.beluga_experimental.tracks: lab is not among resources"),
         (["sources", "beluga_experimental", "bigwigs"], {}, "sources.beluga_experimental.bigwigs"),
         (["sources", "beluga_experimental", "bigwigs"], {"E": "a.bw"}, "sources.beluga_experimental.bigwigs.E"),
         (["losses", "mse"], {"alpha": 0, "beta": 0}, "losses.mse"),
@@ -233,6 +235,14 @@ def test_a_bad_key_of_the_simulation_is_named(demo, keys, value, named):
     with pytest.raises(InputError) as error:
         schema.checked(broken(demo, ["simulation", *keys], value), SCHEMA)
     assert named in str(error.value)
+
+
+def test_a_simulated_backbone_is_trained_on_tracks_that_it_predicts(demo):
+    demo["sources"]["beluga_experimental"]["tracks"] = "beluga_tracks"
+    schema.checked(demo, SCHEMA)
+    demo["sources"]["beluga_experimental"]["tracks"] = "enformer_tracks"
+    with pytest.raises(InputError, match="simulation.backbones.beluga.train_on: beluga_experimental has tracks of its"):
+        schema.checked(demo, SCHEMA)
 
 
 def test_the_demo_is_accepted_and_what_types_understand_is_completed(demo):
