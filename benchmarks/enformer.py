@@ -44,7 +44,7 @@ def main() -> None:
     codes = torch.from_numpy(np.random.default_rng(0).integers(0, 5, (1, GEOMETRY.sequence_length), dtype=np.uint8))
     with torch.inference_mode():
         plain_seconds, plain = fastest(lambda: network(one_hot(codes), head="human"))
-    backbone = enformer.Enformer(network, GEOMETRY)
+    backbone = enformer.Enformer(network, GEOMETRY).for_inference()
     our_seconds, ours = fastest(lambda: backbone.predict(codes).tracks)
     print(f"{torch.get_num_threads()} threads, {GEOMETRY.sequence_length:,} bp, {plain.shape[-1]:,} tracks")
     print(f"enformer-pytorch {plain_seconds:.2f} s, ours {our_seconds:.2f} s, ratio {plain_seconds / our_seconds:.2f}")

@@ -71,10 +71,11 @@ class Convolutions(Backbone):
     @classmethod
     def load(cls, weights, geometry, settings, tracks=None):
         state = read_checkpoint(weights)
-        described = len(state["tracks.bias"]) if "tracks.bias" in state else None
-        if tracks is not None:
-            check_track_count(weights, described, tracks)
-        backbone = cls(geometry, len(state["first.bias"]), described, **settings)
+        if tracks is None:
+            state = {name: tensor for name, tensor in state.items() if not name.startswith("tracks.")}
+        else:
+            check_track_count(weights, len(state["tracks.bias"]), tracks)
+        backbone = cls(geometry, len(state["first.bias"]), tracks, **settings)
         load_exactly(backbone, state, weights)
         return backbone
 

@@ -537,7 +537,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.settings.network.heads": 1,
         "params.settings.network.attn_dim_key": 6,
         "params.settings.network.dim_divisible_by": 6,
-        "params.settings.network.num_downsamples": refused(2, "bins of 4 bp, but the config's geometry has bins of 8"),
+        "params.settings.network.num_downsamples": refused(4, "bins of 16 bp, but the config's geometry has bins of 8"),
         "params.settings.network.dropout_rate": 0.5,
         "params.settings.epochs": 2,
         "params.settings.batch_size": 6,

@@ -31,6 +31,12 @@ class Adaptation(ABC):
 
 
 def build(section: Mapping[str, Any]) -> Adaptation:
-    """The adaptation of a section of the config. Raises InputError for an unknown type."""
+    """The adaptation of a section of the config.
+
+    >>> build({"type": "all", "batch_norm": "train"}).batch_norm
+    'train'
+
+    Raises InputError for an unknown type.
+    """
     settings = {key: value for key, value in section.items() if key != "type"}
     return registry.find("adaptations", section["type"]).load()(**settings)

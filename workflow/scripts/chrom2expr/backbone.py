@@ -58,9 +58,9 @@ class Backbone(nn.Module):
     def load(cls, weights: Path, geometry: Geometry, settings: Mapping[str, Any], tracks: int | None = None) -> Self:
         """The trained network of a file or a folder of weights, on the CPU, plain and trainable.
 
-        `tracks` is how many the track table describes; without it, no tracks are wanted, and their layers may be left
-        out. Raises InputError where the weights cannot be read, do not fit the geometry or the settings, or predict
-        another number of tracks.
+        `tracks` is how many the track table describes; without it, no tracks are wanted, and a network that offers a
+        trunk leaves their layers out. Raises InputError where the weights cannot be read, do not fit the geometry or
+        the settings, or predict another number of tracks.
         """
         raise NotImplementedError
 
@@ -68,9 +68,9 @@ class Backbone(nn.Module):
     def build(
         cls, network: Mapping[str, Any], geometry: Geometry, settings: Mapping[str, Any], tracks: int | None = None
     ) -> Self:
-        """The network without trained weights: fresh ones, from PyTorch's random stream; else as `load`.
+        """The network without trained weights: fresh ones, from PyTorch's random stream; else what `load` gives.
 
-        `network` holds its sizes, as `describe` gives them.
+        `network` holds its sizes, as `describe` gives them. `load_state_dict` takes the state of a loaded one.
         """
         raise NotImplementedError
 
@@ -145,7 +145,11 @@ def _autocast(sequence: Tensor) -> torch.autocast:
 
 
 def as_one_hot(sequence: Tensor, channels: str = BASES) -> Tensor:
-    """One-hot (batch, 4, base) float32, in the order of `channels`, of a sequence in either form (see Backbone)."""
+    """One-hot (batch, 4, base) float32, in the order of `channels`, of a sequence in either form (see Backbone).
+
+    >>> as_one_hot(torch.tensor([[0, 3, 4]], dtype=torch.uint8))[0].tolist()  # A, T, N
+    [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+    """
     if sequence.dim() == 2:
         return one_hot(sequence, channels).transpose(1, 2)
     if sequence.dim() != 3 or sequence.shape[1] != len(BASES):

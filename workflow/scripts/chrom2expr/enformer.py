@@ -150,7 +150,7 @@ class Enformer(Backbone):
                         },
                         "num_downsamples": {
                             "type": "integer",
-                            "minimum": 2,
+                            "minimum": 3,
                             "description": "How often the sequence is halved: bins have 2 to this power bp, published 7.",
                         },
                         "dropout_rate": {
@@ -222,7 +222,7 @@ class Enformer(Backbone):
         cls, network: Mapping[str, Any], geometry: Geometry, settings: Mapping[str, Any], tracks: int | None = None
     ) -> Self:
         config = {**network, "output_heads": {} if tracks is None else {HEAD: tracks}}
-        return cls(build_for(geometry, config, "its description", **settings), geometry)
+        return cls(build_for(geometry, config, "network", **settings), geometry)
 
     def describe(self) -> dict[str, Any]:
         return {key: value for key, value in self.network.config.to_diff_dict().items() if key not in GIVEN}
