@@ -17,8 +17,10 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from chrom2expr import cnn, finetune, frozen, registry, simulate
-from chrom2expr.reader import FeatureStore
+from chrom2expr import registry
+from chrom2expr.heads import cnn, finetuned, frozen_trunk
+from chrom2expr.simulation import genome
+from chrom2expr.tracks.store_reader import FeatureStore
 from small_workflow import METRICS, MODELS, OVERVIEW, RUNS, STEPS, each, weights
 from small_world import ROOT, SCRIPTS, Raw, Refusal, World, differing, of
 
@@ -699,7 +701,7 @@ def test_the_table_names_every_key_of_the_backbones_and_the_simulation():
             steps = [key for key, step in STEPS.items() if (step.script, step.params.get("type")) == (script, f'"{name}"')]
             changed = set().union(*(CHANGES.get(step, {}) for step in steps))
             assert steps and not {f"params.{part}.{key}" for key in keys["properties"]} - changed, name
-    names = {f"params.simulation.{field.name}" for field in dataclasses.fields(simulate.Settings)}
+    names = {f"params.simulation.{field.name}" for field in dataclasses.fields(genome.Settings)}
     assert not names - set(CHANGES["simulate"])
 
 
@@ -725,8 +727,8 @@ def training_means(world):
     ("step", "bias"),
     [
         ("fit_cnn", lambda path: cnn.MultiTissueCNN.load(path).network.output.bias),
-        ("fit_frozen", lambda path: frozen.FrozenTrunk.load(path).network.output.bias),
-        ("finetune", lambda path: finetune.FineTunedBackbone.load(path).network.pool.output.bias),
+        ("fit_frozen", lambda path: frozen_trunk.FrozenTrunk.load(path).network.output.bias),
+        ("finetune", lambda path: finetuned.FineTunedBackbone.load(path).network.pool.output.bias),
     ],
 )
 def test_training_starts_from_the_means_of_the_training_genes(world, step, bias):
