@@ -15,10 +15,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
-from chrom2expr import attention  # noqa: E402
-from chrom2expr.device import choose_device  # noqa: E402
-from chrom2expr.enformer import Enformer  # noqa: E402
-from chrom2expr.windows import Geometry  # noqa: E402
+from chrom2expr.backbones import attention  # noqa: E402
+from chrom2expr.backbones.device import choose_device  # noqa: E402
+from chrom2expr.backbones.enformer import Enformer  # noqa: E402
+from chrom2expr.genome.windows import Geometry  # noqa: E402
 
 GEOMETRY = Geometry.centred(sequence_length=50048, bins=391, bin_size=128)
 TRACKS = 5313

@@ -21,13 +21,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
-from chrom2expr import finetune, heads, loss, training, tuning  # noqa: E402
-from chrom2expr.adaptations import AllParameters  # noqa: E402
-from chrom2expr.codes import FORMAT, SequenceStore  # noqa: E402
-from chrom2expr.device import choose_device  # noqa: E402
-from chrom2expr.enformer import Enformer  # noqa: E402
-from chrom2expr.hdf5 import create_file  # noqa: E402
-from chrom2expr.windows import Geometry  # noqa: E402
+from chrom2expr.backbones.device import choose_device  # noqa: E402
+from chrom2expr.backbones.enformer import Enformer  # noqa: E402
+from chrom2expr.files.hdf5 import create_file  # noqa: E402
+from chrom2expr.genome.sequence_store import FORMAT, SequenceStore  # noqa: E402
+from chrom2expr.genome.windows import Geometry  # noqa: E402
+from chrom2expr.heads import finetuned, resumable_training, tasks, training  # noqa: E402
+from chrom2expr.heads.adaptations import AllParameters  # noqa: E402
+from chrom2expr.losses import loss  # noqa: E402
 
 # network, geometry, tissues
 FULL = ({"dim": 1536, "depth": 11, "heads": 8}, Geometry.centred(50048, 391, 128), 218)
@@ -58,13 +59,13 @@ def finish(device: torch.device) -> None:
 
 def make_task(
     store: SequenceStore, observed: np.ndarray, device: torch.device, precision: str, epochs: int
-) -> heads.Task:
+) -> tasks.Task:
     rows = {"train": slice(0, -VALIDATION), "val": slice(-VALIDATION, None)}
     ids = {name: store.gene_id[part] for name, part in rows.items()}
     splits = {name: training.Split(store.select(ids[name]), observed[part]) for name, part in rows.items()}
     tuned = {"weight_decay": 1e-3, "warmup_steps": 10, "gradient_clip": 0.2, "accumulation": 1, "precision": precision}
-    return heads.Task(
-        data=heads.Data(splits, ids, np.array([f"tissue{i}" for i in range(observed.shape[1])]), np.array([]), {}, 1e-4),
+    return tasks.Task(
+        data=tasks.Data(splits, ids, np.array([f"tissue{i}" for i in range(observed.shape[1])]), np.array([]), {}, 1e-4),
         loss=LOSS,
         settings={**tuned, "activation_checkpointing": False},
         grid={"learning_rate": [1e-4]},
@@ -77,11 +78,11 @@ def make_task(
     )
 
 
-def operations(trunk: finetune.Trunk, codes: np.ndarray, tissues: int, precision: str, device: torch.device) -> float:
+def operations(trunk: finetuned.Trunk, codes: np.ndarray, tissues: int, precision: str, device: torch.device) -> float:
     """Operations of training on one gene."""
     backbone = trunk.load()
-    pool = finetune.AttentionPool(backbone.embedding_width, tissues)
-    tuned = finetune.FineTuned(backbone, pool, BINS, AllParameters(), precision=precision).to(device).train()
+    pool = finetuned.AttentionPool(backbone.embedding_width, tissues)
+    tuned = finetuned.FineTuned(backbone, pool, BINS, AllParameters(), precision=precision).to(device).train()
     sequences = torch.from_numpy(codes).to(device)
     with FlopCounterMode(display=False) as counter:
         LOSS(tuned(sequences), torch.zeros(len(codes), tissues, device=device)).backward()
@@ -106,7 +107,7 @@ def main() -> None:
             file.put("codes", 0, codes)
             file.write("gene_id", np.array([f"gene{row}" for row in range(len(codes))]))
             file.write("strand", np.full(len(codes), "+"))
-        trunk = finetune.Trunk("enformer", folder, geometry, BINS, {}, {"type": "all"}, "random weights")
+        trunk = finetuned.Trunk("enformer", folder, geometry, BINS, {}, {"type": "all"}, "random weights")
         with SequenceStore([folder / "codes.h5"], geometry.sequence_length) as store:
             for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
                 count = operations(trunk, codes[:BATCH], tissues, precision, device)
@@ -115,8 +116,8 @@ def main() -> None:
                     task = make_task(store, observed, device, precision, epochs)
                     started = time.perf_counter()
                     with contextlib.redirect_stdout(io.StringIO()):
-                        left = tuning.Checkpoints(folder / f"{precision}{epochs}")
-                        fitted = finetune.FineTunedBackbone.fit(task, trunk, left)
+                        left = resumable_training.Checkpoints(folder / f"{precision}{epochs}")
+                        fitted = finetuned.FineTunedBackbone.fit(task, trunk, left)
                     finish(device)
                     spent.append(time.perf_counter() - started)
                     losses.append(fitted.table[0]["validation_loss"])

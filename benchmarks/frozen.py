@@ -24,13 +24,15 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
-from chrom2expr import finetune, heads, inference, loss, training  # noqa: E402
-from chrom2expr.codes import FORMAT, SequenceStore  # noqa: E402
-from chrom2expr.enformer import Enformer  # noqa: E402
-from chrom2expr.frozen import FrozenTrunk  # noqa: E402
-from chrom2expr.hdf5 import create_file  # noqa: E402
-from chrom2expr.reader import FeatureStore  # noqa: E402
-from chrom2expr.windows import Geometry  # noqa: E402
+from chrom2expr.backbones import inference  # noqa: E402
+from chrom2expr.backbones.enformer import Enformer  # noqa: E402
+from chrom2expr.files.hdf5 import create_file  # noqa: E402
+from chrom2expr.genome.sequence_store import FORMAT, SequenceStore  # noqa: E402
+from chrom2expr.genome.windows import Geometry  # noqa: E402
+from chrom2expr.heads import finetuned, tasks, training  # noqa: E402
+from chrom2expr.heads.frozen_trunk import FrozenTrunk  # noqa: E402
+from chrom2expr.losses import loss  # noqa: E402
+from chrom2expr.tracks.store_reader import FeatureStore  # noqa: E402
 
 CPU = torch.device("cpu")
 NETWORK = {"dim": 48, "depth": 1, "heads": 4, "attn_dim_key": 12, "dim_divisible_by": 12, "dropout_rate": 0.05}
@@ -47,13 +49,13 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - started, result
 
 
-def make_task(store: SequenceStore | FeatureStore, select: Callable, observed: np.ndarray) -> heads.Task:
+def make_task(store: SequenceStore | FeatureStore, select: Callable, observed: np.ndarray) -> tasks.Task:
     rows = dict(zip(GENES, np.split(np.arange(len(observed)), np.cumsum([*GENES.values()])[:-1]), strict=True))
     ids = {name: store.gene_id[part] for name, part in rows.items()}
     splits = {name: training.Split(select(ids[name]), observed[part]) for name, part in rows.items()}
     tissues = np.array([f"tissue{index}" for index in range(TISSUES)])
-    return heads.Task(
-        data=heads.Data(splits, ids, tissues, np.array([]), {}, 1e-4),
+    return tasks.Task(
+        data=tasks.Data(splits, ids, tissues, np.array([]), {}, 1e-4),
         loss=LOSSES[1],
         settings={"weight_decay": 1e-3, "warmup_steps": 100, "gradient_clip": 0.2, "accumulation": 1}
         | {"precision": "fp32", "activation_checkpointing": False},
@@ -67,10 +69,10 @@ def make_task(store: SequenceStore | FeatureStore, select: Callable, observed: n
     )
 
 
-def with_trunk(task: heads.Task, weights: Path, epochs: int) -> list[dict[str, Any]]:
+def with_trunk(task: tasks.Task, weights: Path, epochs: int) -> list[dict[str, Any]]:
     """The table of a head trained with the frozen trunk in front of it."""
-    trunk = finetune.Trunk("enformer", weights, GEOMETRY, BINS, {}, {"type": "frozen"}, "random weights")
-    return finetune.FineTunedBackbone.fit(replace(task, max_epochs=epochs), trunk).table
+    trunk = finetuned.Trunk("enformer", weights, GEOMETRY, BINS, {}, {"type": "frozen"}, "random weights")
+    return finetuned.FineTunedBackbone.fit(replace(task, max_epochs=epochs), trunk).table
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from chrom2expr.backbone import (
+from chrom2expr.backbones.backbone import (
     Backbone,
     Prediction,
     as_one_hot,
@@ -11,8 +11,8 @@ from chrom2expr.backbone import (
     read_checkpoint,
     write_checkpoint,
 )
-from chrom2expr.tensors import load_exactly
-from chrom2expr.windows import Geometry
+from chrom2expr.files.tensors import load_exactly
+from chrom2expr.genome.windows import Geometry
 from torch import nn
 from torch.nn import functional
 

@@ -216,6 +216,8 @@ STEPS = {
         for group in range(2)
     },
     "collect_beluga": _collect("beluga.tsv", {"E": "RAW/bigwigs/{identifier}.bw"}, "error", 0, 1),
+    "collect_lab": _collect("lab_tracks.txt", {"": "RAW/bigwigs/{identifier}.bw"}, "error", 0, 1),
+    "bin_lab": _bin("collect_lab", "grch38", ENFORMER, "lab"),
     "bin_0": _bin("collect_0", "grch38", ENFORMER, "enformer_experimental"),
     "bin_1": _bin("collect_1", "grch38", ENFORMER, "enformer_experimental"),
     "bin_beluga": _bin("collect_beluga", "grch37", BELUGA, "beluga_experimental"),
@@ -234,6 +236,7 @@ STEPS = {
     "embed_1": _embed("codes_1"),
     "merge_predicted": _merge("enformer_predicted", "predict_0", "predict_1"),
     "merge_measured": _merge("enformer_experimental", "bin_0", "bin_1"),
+    "merge_lab": _merge("lab", "bin_lab"),
     "merge_beluga": _merge("beluga_experimental", "bin_beluga"),
     "merge_embedded": _merge("enformer_50kb", "embed_0", "embed_1"),
     "sums": _step(

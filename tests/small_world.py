@@ -23,8 +23,9 @@ import numpy as np
 import pyBigWig
 import small_enformer
 import torch
-from chrom2expr import beluga, enformer, windows
-from chrom2expr.backbone import write_checkpoint
+from chrom2expr.backbones import beluga, enformer
+from chrom2expr.backbones.backbone import write_checkpoint
+from chrom2expr.genome import windows
 from matplotlib.image import imread
 from snakemake.iocontainers import Namedlist
 
@@ -444,7 +445,7 @@ def _write_splits(folder: Path, genes: list[dict[str, Any]]) -> None:
 
 
 def _write_tables(folder: Path) -> None:
-    """Basenji's and ExPecto's tables of tracks; in the other one of Basenji's a CAGE track is chromatin, scaled."""
+    """Basenji's and ExPecto's tables of tracks, and a lab's own; in the other of Basenji's a CAGE track is chromatin."""
     for name, scale, last in (("targets_human.txt", 1, "CAGE:two"), ("targets_other.txt", 3, "DNASE:two")):
         rows = ["index\tgenome\tidentifier\tfile\tclip\tscale\tsum_stat\tdescription"]
         for number, track in enumerate(ENFORMER_TRACKS):
@@ -453,6 +454,8 @@ def _write_tables(folder: Path) -> None:
             kind = f"{384 if cage else 2}\t{scale}\t{'sum' if cage else 'mean'}"
             rows.append(f"{number}\t0\t{track}\tfile{number}\t{kind}\t{told}")
         (folder / name).write_text("\n".join(rows) + "\n")
+    lab = ["identifier\tclip\tscale\tsum_stat\tdescription", "CNhs01\t9\t2\tmean\tATAC:b", "ENCFF001\t9\t1\tmean\tATAC:a"]
+    (folder / "lab_tracks.txt").write_text("\n".join(lab) + "\n")
     for name, tracks in (("beluga.tsv", BELUGA_TRACKS), ("beluga_other.tsv", BELUGA_TRACKS[::-1])):
         rows = ["\tCell type\tAssay\tTreatment\tAssay type\tSource\t"]
         for number, track in enumerate(tracks, start=1):

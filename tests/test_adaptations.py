@@ -5,9 +5,11 @@ import doctest
 import jsonschema
 import pytest
 import torch
-from chrom2expr import adaptation, backbone, registry
-from chrom2expr.finetune import FineTuned, FineTunedBackbone, Trunk
-from chrom2expr.pool import AttentionPool
+from chrom2expr import registry
+from chrom2expr.backbones import backbone
+from chrom2expr.heads import adaptation
+from chrom2expr.heads.attention_pool import AttentionPool
+from chrom2expr.heads.finetuned import FineTuned, FineTunedBackbone, Trunk
 from small_backbone import TYPE
 from test_backbones import Small
 

@@ -7,11 +7,12 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
-from chrom2expr import registry, windows
-from chrom2expr.backbone import Backbone, as_one_hot, other_strand
+from chrom2expr import registry
+from chrom2expr.backbones.backbone import Backbone, as_one_hot, other_strand
 from chrom2expr.errors import InputError
-from chrom2expr.tensors import Format, read_tensors, write_tensors
-from chrom2expr.windows import Geometry
+from chrom2expr.files.tensors import Format, read_tensors, write_tensors
+from chrom2expr.genome import windows
+from chrom2expr.genome.windows import Geometry
 from small_backbone import TYPE
 
 TRACKS = 3

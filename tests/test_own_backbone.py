@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 import scripts
 import torch
-from chrom2expr import attention, figure, heads, reader, registry
-from chrom2expr.finetune import FineTunedBackbone
-from chrom2expr.frozen import FrozenTrunk
-from chrom2expr.predictions import read_predictions
-from chrom2expr.reader import FeatureStore
+from chrom2expr import registry
+from chrom2expr.backbones import attention
+from chrom2expr.evaluation.predictions import read_predictions
+from chrom2expr.figures import figure
+from chrom2expr.heads import tasks
+from chrom2expr.heads.finetuned import FineTunedBackbone
+from chrom2expr.heads.frozen_trunk import FrozenTrunk
+from chrom2expr.tracks import store_reader
+from chrom2expr.tracks.store_reader import FeatureStore
 from small_backbone import TYPE
 from small_enformer import BINS, GEOMETRY, SPLITS, Files, run
 
@@ -69,7 +73,7 @@ def embedded(files, tmp_path_factory):
         params = {"type": TYPE, "geometry": SHAPE, "bins": BINS, "settings": SETTINGS}
         params |= {"source": "window", "reverse_complement": False}
         shards.append(call("embed_sequences.py", folder / codes.name, given, **params))
-    reader.merge(shards, folder / "store.h5")
+    store_reader.merge(shards, folder / "store.h5")
     return folder / "store.h5"
 
 
@@ -140,7 +144,7 @@ def test_a_frozen_trunk_learns_what_the_head_on_the_stored_embedding_learns(file
     run("finetune_backbone.py", job(files, tmp_path, {"type": "frozen"}, **keys))
     trained = FineTunedBackbone.load(tmp_path / "model.pt")
     genes, expression = files.folder / "split.tsv", files.folder / "expression.h5"
-    data = heads.read_data(embedded, genes, expression, "embedding", "gene")
+    data = tasks.read_data(embedded, genes, expression, "embedding", "gene")
     stored = FrozenTrunk.fit(files.task(data, **keys))
     for name, value in trained.network.pool.state_dict().items():
         torch.testing.assert_close(stored.network.state_dict()[name], value, atol=2e-3, rtol=2e-3)

@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from chrom2expr import architecture, cnn, figure, plots, registry
-from chrom2expr.attention import Point
+from chrom2expr import registry
+from chrom2expr.backbones.attention import Point
 from chrom2expr.config import runs, schema
 from chrom2expr.errors import InputError
-from chrom2expr.evaluation import BASELINE, Bar
+from chrom2expr.evaluation.scores import BASELINE, Bar
+from chrom2expr.figures import architecture, figure, plots
+from chrom2expr.heads import cnn
 from jsonschema import Draft202012Validator
 from matplotlib.colors import to_hex
 from matplotlib.text import Text

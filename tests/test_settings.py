@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from chrom2expr import adaptations, beluga, cnn, enformer, evaluation, registry, simulate
+from chrom2expr import registry
+from chrom2expr.backbones import beluga, enformer
 from chrom2expr.config import dependencies, resources, runs, schema
 from chrom2expr.errors import InputError
+from chrom2expr.evaluation import scores
+from chrom2expr.heads import adaptations, cnn
+from chrom2expr.simulation import genome
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
@@ -93,6 +97,8 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["resources", "genome_grch38"], {"url": "https://x.org/a/.."}, "resources.genome_grch38.url"),
         (["sources", "beluga_predicted", "backbone"], "borzoi", "sources.beluga_predicted.backbone"),
         (["sources", "beluga_predicted", "groups"], 4, "sources.beluga_predicted.groups"),
+        (["sources", "beluga_predicted", "tracks"], "beluga_tracks", "sources.beluga_predicted.tracks: only measured sources have it"),
+        (["sources", "beluga_experimental", "tracks"], "lab", "sources.beluga_experimental.tracks: lab is not among resources"),
         (["sources", "beluga_experimental", "bigwigs"], {}, "sources.beluga_experimental.bigwigs"),
         (["sources", "beluga_experimental", "bigwigs"], {"E": "a.bw"}, "sources.beluga_experimental.bigwigs.E"),
         (["losses", "mse"], {"alpha": 0, "beta": 0}, "losses.mse"),
@@ -235,6 +241,14 @@ def test_a_bad_key_of_the_simulation_is_named(demo, keys, value, named):
     assert named in str(error.value)
 
 
+def test_a_simulated_backbone_is_trained_on_tracks_that_it_predicts(demo):
+    demo["sources"]["beluga_experimental"]["tracks"] = "beluga_tracks"
+    schema.checked(demo, SCHEMA)
+    demo["sources"]["beluga_experimental"]["tracks"] = "enformer_tracks"
+    with pytest.raises(InputError, match="simulation.backbones.beluga.train_on: beluga_experimental has tracks of its"):
+        schema.checked(demo, SCHEMA)
+
+
 def test_the_demo_is_accepted_and_what_types_understand_is_completed(demo):
     demo["heads"]["multi_cnn"]["settings"] = {"blocks": 3}
     demo["backbones"]["enformer"]["settings"] = {}
@@ -300,7 +314,7 @@ def test_heads_on_sequences_train_all_of_the_trunk_where_nothing_is_said(config)
         ("backbones", "beluga", "network", lambda: parameters(beluga.Network)),
         ("adaptations", "all", None, lambda: parameters(adaptations.AllParameters)),
         ("adaptations", "frozen", None, lambda: parameters(adaptations.Frozen)),
-        ("simulation", None, "genome", lambda: {field.name for field in dataclasses.fields(simulate.Settings)}),
+        ("simulation", None, "genome", lambda: {field.name for field in dataclasses.fields(genome.Settings)}),
     ],
 )
 def test_schemas_list_what_the_code_takes(kind, name, part, wanted):
@@ -434,7 +448,7 @@ def test_the_same_run_twice_is_refused_and_the_baseline_has_one_name(config):
     config["figures"]["fig2_3"]["runs"].append(config["figures"]["fig2_3"]["runs"][0])
     with pytest.raises(InputError, match="would both be labelled 'Ridge' of 'Beluga'"):
         schema.checked(config, SCHEMA)
-    assert runs.BASELINE == evaluation.BASELINE
+    assert runs.BASELINE == scores.BASELINE
 
 
 def test_attention_of_two_sources_is_told_apart(config):
@@ -469,7 +483,7 @@ def test_every_group_of_a_figure_has_the_baseline_of_its_split(config):
 
 
 def test_thesis_values_are_those_of_runs_and_metrics_of_the_thesis_config(config):
-    from chrom2expr.evaluation import read_thesis_values
+    from chrom2expr.evaluation.scores import read_thesis_values
 
     full = schema.checked(config, SCHEMA)
     stated = {run for _, run in read_thesis_values(ROOT / "config/thesis_values.tsv") if run}

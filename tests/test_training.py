@@ -14,13 +14,15 @@ import pytest
 import scripts
 import torch
 from checked_files import alter
-from chrom2expr import cnn, expression, heads, metrics, training
 from chrom2expr.errors import InputError
-from chrom2expr.heads import Split
-from chrom2expr.losses import Hybrid, hybrid_loss
-from chrom2expr.reader import FeatureStore
-from chrom2expr.store import FORMAT, ShardWriter
-from chrom2expr.training import TrainingOptions, expand, fit_grid
+from chrom2expr.evaluation import metrics
+from chrom2expr.genome import expression
+from chrom2expr.heads import cnn, tasks, training
+from chrom2expr.heads.tasks import Split
+from chrom2expr.heads.training import TrainingOptions, expand, fit_grid
+from chrom2expr.losses.hybrid import Hybrid, hybrid_loss
+from chrom2expr.tracks.store_reader import FeatureStore
+from chrom2expr.tracks.store_writer import FORMAT, ShardWriter
 from made_files import write_expression, write_split
 
 GENES, BINS, TRACKS, TISSUES = 400, 32, 8, 12
@@ -262,7 +264,7 @@ def job(planted, tmp_path):
 
 def _run(snakemake):
     """Run the script as Snakemake does; the test genes' mean cross-gene and cross-celltype Spearman."""
-    script = heads.__file__.replace("chrom2expr/heads.py", "fit_head.py")
+    script = scripts.path("fit_head.py")
     threads = torch.get_num_threads()
     try:
         runpy.run_path(script, init_globals={"snakemake": snakemake})

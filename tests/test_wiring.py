@@ -17,7 +17,10 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from chrom2expr import cnn, finetune, frozen, registry, simulate
+from chrom2expr import registry
+from chrom2expr.heads import cnn, finetuned, frozen_trunk
+from chrom2expr.simulation import genome
+from chrom2expr.tracks.store_reader import FeatureStore
 from small_workflow import METRICS, MODELS, OVERVIEW, RUNS, STEPS, each, weights
 from small_world import ROOT, SCRIPTS, Raw, Refusal, World, differing, of
 
@@ -257,6 +260,11 @@ CHANGES: dict[str, dict[str, Any]] = {
     "collect_1": {
         "params.templates.CNhs": "file://RAW/bigwigs_other/{identifier}.bw",
         "params.missing": refused("error", "ENCFF003"),
+    },
+    # A source whose table of tracks is its own.
+    "collect_lab": {"input.tracks": refused(Raw("targets_human.txt"), "ENCFF003")},
+    "bin_lab": {
+        "input.manifest": of("collect_lab", "manifest", params__templates={"": "RAW/bigwigs_other/{identifier}.bw"})
     },
     "bin_0": {
         "params.assembly": "grch37",
@@ -693,7 +701,7 @@ def test_the_table_names_every_key_of_the_backbones_and_the_simulation():
             steps = [key for key, step in STEPS.items() if (step.script, step.params.get("type")) == (script, f'"{name}"')]
             changed = set().union(*(CHANGES.get(step, {}) for step in steps))
             assert steps and not {f"params.{part}.{key}" for key in keys["properties"]} - changed, name
-    names = {f"params.simulation.{field.name}" for field in dataclasses.fields(simulate.Settings)}
+    names = {f"params.simulation.{field.name}" for field in dataclasses.fields(genome.Settings)}
     assert not names - set(CHANGES["simulate"])
 
 
@@ -719,13 +727,26 @@ def training_means(world):
     ("step", "bias"),
     [
         ("fit_cnn", lambda path: cnn.MultiTissueCNN.load(path).network.output.bias),
-        ("fit_frozen", lambda path: frozen.FrozenTrunk.load(path).network.output.bias),
-        ("finetune", lambda path: finetune.FineTunedBackbone.load(path).network.pool.output.bias),
+        ("fit_frozen", lambda path: frozen_trunk.FrozenTrunk.load(path).network.output.bias),
+        ("finetune", lambda path: finetuned.FineTunedBackbone.load(path).network.pool.output.bias),
     ],
 )
 def test_training_starts_from_the_means_of_the_training_genes(world, step, bias):
     still = world.make(step, {"params.grid.learning_rate": [1e-12]})
     np.testing.assert_allclose(bias(still.output["model"]).detach().numpy(), training_means(world), rtol=1e-5)
+
+
+def test_a_source_with_a_table_of_its_own_has_its_tracks_alone(world):
+    with FeatureStore(world.make("merge_lab").output[""]) as store:
+        assert store.track_id.tolist() == ["CNhs01", "ENCFF001"] and set(store.track_type) == {"chromatin"}
+        found = store.select(store.gene_id, "all", "genomic").read(np.arange(len(store.gene_id)))
+    with FeatureStore(world.make("merge_measured").output[""]) as store:
+        column = store.track_id.tolist().index("ENCFF001")
+        whole = store.select(store.gene_id, "all", "genomic").read(np.arange(len(store.gene_id)))
+    # The backbone's table clips this track softly at 2, the lab's at 9.
+    mine, its = found[..., 1].astype(float), whole[..., column].astype(float)
+    assert found.shape[1:] == (8, 2) and 2 < mine.max() < 9
+    np.testing.assert_allclose(np.where(mine > 2, 2 + np.sqrt(np.maximum(mine - 2, 0)), mine), its, rtol=5e-3)
 
 
 def test_the_world_has_genes_on_both_strands_some_of_them_turned(world):

@@ -200,6 +200,20 @@ def test_a_backbone_may_bring_an_environment_of_its_own(tmp_path):
         assert Path(found[f"{rule} enformer_50kb"]).resolve() == ROOT / "workflow/envs/model.yaml"
 
 
+def test_bigwigs_of_ones_own_take_a_track_table_and_an_entry(tmp_path):
+    table = tmp_path / "tracks.txt"
+    table.write_text("identifier\tclip\tscale\tsum_stat\tdescription\nmine\t32\t1\tmean\tATAC:mine\n")
+    lab = {"kind": "measured", "backbone": "enformer", "tracks": "lab_tracks", "groups": 1, "missing_bigwigs": "error"}
+    lab["bigwigs"] = {"": f"{tmp_path}/{{identifier}}.bw"}
+    overlay = tmp_path / "lab.yaml"
+    overlay.write_text(json.dumps({"resources": {"lab_tracks": {"path": str(table)}}, "sources": {"lab": lab}}))
+    run = "results/models/lab/chromatin/multi_cnn/mse/model.pt"
+    result = snakemake(run, "-n", "--cores", "2", "--configfile", str(overlay))
+    assert result.returncode == 0, result.stderr + result.stdout
+    [collected] = re.findall(r"rule collect_bigwigs:\n    input: (.*)\n", result.stdout + result.stderr)
+    assert collected == str(table)
+
+
 def test_lint_and_format_are_clean():
     lint = snakemake("--lint")
     assert lint.returncode == 0, lint.stderr + lint.stdout

@@ -115,6 +115,12 @@ def split_of(wildcards):
     return split_file(wildcards.source)
 
 
+def track_table(wildcards):
+    """The table of the tracks of a measured source: its own, or its backbone's."""
+    source = wildcards.source
+    return resource(SOURCES[source].get("tracks", backbone_of(source)["tracks"]))
+
+
 def genome_of(suffix):
     """A file of the genome that the wildcards' backbone reads."""
     return lambda wildcards: f"<results>/genome/{setting('backbones', 'assembly')(wildcards)}.{suffix}"

@@ -4,7 +4,7 @@
 rule collect_bigwigs:
     """Download one group's bigWigs, or find them where they lie; the manifest says which are missing."""
     input:
-        tracks=lambda wildcards: resource(backbone_of(wildcards.source)["tracks"]),
+        tracks=track_table,
     output:
         manifest="<resources>/bigwigs/{source}/{shard}.tsv",
         folder=temp(directory("<resources>/bigwigs/{source}/{shard}")),

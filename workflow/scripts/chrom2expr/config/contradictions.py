@@ -8,10 +8,10 @@ from chrom2expr import registry
 from chrom2expr.config.resources import file_name
 from chrom2expr.config.runs import BASELINE, RUN, attention_models, figure_runs, named_runs, reduction, takes
 from chrom2expr.errors import InputError
-from chrom2expr.windows import Geometry, central
+from chrom2expr.genome.windows import Geometry, central
 
 # What only sources of one kind have.
-OWN_KEYS = {"measured": {"bigwigs", "groups", "missing_bigwigs"}, "embedded": {"geometry", "bins", "settings"}}
+OWN_KEYS = {"measured": {"bigwigs", "groups", "missing_bigwigs", "tracks"}, "embedded": {"geometry", "bins", "settings"}}
 
 
 def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
@@ -56,6 +56,8 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"sources.{name}.backbone: {source['backbone']} is not among backbones"
         if source["kind"] == "measured" and not source["bigwigs"]:
             yield f"sources.{name}.bigwigs: a measured source needs at least one template"
+        if "tracks" in source and source["tracks"] not in resources:
+            yield f"sources.{name}.tracks: {source['tracks']} is not among resources"
         for kind, keys in OWN_KEYS.items():
             if source["kind"] != kind:
                 for key in sorted(keys & set(source)):
@@ -83,6 +85,11 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         source = sources.get(simulated["train_on"], {})
         if (source.get("kind"), source.get("backbone")) != ("measured", name):
             yield f"simulation.backbones.{name}.train_on: {simulated['train_on']} is not a measured source of {name}"
+        elif source.get("tracks", backbones[name]["tracks"]) != backbones[name]["tracks"]:
+            yield (
+                f"simulation.backbones.{name}.train_on: {simulated['train_on']} has tracks of its own, but {name} is to "
+                "predict those of its own table"
+            )
 
 
 def _not_offered(config: Mapping[str, Any], backbone: str, needed: str, where: str) -> Iterator[str]:
