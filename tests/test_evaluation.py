@@ -154,7 +154,7 @@ def figure(tmp_path):
         {"run": "s/i/h/fair", "x": "A", "series": "α = 1", "colour": "tab:pink"},
         {"run": "t/i/h/noise", "x": "B", "series": "MSE"},
         {"run": "u/i/h/other", "x": "C", "series": "MSE"},
-        {"run": "baseline/e", "x": "A"},
+        {"run": "baseline/chr14", "x": "A"},
     ]
     return SimpleNamespace(runs=runs, files=scored)
 
@@ -310,44 +310,44 @@ def targets(tmp_path):
     values[split == "train", 6] = np.nan
     genes = [f"G{i}" for i in range(30)]
     return SimpleNamespace(
-        genes=write_split(tmp_path / "split.tsv", genes, split),
+        split=write_split(tmp_path / "split.tsv", genes, split),
         expression=write_expression(tmp_path / "expression.h5", values, genes),
         values=values,
-        split=split,
+        part=split,
     )
 
 
 def test_the_baseline_predicts_the_training_genes_means(targets, tmp_path):
-    predictions = baseline.training_means(targets.genes, targets.expression)
+    predictions = baseline.training_means(targets.split, targets.expression)
     assert list(predictions.gene_id) == [f"G{i}" for i in range(2, 30, 3)]
-    means = [np.nanmean(column) for column in targets.values[targets.split == "train"].T[:6]]
+    means = [np.nanmean(column) for column in targets.values[targets.part == "train"].T[:6]]
     np.testing.assert_allclose(predictions.predicted[:, :6], np.tile(means, (10, 1)), rtol=1e-6)
     made = files(tmp_path)
     evaluation.evaluate(predictions, METRICS, made, resamples=50, seed=1)
     scores = evaluation.read_scores(made, METRICS)
     assert np.isnan(scores.values["cross_gene"]).all() and np.isnan(scores.resampled["cross_gene"]).all()
-    observed = targets.values[targets.split == "test"][:, :6]
+    observed = targets.values[targets.part == "test"][:, :6]
     expected = [spearman(np.array(means), row) for row in observed]
     np.testing.assert_allclose(scores.values["cross_celltype"], np.array(expected, dtype=float), atol=1e-6)
 
 
 def test_a_baseline_without_its_files_is_refused(targets):
-    before = targets.genes.read_text()
-    targets.genes.write_text(before.replace("\tsplit", "\tsplits"))
+    before = targets.split.read_text()
+    targets.split.write_text(before.replace("\tsplit", "\tsplits"))
     with pytest.raises(InputError, match="no column split"):
-        baseline.training_means(targets.genes, targets.expression)
-    targets.genes.write_text(before.replace("train", "val"))
+        baseline.training_means(targets.split, targets.expression)
+    targets.split.write_text(before.replace("train", "val"))
     with pytest.raises(InputError, match="puts no gene into train"):
-        baseline.training_means(targets.genes, targets.expression)
-    targets.genes.write_text(before.replace("\tval", "\turain"))
+        baseline.training_means(targets.split, targets.expression)
+    targets.split.write_text(before.replace("\tval", "\turain"))
     with pytest.raises(InputError, match="split.tsv, line 3: split is 'urain', not one of train, val, test"):
-        baseline.training_means(targets.genes, targets.expression)
-    targets.genes.write_text(before.replace("G7", "H7"))
+        baseline.training_means(targets.split, targets.expression)
+    targets.split.write_text(before.replace("G7", "H7"))
     with pytest.raises(InputError, match="are not among those of"):
-        baseline.training_means(targets.genes, targets.expression)
+        baseline.training_means(targets.split, targets.expression)
     targets.expression.write_bytes(b"broken")
     with pytest.raises(InputError, match="expression.h5: damaged"):
-        baseline.training_means(targets.genes, targets.expression)
+        baseline.training_means(targets.split, targets.expression)
 
 
 REST = "\tr\tm\tq\tu\t"
@@ -405,8 +405,7 @@ def test_the_doors_lead_from_predictions_to_a_figures_table(run, targets, tmp_pa
     scores, means = made(""), made("baseline")
     given = SimpleNamespace(predictions=run.path)
     door(tmp_path, "evaluate_run.py", input=given, output=scores, params=scripts.params(**settings))
-    baseline_params = scripts.params(backbone="enformer", **settings)
-    door(tmp_path, "evaluate_baseline.py", input=targets, output=means, params=baseline_params)
+    door(tmp_path, "evaluate_baseline.py", input=targets, output=means, params=scripts.params(**settings))
     thesis = REPOSITORY / "config" / "thesis_values.tsv"
     bootstrap = [scores.bootstrap, means.bootstrap]
     door(
@@ -421,7 +420,7 @@ def test_the_doors_lead_from_predictions_to_a_figures_table(run, targets, tmp_pa
             metrics=metrics,
             runs=[
                 {"run": "enformer_predicted/chromatin/multi_cnn/mse", "x": "A", "series": "B", "colour": ""},
-                {"run": "baseline/enformer", "x": "A"},
+                {"run": "baseline/chr14", "x": "A"},
             ],
             compare_with_thesis=compare,
         ),

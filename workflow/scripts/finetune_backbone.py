@@ -25,7 +25,7 @@ with job(snakemake) as call:
         adaptation=params.adaptation,
         weights_sha256=weights_sha256,
     )
-    data = finetune.read_data(given.codes, given.genes, given.expression, params.source, geometry)
+    data = finetune.read_data(given.codes, given.split, given.expression, params.source, geometry)
     device = choose_device(call.resources.allow_cpu)
     task = heads.Task.of(data, params, device)
     folder = Path(made.model).parent
