@@ -129,7 +129,7 @@ class Files:
         folder.mkdir(exist_ok=True)
         made = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5", "summary": "summary.json"}
         weights = [str(self.folder / "weights" / name) for name in ("config.json", "pytorch_model.bin")]
-        given = {"genes": "split.tsv", "expression": "expression.h5"}
+        given = {"split": "split.tsv", "expression": "expression.h5"}
         keys = ("settings", "grid", "batch_size", "max_epochs", "patience", "select_by", "seed")
         geometry = {"sequence_length": GEOMETRY.sequence_length, "bins": GEOMETRY.bins, "bin_size": GEOMETRY.bin_size}
         return SimpleNamespace(

@@ -343,7 +343,7 @@ class TestScripts:
         split = ["train", "test", "val", "test", "test"]
         given = {
             "codes": [tmp_path / "000.h5"],
-            "genes": write_split(tmp_path / "split.tsv", genes, split),
+            "split": write_split(tmp_path / "split.tsv", genes, split),
         }
         geometry = {"sequence_length": 15 * 128, "bins": 11, "bin_size": 128}
         known = {"geometry": geometry}

@@ -311,44 +311,44 @@ def targets(tmp_path):
     values[split == "train", 6] = np.nan
     genes = [f"G{i}" for i in range(30)]
     return SimpleNamespace(
-        genes=write_split(tmp_path / "split.tsv", genes, split),
+        split=write_split(tmp_path / "split.tsv", genes, split),
         expression=write_expression(tmp_path / "expression.h5", values, genes),
         values=values,
-        split=split,
+        parts=split,
     )
 
 
 def test_the_baseline_predicts_the_training_genes_means(targets, tmp_path):
-    predictions = baseline.training_means(targets.genes, targets.expression)
+    predictions = baseline.training_means(targets.split, targets.expression)
     assert list(predictions.gene_id) == [f"G{i}" for i in range(2, 30, 3)]
-    means = [np.nanmean(column) for column in targets.values[targets.split == "train"].T[:6]]
+    means = [np.nanmean(column) for column in targets.values[targets.parts == "train"].T[:6]]
     np.testing.assert_allclose(predictions.predicted[:, :6], np.tile(means, (10, 1)), rtol=1e-6)
     made = files(tmp_path)
     scores.evaluate(predictions, METRICS, made, resamples=50, seed=1)
     found = scores.read_scores(made, METRICS)
     assert np.isnan(found.values["cross_gene"]).all() and np.isnan(found.resampled["cross_gene"]).all()
-    observed = targets.values[targets.split == "test"][:, :6]
+    observed = targets.values[targets.parts == "test"][:, :6]
     expected = [spearman(np.array(means), row) for row in observed]
     np.testing.assert_allclose(found.values["cross_celltype"], np.array(expected, dtype=float), atol=1e-6)
 
 
 def test_a_baseline_without_its_files_is_refused(targets):
-    before = targets.genes.read_text()
-    targets.genes.write_text(before.replace("\tsplit", "\tsplits"))
+    before = targets.split.read_text()
+    targets.split.write_text(before.replace("\tsplit", "\tsplits"))
     with pytest.raises(InputError, match="no column split"):
-        baseline.training_means(targets.genes, targets.expression)
-    targets.genes.write_text(before.replace("train", "val"))
+        baseline.training_means(targets.split, targets.expression)
+    targets.split.write_text(before.replace("train", "val"))
     with pytest.raises(InputError, match="puts no gene into train"):
-        baseline.training_means(targets.genes, targets.expression)
-    targets.genes.write_text(before.replace("\tval", "\turain"))
+        baseline.training_means(targets.split, targets.expression)
+    targets.split.write_text(before.replace("\tval", "\turain"))
     with pytest.raises(InputError, match="split.tsv, line 3: split is 'urain', not one of train, val, test"):
-        baseline.training_means(targets.genes, targets.expression)
-    targets.genes.write_text(before.replace("G7", "H7"))
+        baseline.training_means(targets.split, targets.expression)
+    targets.split.write_text(before.replace("G7", "H7"))
     with pytest.raises(InputError, match="are not among those of"):
-        baseline.training_means(targets.genes, targets.expression)
+        baseline.training_means(targets.split, targets.expression)
     targets.expression.write_bytes(b"broken")
     with pytest.raises(InputError, match="expression.h5: damaged"):
-        baseline.training_means(targets.genes, targets.expression)
+        baseline.training_means(targets.split, targets.expression)
 
 
 REST = "\tr\tm\tq\tu\t"

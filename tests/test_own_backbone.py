@@ -154,7 +154,7 @@ def test_a_frozen_trunk_learns_what_the_head_on_the_stored_embedding_learns(file
 
 
 def test_attention(files, backbone, encoded, tuned, tmp_path):
-    given = {"codes": [str(shard) for shard in files.shards], "genes": str(files.folder / "split.tsv")}
+    given = {"codes": [str(shard) for shard in files.shards], "split": str(files.folder / "split.tsv")}
     known = {"geometry": SHAPE}
     base = call(
         "attend_genes.py",

@@ -76,13 +76,13 @@ def baseline(bars, mean=0.3):
     name, sources = bars[0].figure, list(dict.fromkeys(bar.x for bar in bars))
     return [
         Bar(
-            name, "cross-gene", BASELINE, source, NAN, NAN, 0, 218, NAN, NAN, NAN, "baseline/enformer",
+            name, "cross-gene", BASELINE, source, NAN, NAN, 0, 218, NAN, NAN, NAN, "baseline/chr14",
             *PANELS["cross-gene"], "",
         )
         for source in sources
     ] + [
         Bar(
-            name, "cross-celltype", BASELINE, source, mean, 0.01, 420, 0, NAN, 0.2, 0.4, "baseline/enformer",
+            name, "cross-celltype", BASELINE, source, mean, 0.01, 420, 0, NAN, 0.2, 0.4, "baseline/chr14",
             *PANELS["cross-celltype"], "",
         )
         for source in sources

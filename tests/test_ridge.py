@@ -336,7 +336,7 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
     snakemake = SimpleNamespace(
         input=SimpleNamespace(
             features=tmp_path / "features.h5",
-            genes=tmp_path / "split.tsv", expression=tmp_path / "expression.h5",
+            split=tmp_path / "split.tsv", expression=tmp_path / "expression.h5",
         ),
         output=SimpleNamespace(**{name: tmp_path / "run" / file for name, file in made.items()}),
         params=scripts.params(

@@ -120,7 +120,7 @@ TRAINED = {
     "params.patience": given(STILL | {"params.max_epochs": 4}, 1),
     "params.select_by": refused("validation_cross_gene", "undefined", FLAT),
     "params.seed": several(2, given(STILL, 2)),
-    "input.genes": OTHER_GENES,
+    "input.split": OTHER_GENES,
     "input.expression": OTHER_TARGETS,
 }
 CNN = TRAINED | {
@@ -152,7 +152,7 @@ LINEAR = {
     "params.parts": 2,
     "params.tracks": refused("all", "its features have tracks chromatin"),
     "params.features": refused("store", "no chrom2expr feature file"),
-    "input.genes": OTHER_GENES,
+    "input.split": OTHER_GENES,
     "input.expression": OTHER_TARGETS,
     "input.shards": same(each("predict_0"), "reduced features are read from their own file: the rule gives no shards"),
 }
@@ -456,7 +456,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.metrics": OTHER_METRICS,
         "params.resamples": 30,
         "params.seed": 2,
-        "input.genes": OTHER_GENES,
+        "input.split": OTHER_GENES,
         "input.expression": OTHER_TARGETS,
     },
     "attend_base": {
@@ -467,14 +467,14 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.settings.use_tf_gamma": GAMMA,
         "params.settings.positional_basis": SLICE,
         "input.codes": each("codes_0", "codes_1", input__fasta=of("index_grch38", "fasta", **OTHER_38)),
-        "input.genes": OTHER_GENES,
+        "input.split": OTHER_GENES,
         "input.weights": OTHER_WEIGHTS,
     },
     "attend_run": {
         "params.head": ELSEWHERE,
         "params.geometry.sequence_length": 88,
         "input.codes": each("codes_0", "codes_1", input__fasta=of("index_grch38", "fasta", **OTHER_38)),
-        "input.genes": OTHER_GENES,
+        "input.split": OTHER_GENES,
         "input.model": of("finetune", "model", params__seed=2),
     },
     "tabulate_attention": {
@@ -550,7 +550,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.features": of("merge_measured", input__shards=MOVED_MEASURED),
         "input.shards": swapped(MOVED_MEASURED),
         "input.motifs": of("simulate", "motifs", params__seed=2),
-        "input.genes": of("split_beluga"),
+        "input.split": of("split_beluga"),
     },
     "train_beluga": {
         "params.geometry.bin_size": 8,

@@ -273,7 +273,7 @@ def simulated_training_inputs(backbone):
         "codes": codes_of(backbone),
         "features": f"<results>/features/{source}.h5",
         "shards": shards_of(source),
-        "genes": split_file(source),
+        "split": split_file(source),
     }
 
 

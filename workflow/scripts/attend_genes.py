@@ -16,7 +16,7 @@ with job(snakemake) as call:
     torch.set_num_threads(call.threads)
     geometry = Geometry.from_config(params.geometry)
     query = attention.tss_bin(geometry)
-    gene_id, split = read_split(given.genes)
+    gene_id, split = read_split(given.split)
     device = choose_device(call.resources.allow_cpu)
     if hasattr(params, "head"):
         trunk = registry.find("heads", params.head).load().load(given.model).backbone

@@ -8,7 +8,7 @@ with job(snakemake) as call:
     given, made, params = call.input, call.output, call.params
     metrics = metric.build(params.metrics)
     scores.evaluate(
-        baseline.training_means(given.genes, given.expression),
+        baseline.training_means(given.split, given.expression),
         metrics,
         scores.ScoreFiles(dict(zip(metrics, made.scores, strict=True)), made.bootstrap),
         resamples=params.resamples,

@@ -12,7 +12,7 @@ with job(snakemake) as call:
     torch.set_num_threads(call.threads)
     data = tasks.read_data(
         given.features,
-        given.genes,
+        given.split,
         given.expression,
         params.tracks,
         params.orientation,

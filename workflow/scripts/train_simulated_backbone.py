@@ -12,7 +12,7 @@ with job(snakemake) as call:
     given, params, weights = call.input, call.params, call.output.weights
     torch.set_num_threads(call.threads)
     geometry = windows.Geometry.from_config(params.geometry)
-    gene_id, split = splits.read_split(given.genes)
+    gene_id, split = splits.read_split(given.split)
     train, held_out = (
         backbones.Examples(given.codes, geometry.sequence_length, given.features, gene_id[rows].tolist())
         for rows in (split == "train", split != "train")
