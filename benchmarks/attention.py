@@ -15,12 +15,13 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
-from chrom2expr import attention, enformer, enformer_attention  # noqa: E402
-from chrom2expr.device import choose_device  # noqa: E402
-from chrom2expr.windows import Geometry  # noqa: E402
+from chrom2expr.backbones import attention  # noqa: E402
+from chrom2expr.backbones.device import choose_device  # noqa: E402
+from chrom2expr.backbones.enformer import Enformer  # noqa: E402
+from chrom2expr.genome.windows import Geometry  # noqa: E402
 
 GEOMETRY = Geometry.centred(sequence_length=50048, bins=391, bin_size=128)
-CONFIG = {"output_heads": {"human": 5313}}
+TRACKS = 5313
 LIMIT = 3 * 2**30
 
 
@@ -33,7 +34,7 @@ def resident(name: str) -> int:
 def main() -> None:
     device = choose_device()
     torch.manual_seed(0)
-    network = enformer.build_for(GEOMETRY, CONFIG, Path("config")).to(device)
+    backbone = Enformer.build({}, GEOMETRY, {}, TRACKS).to(device)
     codes = np.random.default_rng(0).integers(0, 5, (1, GEOMETRY.sequence_length), dtype=np.uint8)
     if device.type == "cuda":
         before = torch.cuda.memory_allocated()
@@ -42,7 +43,7 @@ def main() -> None:
         before = resident("VmRSS")
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # sets the mark of the peak to what is in memory now
     started = time.perf_counter()
-    row = enformer_attention.attend(network, torch.from_numpy(codes).to(device), attention.tss_bin(GEOMETRY)).cpu()
+    row = backbone.attend(torch.from_numpy(codes).to(device), attention.tss_bin(GEOMETRY)).cpu()
     seconds = time.perf_counter() - started
     peak = (torch.cuda.max_memory_allocated() if device.type == "cuda" else resident("VmHWM")) - before
     print(f"{GEOMETRY.sequence_length:,} bp, {row.shape[1]} bins, row sums to {row.sum():.6f}")

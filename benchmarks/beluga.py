@@ -15,9 +15,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
-from chrom2expr import beluga  # noqa: E402
-from chrom2expr.backbone import one_hot  # noqa: E402
-from chrom2expr.windows import Geometry  # noqa: E402
+from chrom2expr.backbones import beluga  # noqa: E402
+from chrom2expr.backbones.backbone import one_hot  # noqa: E402
+from chrom2expr.genome.windows import Geometry  # noqa: E402
 
 WINDOW = 2000
 

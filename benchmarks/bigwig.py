@@ -13,7 +13,7 @@ import pyBigWig
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
-from chrom2expr.bigwig import BigWig, merge_windows
+from chrom2expr.tracks.bigwig import BigWig, merge_windows
 
 BINS, SIZE = 896, 128
 WIDTH = BINS * SIZE

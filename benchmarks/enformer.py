@@ -15,9 +15,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
-from chrom2expr import enformer  # noqa: E402
-from chrom2expr.backbone import one_hot  # noqa: E402
-from chrom2expr.windows import Geometry  # noqa: E402
+from chrom2expr.backbones import enformer  # noqa: E402
+from chrom2expr.backbones.backbone import one_hot  # noqa: E402
+from chrom2expr.genome.windows import Geometry  # noqa: E402
 
 GEOMETRY = Geometry.centred(sequence_length=49152, bins=224, bin_size=128)
 CONFIG = {"dim": 384, "depth": 4, "dim_divisible_by": 32, "target_length": 224, "output_heads": {"human": 5313}}
@@ -44,7 +44,7 @@ def main() -> None:
     codes = torch.from_numpy(np.random.default_rng(0).integers(0, 5, (1, GEOMETRY.sequence_length), dtype=np.uint8))
     with torch.inference_mode():
         plain_seconds, plain = fastest(lambda: network(one_hot(codes), head="human"))
-    backbone = enformer.Enformer(network, GEOMETRY)
+    backbone = enformer.Enformer(network, GEOMETRY).for_inference()
     our_seconds, ours = fastest(lambda: backbone.predict(codes).tracks)
     print(f"{torch.get_num_threads()} threads, {GEOMETRY.sequence_length:,} bp, {plain.shape[-1]:,} tracks")
     print(f"enformer-pytorch {plain_seconds:.2f} s, ours {our_seconds:.2f} s, ratio {plain_seconds / our_seconds:.2f}")

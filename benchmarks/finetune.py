@@ -21,19 +21,21 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
-from chrom2expr import enformer, finetune, heads, training, tuning  # noqa: E402
-from chrom2expr.codes import FORMAT, SequenceStore  # noqa: E402
-from chrom2expr.device import choose_device  # noqa: E402
-from chrom2expr.hdf5 import create_file  # noqa: E402
-from chrom2expr.losses import hybrid_loss  # noqa: E402
-from chrom2expr.windows import Geometry  # noqa: E402
+from chrom2expr.backbones.device import choose_device  # noqa: E402
+from chrom2expr.backbones.enformer import Enformer  # noqa: E402
+from chrom2expr.files.hdf5 import create_file  # noqa: E402
+from chrom2expr.genome.sequence_store import FORMAT, SequenceStore  # noqa: E402
+from chrom2expr.genome.windows import Geometry  # noqa: E402
+from chrom2expr.heads import finetuned, resumable_training, tasks, training  # noqa: E402
+from chrom2expr.heads.adaptations import AllParameters  # noqa: E402
+from chrom2expr.losses import loss  # noqa: E402
 
 # network, geometry, tissues
 FULL = ({"dim": 1536, "depth": 11, "heads": 8}, Geometry.centred(50048, 391, 128), 218)
 DEMO = {"dim": 48, "depth": 1, "heads": 4, "attn_dim_key": 12, "dim_divisible_by": 12}
 SMALL = (DEMO, Geometry.centred(8064, 63, 128), 24)
 BINS, BATCH, VALIDATION = 10, 2, 16
-LOSS = {"alpha": 1.0, "beta": 1.0}
+LOSS = loss.build({"type": "hybrid", "alpha": 1.0, "beta": 1.0})
 
 
 def matrix_rate(dtype: torch.dtype, device: torch.device) -> float:
@@ -57,15 +59,15 @@ def finish(device: torch.device) -> None:
 
 def make_task(
     store: SequenceStore, observed: np.ndarray, device: torch.device, precision: str, epochs: int
-) -> heads.Task:
+) -> tasks.Task:
     rows = {"train": slice(0, -VALIDATION), "val": slice(-VALIDATION, None)}
     ids = {name: store.gene_id[part] for name, part in rows.items()}
     splits = {name: training.Split(store.select(ids[name]), observed[part]) for name, part in rows.items()}
     tuned = {"weight_decay": 1e-3, "warmup_steps": 10, "gradient_clip": 0.2, "accumulation": 1, "precision": precision}
-    return heads.Task(
-        data=heads.Data(splits, ids, np.array([f"tissue{i}" for i in range(observed.shape[1])]), np.array([]), {}),
+    return tasks.Task(
+        data=tasks.Data(splits, ids, np.array([f"tissue{i}" for i in range(observed.shape[1])]), np.array([]), {}, 1e-4),
         loss=LOSS,
-        settings={**tuned, "activation_checkpointing": False, "batch_norm": "frozen"},
+        settings={**tuned, "activation_checkpointing": False},
         grid={"learning_rate": [1e-4]},
         batch_size=BATCH,
         max_epochs=epochs,
@@ -76,14 +78,14 @@ def make_task(
     )
 
 
-def operations(trunk: finetune.Trunk, codes: np.ndarray, tissues: int, precision: str, device: torch.device) -> float:
+def operations(trunk: finetuned.Trunk, codes: np.ndarray, tissues: int, precision: str, device: torch.device) -> float:
     """Operations of training on one gene."""
-    network = enformer.read(trunk.weights, trunk.geometry, **trunk.settings)
-    pool = finetune.AttentionPool(2 * network.dim, tissues)
-    tuned = finetune.FineTuned(network, pool, BINS, precision=precision).to(device).train()
-    hot = tuned.prepare(torch.from_numpy(codes).to(device))
+    backbone = trunk.load()
+    pool = finetuned.AttentionPool(backbone.embedding_width, tissues)
+    tuned = finetuned.FineTuned(backbone, pool, BINS, AllParameters(), precision=precision).to(device).train()
+    sequences = torch.from_numpy(codes).to(device)
     with FlopCounterMode(display=False) as counter:
-        hybrid_loss(tuned(hot), torch.zeros(len(codes), tissues, device=device), **LOSS).backward()
+        LOSS(tuned(sequences), torch.zeros(len(codes), tissues, device=device)).backward()
     return counter.get_total_flops() / len(codes)
 
 
@@ -99,14 +101,13 @@ def main() -> None:
     observed = random.normal(-3, 2, (len(codes), tissues)).astype(np.float32)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        config = {**network, "target_length": geometry.bins, "output_heads": {"human": 8}}
-        enformer.save(enformer.build(config), folder)
+        Enformer.build(network, geometry, {}, tracks=8).save(folder)
         with create_file(folder / "codes.h5", FORMAT) as file:
             file.create("codes", codes.shape, np.uint8)
             file.put("codes", 0, codes)
             file.write("gene_id", np.array([f"gene{row}" for row in range(len(codes))]))
             file.write("strand", np.full(len(codes), "+"))
-        trunk = finetune.Trunk(folder, geometry, BINS, {}, "random weights")
+        trunk = finetuned.Trunk("enformer", folder, geometry, BINS, {}, {"type": "all"}, "random weights")
         with SequenceStore([folder / "codes.h5"], geometry.sequence_length) as store:
             for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
                 count = operations(trunk, codes[:BATCH], tissues, precision, device)
@@ -115,7 +116,8 @@ def main() -> None:
                     task = make_task(store, observed, device, precision, epochs)
                     started = time.perf_counter()
                     with contextlib.redirect_stdout(io.StringIO()):
-                        fitted, left = finetune.fit(task, trunk, folder / f"{precision}{epochs}")
+                        left = resumable_training.Checkpoints(folder / f"{precision}{epochs}")
+                        fitted = finetuned.FineTunedBackbone.fit(task, trunk, left)
                     finish(device)
                     spent.append(time.perf_counter() - started)
                     losses.append(fitted.table[0]["validation_loss"])

@@ -20,8 +20,8 @@ from sklearn.linear_model import Ridge
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
-from chrom2expr import heads, ridge
-from chrom2expr.training import Split
+from chrom2expr.heads import ridge, tasks
+from chrom2expr.heads.training import Split
 
 TISSUES, PENALTIES = 218, [1e-2, 1e-1, 1e0, 1e1, 1e2, 1e3, 1e4]
 VALIDATION, ROUNDS, ENOUGH = 420, 5, 50
@@ -48,12 +48,12 @@ class Made:
         return np.random.default_rng(int(rows[0])).random((len(rows), self.shape[1]), dtype=np.float32)
 
 
-def make_task(train: Split, validation: Split, penalties: list[float]) -> heads.Task:
+def make_task(train: Split, validation: Split, penalties: list[float]) -> tasks.Task:
     ids = {"train": np.arange(len(train.observed)), "val": np.arange(len(validation.observed))}
     tissues = np.array([f"tissue{index}" for index in range(train.observed.shape[1])])
     tracks = np.array([f"track{index}" for index in range(train.features.shape[1] // 10)])
-    return heads.Task(
-        data=heads.Data({"train": train, "val": validation}, ids, tissues, tracks, {}),
+    return tasks.Task(
+        data=tasks.Data({"train": train, "val": validation}, ids, tissues, tracks, {}),
         loss={"alpha": 0, "beta": 1},
         settings={},
         grid={"penalty": penalties},

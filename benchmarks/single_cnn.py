@@ -21,11 +21,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
-from chrom2expr import cnn, heads, single_cnn, training
-from chrom2expr.device import choose_device
-from chrom2expr.reader import FeatureStore
-from chrom2expr.store import ShardWriter
-from chrom2expr.training import Split
+from chrom2expr.backbones.device import choose_device
+from chrom2expr.heads import cnn, single_cnn, tasks, training
+from chrom2expr.heads.training import Split
+from chrom2expr.tracks.store_reader import FeatureStore
+from chrom2expr.tracks.store_writer import ShardWriter
 
 GENES, EPOCHS, BATCH = {"train": 64, "val": 32}, 1, 32
 # bins, tracks, width, blocks, tissues
@@ -54,13 +54,13 @@ def write_store(path: Path, bins: int, tracks: int) -> FeatureStore:
 
 def make_task(
     store: FeatureStore, width: int, blocks: int, observed: np.ndarray, device: torch.device
-) -> heads.Task:
+) -> tasks.Task:
     parts = np.split(np.arange(len(observed)), [GENES["train"]])
     ids = {name: store.gene_id[rows] for name, rows in zip(GENES, parts, strict=True)}
     splits = {name: Split(store.select(ids[name]), observed[rows]) for name, rows in zip(GENES, parts, strict=True)}
     tissues = np.array([f"tissue{index}" for index in range(observed.shape[1])])
-    return heads.Task(
-        data=heads.Data(splits, ids, tissues, store.track_id, {}),
+    return tasks.Task(
+        data=tasks.Data(splits, ids, tissues, store.track_id, {}),
         loss={"alpha": 0, "beta": 1},
         settings={"transform": "log1p", "width": width, "kernel_size": 5, "blocks": blocks, "weight_decay": 0.01},
         # Small, since AdamW blows up rounding: its first steps have the size of the rate, however small the gradient.
@@ -74,7 +74,7 @@ def make_task(
     )
 
 
-def one_after_another(task: heads.Task) -> list[float]:
+def one_after_another(task: tasks.Task) -> list[float]:
     """Every network's validation loss, each from a fit of its own."""
     schedule, shape = cnn.plan(task, tissues=1)
     losses = []
@@ -97,11 +97,11 @@ def one_after_another(task: heads.Task) -> list[float]:
     return losses
 
 
-def bundle(task: heads.Task) -> list[float]:
+def bundle(task: tasks.Task) -> list[float]:
     return [row["validation_loss"] for row in single_cnn.fit(task).table]
 
 
-def timed(fit, task: heads.Task) -> tuple[list[float], float]:
+def timed(fit, task: tasks.Task) -> tuple[list[float], float]:
     started = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
         losses = fit(task)

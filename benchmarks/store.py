@@ -17,8 +17,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
-from chrom2expr.reader import FeatureStore, merge
-from chrom2expr.store import ShardWriter
+from chrom2expr.tracks.store_reader import FeatureStore, merge
+from chrom2expr.tracks.store_writer import ShardWriter
 
 BATCH, PASSES, ROUNDS = 32, 30, 3
 # The files are read once when they are cold: the first touch of large batches' memory would take longer than the disk.

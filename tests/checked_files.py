@@ -7,9 +7,9 @@ from typing import Any
 
 import h5py
 import numpy as np
-from chrom2expr import files
-from chrom2expr.files import Format
-from chrom2expr.hdf5 import CHECKSUMS, create_file
+from chrom2expr.files import whole
+from chrom2expr.files.hdf5 import CHECKSUMS, create_file
+from chrom2expr.files.whole import Format
 
 
 def write_checked(path: Path, kind: Format, attributes: dict[str, Any], rows: Sequence[str], **datasets: Any) -> Path:
@@ -40,4 +40,4 @@ def leftover(name: str) -> str:
     """What a killed writer of a file called `name` leaves: its temporary file's name, with the id of an ended process."""
     ended = subprocess.Popen(["true"])
     ended.wait()
-    return files.partial_name(name, ended.pid, "1")
+    return whole.partial_name(name, ended.pid, "1")

@@ -2,7 +2,8 @@
 
 import numpy as np
 from checked_files import write_checked
-from chrom2expr import expression, splits, tables
+from chrom2expr.files import tables
+from chrom2expr.genome import expression, splits
 
 
 def write_split(path, gene_id, split):

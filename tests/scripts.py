@@ -1,8 +1,14 @@
 """What Snakemake gives a script, made by hand."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+
+def path(script: str) -> str:
+    """Where a script of the workflow lies."""
+    return str(Path(__file__).resolve().parents[1] / "workflow" / "scripts" / script)
 
 
 def params(**values: Any) -> dict[str, str]:

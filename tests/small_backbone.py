@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from chrom2expr.backbone import (
+from chrom2expr.backbones.backbone import (
     Backbone,
     Prediction,
     as_one_hot,
@@ -11,8 +11,8 @@ from chrom2expr.backbone import (
     read_checkpoint,
     write_checkpoint,
 )
-from chrom2expr.tensors import load_exactly
-from chrom2expr.windows import Geometry
+from chrom2expr.files.tensors import load_exactly
+from chrom2expr.genome.windows import Geometry
 from torch import nn
 from torch.nn import functional
 
@@ -71,10 +71,11 @@ class Convolutions(Backbone):
     @classmethod
     def load(cls, weights, geometry, settings, tracks=None):
         state = read_checkpoint(weights)
-        described = len(state["tracks.bias"]) if "tracks.bias" in state else None
-        if tracks is not None:
-            check_track_count(weights, described, tracks)
-        backbone = cls(geometry, len(state["first.bias"]), described, **settings)
+        if tracks is None:
+            state = {name: tensor for name, tensor in state.items() if not name.startswith("tracks.")}
+        else:
+            check_track_count(weights, len(state["tracks.bias"]), tracks)
+        backbone = cls(geometry, len(state["first.bias"]), tracks, **settings)
         load_exactly(backbone, state, weights)
         return backbone
 

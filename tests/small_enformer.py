@@ -8,10 +8,11 @@ import numpy as np
 import scripts
 import torch
 from checked_files import write_checked
-from chrom2expr import enformer, finetune, heads, tuning
-from chrom2expr.codes import FORMAT
-from chrom2expr.loss import Loss, build
-from chrom2expr.windows import Geometry
+from chrom2expr.backbones import enformer
+from chrom2expr.genome.sequence_store import FORMAT
+from chrom2expr.genome.windows import Geometry
+from chrom2expr.heads import finetuned, resumable_training, tasks
+from chrom2expr.losses.loss import Loss, build
 from made_files import write_expression, write_split
 from snakemake.iocontainers import Namedlist
 
@@ -69,15 +70,15 @@ def loss(alpha: float, beta: float) -> Loss:
     return build({"type": "hybrid", "alpha": alpha, "beta": beta})
 
 
-def fit(task, trunk, folder, gpus: int = 1) -> tuple[finetune.FineTunedBackbone, tuning.Checkpoints]:
+def fit(task, trunk, folder, gpus: int = 1) -> tuple[finetuned.FineTunedBackbone, resumable_training.Checkpoints]:
     """Fine-tune; the fitted head, and the checkpoints that are left in `folder`."""
-    checkpoints = tuning.Checkpoints(folder)
-    return finetune.FineTunedBackbone.fit(task, trunk, checkpoints, gpus), checkpoints
+    checkpoints = resumable_training.Checkpoints(folder)
+    return finetuned.FineTunedBackbone.fit(task, trunk, checkpoints, gpus), checkpoints
 
 
-def load(path: Path) -> tuple[finetune.FineTuned, dict]:
+def load(path: Path) -> tuple[finetuned.FineTuned, dict]:
     """The network and the metadata of a model.pt."""
-    head = finetune.FineTunedBackbone.load(path)
+    head = finetuned.FineTunedBackbone.load(path)
     return head.network, head.metadata
 
 
@@ -106,21 +107,21 @@ class Files:
         tissues = [f"tissue{index}" for index in range(TISSUES)]
         write_expression(self.folder / "expression.h5", self.observed, self.gene_id, tissues)
 
-    def data(self) -> heads.Data:
+    def data(self) -> tasks.Data:
         genes, expression = self.folder / "split.tsv", self.folder / "expression.h5"
-        return finetune.read_data(self.shards, genes, expression, "window", GEOMETRY)
+        return finetuned.read_data(self.shards, genes, expression, "window", GEOMETRY)
 
-    def task(self, data: heads.Data | None = None, **changes) -> heads.Task:
+    def task(self, data: tasks.Data | None = None, **changes) -> tasks.Task:
         """A task on these files; a key of SETTINGS among `changes` replaces it there."""
         settings = {key: changes.pop(key, value) for key, value in SETTINGS.items()}
         keys = {"batch_size": 2, "max_epochs": 3, "patience": 3, "select_by": "validation_loss", "seed": 1}
         keys |= {"loss": loss(1, 1), "grid": {"learning_rate": [1e-3]}, "settings": settings}
-        return heads.Task(**{"data": data or self.data(), "device": torch.device("cpu"), **keys, **changes})
+        return tasks.Task(**{"data": data or self.data(), "device": torch.device("cpu"), **keys, **changes})
 
-    def trunk(self, **changes) -> finetune.Trunk:
+    def trunk(self, **changes) -> finetuned.Trunk:
         keys = {"type": "enformer", "weights": self.folder / "weights", "geometry": GEOMETRY, "bins": BINS}
         keys |= {"settings": {}, "adaptation": {"type": "all"}, "weights_sha256": "weights"}
-        return finetune.Trunk(**{**keys, **changes})
+        return finetuned.Trunk(**{**keys, **changes})
 
     def job(self, folder: Path, **changes) -> SimpleNamespace:
         """The snakemake object of the rule finetune_backbone, its outputs in `folder`."""
@@ -128,7 +129,7 @@ class Files:
         folder.mkdir(exist_ok=True)
         made = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5", "summary": "summary.json"}
         weights = [str(self.folder / "weights" / name) for name in ("config.json", "pytorch_model.bin")]
-        given = {"genes": "split.tsv", "expression": "expression.h5"}
+        given = {"split": "split.tsv", "expression": "expression.h5"}
         keys = ("settings", "grid", "batch_size", "max_epochs", "patience", "select_by", "seed")
         geometry = {"sequence_length": GEOMETRY.sequence_length, "bins": GEOMETRY.bins, "bin_size": GEOMETRY.bin_size}
         return SimpleNamespace(

@@ -123,7 +123,7 @@ def _merge(source: str, *shards: str) -> Step:
 
 
 def _targets() -> dict[str, Of]:
-    return {"genes": of("split"), "expression": of("targets")}
+    return {"split": of("split"), "expression": of("targets")}
 
 
 def _fit(type: str, features: Of, shards: list[Of], tracks: str, settings: Any, grid: Any, kind: str = "store", **changes: Any) -> Step:
@@ -152,7 +152,7 @@ def _train(backbone: str, assembly: str, geometry: dict[str, int], measured: str
         "beluga": (each("codes_beluga"), each("bin_beluga"), of("split_beluga")),
     }[backbone]
     given = {"codes": codes, "features": of(measured), "shards": shards}
-    given |= {"motifs": of("simulate", "motifs"), "genes": split}
+    given |= {"motifs": of("simulate", "motifs"), "split": split}
     settings = {"epochs": 1, "batch_size": 4, "learning_rate": 4e-3, "shift": 3, **settings}
     params = {"type": backbone, "geometry": geometry, "settings": settings, "seed": 1}
     made = [f"weights/{file}" for file in FILES] if backbone == "enformer" else "weights.pth"
@@ -310,7 +310,7 @@ STEPS = {
     "attend_base": _step(
         "attend_genes",
         "attention.h5",
-        {"codes": each("codes_0", "codes_1"), "genes": of("split"), "weights": weights("enformer")},
+        {"codes": each("codes_0", "codes_1"), "split": of("split"), "weights": weights("enformer")},
         {"type": "enformer", "geometry": EMBEDDED}
         | {"settings": {"use_tf_gamma": False, "positional_basis": "library"}},
         gpu=1,
@@ -318,7 +318,7 @@ STEPS = {
     "attend_run": _step(
         "attend_genes",
         "attention.h5",
-        {"codes": each("codes_0", "codes_1"), "genes": of("split"), "model": of("finetune", "model")},
+        {"codes": each("codes_0", "codes_1"), "split": of("split"), "model": of("finetune", "model")},
         {"head": "finetuned", "geometry": EMBEDDED},
         gpu=1,
     ),

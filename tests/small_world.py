@@ -23,8 +23,9 @@ import numpy as np
 import pyBigWig
 import small_enformer
 import torch
-from chrom2expr import beluga, enformer, windows
-from chrom2expr.backbone import write_checkpoint
+from chrom2expr.backbones import beluga, enformer
+from chrom2expr.backbones.backbone import write_checkpoint
+from chrom2expr.genome import windows
 from matplotlib.image import imread
 from snakemake.iocontainers import Namedlist
 

@@ -10,12 +10,14 @@ import pytest
 import scripts
 import torch
 from checked_files import write_checked
-from chrom2expr import attention, enformer, figure, finetune
-from chrom2expr.adaptations import AllParameters
-from chrom2expr.codes import FORMAT as SEQUENCE
+from chrom2expr.backbones import attention, enformer
 from chrom2expr.errors import InputError
-from chrom2expr.pool import AttentionPool
-from chrom2expr.windows import Geometry
+from chrom2expr.figures import figure
+from chrom2expr.genome.sequence_store import FORMAT as SEQUENCE
+from chrom2expr.genome.windows import Geometry
+from chrom2expr.heads import finetuned
+from chrom2expr.heads.adaptations import AllParameters
+from chrom2expr.heads.attention_pool import AttentionPool
 from enformer_pytorch.modeling_enformer import TF_GAMMAS
 from made_files import write_split
 from scipy import stats
@@ -341,7 +343,7 @@ class TestScripts:
         split = ["train", "test", "val", "test", "test"]
         given = {
             "codes": [tmp_path / "000.h5"],
-            "genes": write_split(tmp_path / "split.tsv", genes, split),
+            "split": write_split(tmp_path / "split.tsv", genes, split),
         }
         geometry = {"sequence_length": 15 * 128, "bins": 11, "bin_size": 128}
         known = {"geometry": geometry}
@@ -378,8 +380,8 @@ class TestScripts:
         net = network()
         net.heads.clear()
         backbone = enformer.Enformer(net, GEOMETRY)
-        tuned = finetune.FineTuned(backbone, AttentionPool(backbone.embedding_width, 5), 10, AllParameters())
-        start = finetune.Trunk(
+        tuned = finetuned.FineTuned(backbone, AttentionPool(backbone.embedding_width, 5), 10, AllParameters())
+        start = finetuned.Trunk(
             type="enformer",
             weights=tmp_path,
             geometry=GEOMETRY,
@@ -389,7 +391,7 @@ class TestScripts:
             weights_sha256="",
         )
         metadata = {"trunk": start.describe(backbone), "tissue": list("abcde")}
-        finetune.FineTunedBackbone(tuned, [], metadata).save(tmp_path / "model.pt")
+        finetuned.FineTunedBackbone(tuned, [], metadata).save(tmp_path / "model.pt")
         attend(network(), {"model": tmp_path / "model.pt"}, head="finetuned")
 
     @pytest.mark.parametrize(

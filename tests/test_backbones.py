@@ -7,11 +7,12 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
-from chrom2expr import registry, windows
-from chrom2expr.backbone import Backbone, as_one_hot, other_strand
+from chrom2expr import registry
+from chrom2expr.backbones.backbone import Backbone, as_one_hot, other_strand
 from chrom2expr.errors import InputError
-from chrom2expr.tensors import Format, read_tensors, write_tensors
-from chrom2expr.windows import Geometry
+from chrom2expr.files.tensors import Format, read_tensors, write_tensors
+from chrom2expr.genome import windows
+from chrom2expr.genome.windows import Geometry
 from small_backbone import TYPE
 
 TRACKS = 3
@@ -24,7 +25,7 @@ class Small:
     """A small network of a type of backbone, from the example in its schema, in which no layer is zero."""
 
     def __init__(self, name: str) -> None:
-        self.type = registry.find("backbones", name).load()
+        self.name, self.type = name, registry.find("backbones", name).load()
         [self.example, *_] = self.type.declares["schema"]["examples"]
         self.geometry = Geometry.from_config(self.example["geometry"])
         self.settings = self.example.get("settings", {})
@@ -220,6 +221,11 @@ class TestTrunk:
         again.load_state_dict(saved["state"])
         assert again.describe() == trunk.describe() and again.embedding_width == trunk.embedding_width
         assert torch.equal(again.eval().embedding(small.encoded()), trunk.embedding(small.encoded()))
+        # So does what fine-tuning starts from, the trunk of weights with tracks.
+        whole = small.build()
+        whole.save(tmp_path / "weights")
+        again.load_state_dict(small.type.load(tmp_path / "weights", small.geometry, small.settings).state_dict())
+        assert torch.equal(again.embedding(small.encoded()), whole.embedding(small.encoded()))
 
     def test_every_parameter_learns_and_checkpointing_changes_no_gradient(self, small):
         small.need("trunk")

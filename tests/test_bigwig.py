@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 import pyBigWig
 import pytest
-from chrom2expr import bigwig
-from chrom2expr.bigwig import BigWig, bin_group, merge_windows, transform
 from chrom2expr.errors import InputError, SystemTrouble
-from chrom2expr.reader import FeatureStore
-from chrom2expr.windows import Geometry
+from chrom2expr.genome.windows import Geometry
+from chrom2expr.tracks import bigwig
+from chrom2expr.tracks.bigwig import BigWig, bin_group, merge_windows, transform
+from chrom2expr.tracks.store_reader import FeatureStore
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "workflow/scripts"
 CONTIGS = {"chr1": 50_000, "chr2": 9_000, "chr3": 7_000}

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 from checked_files import write_checked
-from chrom2expr.batching import batches
-from chrom2expr.codes import FORMAT, SequenceStore
 from chrom2expr.errors import InputError
-from chrom2expr.windows import Geometry
+from chrom2expr.genome.batching import batches
+from chrom2expr.genome.sequence_store import FORMAT, SequenceStore
+from chrom2expr.genome.windows import Geometry
 
 LENGTH, SIZES = 40, (3, 1, 4)
 

@@ -6,10 +6,10 @@ import threading
 import numpy as np
 import pandas as pd
 import pytest
-from chrom2expr import download
-from chrom2expr.collect import NO_TEMPLATE, collect_bigwigs
 from chrom2expr.errors import InputError, SystemTrouble
-from chrom2expr.tracks import MANIFEST_COLUMNS, read_manifest
+from chrom2expr.files import download
+from chrom2expr.tracks.collect import NO_TEMPLATE, collect_bigwigs
+from chrom2expr.tracks.track_tables import MANIFEST_COLUMNS, read_manifest
 
 TEMPLATES = {"EN": "{folder}/other/{identifier}.bw", "ENCFF": "{folder}/{identifier}.bw"}
 IDENTIFIERS = [f"ENCFF{row}" for row in range(5)] + ["CNhs1", "ENx"]

@@ -10,38 +10,27 @@ import pytest
 import small_enformer
 import torch
 from checked_files import write_checked
-from chrom2expr import (
-    attention,
-    cnn,
-    evaluation,
-    expression,
-    figure,
-    finetune,
-    frozen,
-    linear,
-    metric,
-    predictions,
-    probe,
-    single_cnn,
-    splits,
-    tables,
-    tuning,
-)
-from chrom2expr.cnn import Dropout, ExpressionCNN
-from chrom2expr.codes import FORMAT as SEQUENCE
-from chrom2expr.codes import SequenceStore
+from chrom2expr.backbones import attention
 from chrom2expr.errors import InputError
-from chrom2expr.files import read_json, write_json
-from chrom2expr.genes import GENE_COLUMNS, read_genes
-from chrom2expr.hdf5 import CheckedFile, create_file
-from chrom2expr.pool import AttentionPool
-from chrom2expr.reader import FeatureStore, merge
-from chrom2expr.reduced import ReducedStore
-from chrom2expr.reduction import reduce_store
-from chrom2expr.store import FORMAT as FEATURE
-from chrom2expr.store import ShardWriter
-from chrom2expr.tensors import read_tensors, write_tensors
-from chrom2expr.windows import Geometry
+from chrom2expr.evaluation import metric, predictions, scores
+from chrom2expr.figures import figure
+from chrom2expr.files import tables
+from chrom2expr.files.hdf5 import CheckedFile, create_file
+from chrom2expr.files.tensors import read_tensors, write_tensors
+from chrom2expr.files.whole import read_json, write_json
+from chrom2expr.genome import expression, splits
+from chrom2expr.genome.genes import GENE_COLUMNS, read_genes
+from chrom2expr.genome.sequence_store import FORMAT as SEQUENCE
+from chrom2expr.genome.sequence_store import SequenceStore
+from chrom2expr.genome.windows import Geometry
+from chrom2expr.heads import cnn, finetuned, frozen_trunk, linear, linear_probe, resumable_training, single_cnn
+from chrom2expr.heads.attention_pool import AttentionPool
+from chrom2expr.heads.cnn import Dropout, ExpressionCNN
+from chrom2expr.tracks.reduced_features import ReducedStore
+from chrom2expr.tracks.reduction import reduce_store
+from chrom2expr.tracks.store_reader import FeatureStore, merge
+from chrom2expr.tracks.store_writer import FORMAT as FEATURE
+from chrom2expr.tracks.store_writer import ShardWriter
 from made_files import write_expression
 
 FLIPS, CUTS = 160, 40
@@ -101,18 +90,18 @@ METRICS = metric.build([{"name": name, "type": name} for name in ("cross_gene", 
 
 
 def score_files(bootstrap):
-    return evaluation.ScoreFiles({name: bootstrap.with_name(f"{name}.tsv") for name in METRICS}, bootstrap)
+    return scores.ScoreFiles({name: bootstrap.with_name(f"{name}.tsv") for name in METRICS}, bootstrap)
 
 
 def bootstrap(path):
     made_predictions(path.with_name("p.h5"))
     run = predictions.read_predictions(path.with_name("p.h5"))
-    evaluation.evaluate(run, METRICS, score_files(path), resamples=20, seed=1)
+    scores.evaluate(run, METRICS, score_files(path), resamples=20, seed=1)
 
 
 def read_bootstrap(path):
-    scores = evaluation.read_scores(score_files(path), METRICS)
-    return [*scores.values.values(), scores.drawn, *scores.resampled.values()]
+    found = scores.read_scores(score_files(path), METRICS)
+    return [*found.values.values(), found.drawn, *found.resampled.values()]
 
 
 def rows_of_attention(path):
@@ -166,7 +155,7 @@ def linear_model(path):
 def pool(path):
     network = AttentionPool(4, 2)
     metadata = {**METADATA, "network": {"shape": [9, 4], "tissues": 2, "settings": {}, "point": {}}}
-    write_tensors(path, frozen.FORMAT, {"state": dict(network.state_dict()), "metadata": metadata})
+    write_tensors(path, frozen_trunk.FORMAT, {"state": dict(network.state_dict()), "metadata": metadata})
 
 
 def checkpoint(path):
@@ -174,18 +163,18 @@ def checkpoint(path):
     optimiser = torch.optim.AdamW(network.parameters())
     network(torch.ones(2, 3, 4)).sum().backward()
     optimiser.step()
-    write_tensors(path, tuning.CHECKPOINT, {"network": network.state_dict(), "optimiser": optimiser.state_dict()})
+    write_tensors(path, resumable_training.CHECKPOINT, {"network": network.state_dict(), "optimiser": optimiser.state_dict()})
 
 
 def fine_tuned(path):
     trunk = small_enformer.network()
-    model = finetune.FineTuned(trunk, AttentionPool(2 * trunk.dim, 2), small_enformer.BINS)
+    model = finetuned.FineTuned(trunk, AttentionPool(2 * trunk.dim, 2), small_enformer.BINS)
     geometry = {key: getattr(small_enformer.GEOMETRY, key) for key in ("sequence_length", "bins", "bin_size")}
     metadata = {**METADATA, "config": {**trunk.config.to_diff_dict(), "output_heads": {}}, "geometry": geometry}
     metadata |= {"settings": {}, "bins": small_enformer.BINS, "weights_sha256": "abc"}
     trunk.heads.clear()
     state = dict(model.named_once().state_dict())
-    write_tensors(path, finetune.FORMAT, {"state": state, "metadata": metadata})
+    write_tensors(path, finetuned.FORMAT, {"state": state, "metadata": metadata})
 
 
 KINDS = {
@@ -202,10 +191,10 @@ KINDS = {
     "reduced features": (reduced, read_reduced),
     "multi-tissue CNN": (multi_cnn, read_network(cnn.MultiTissueCNN.load)),
     "single-tissue CNNs": (single_cnns, read_network(single_cnn.SingleTissueCNNs.load)),
-    "linear model": (linear_model, lambda path: [*(head := probe.LinearProbe.load(path)).arrays.values(), head.metadata]),
-    "pool": (pool, read_network(frozen.FrozenTrunk.load)),
-    "fine-tuned Enformer": (fine_tuned, read_network(finetune.FineTunedBackbone.load)),
-    "checkpoint": (checkpoint, lambda path: list(read_tensors(path, tuning.CHECKPOINT).values())),
+    "linear model": (linear_model, lambda path: [*(head := linear_probe.LinearProbe.load(path)).arrays.values(), head.metadata]),
+    "pool": (pool, read_network(frozen_trunk.FrozenTrunk.load)),
+    "fine-tuned Enformer": (fine_tuned, read_network(finetuned.FineTunedBackbone.load)),
+    "checkpoint": (checkpoint, lambda path: list(read_tensors(path, resumable_training.CHECKPOINT).values())),
 }
 
 
@@ -352,7 +341,7 @@ TABLES = {
         lambda path: FIGURE.write(
             path,
             [
-                evaluation.Bar("f", "p", f"s{n}", "x", 0.5, 0.1, 3, 0, 0.25, 0.4, 0.6, "run", "m", "q", "u", "red")
+                scores.Bar("f", "p", f"s{n}", "x", 0.5, 0.1, 3, 0, 0.25, 0.4, 0.6, "run", "m", "q", "u", "red")
                 for n in range(3)
             ],
         ),

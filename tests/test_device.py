@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from chrom2expr import device
+from chrom2expr.backbones import device
+from chrom2expr.backbones.inference import provenance
 from chrom2expr.errors import SystemTrouble
-from chrom2expr.inference import provenance
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="for a machine without a GPU that PyTorch can use")
 

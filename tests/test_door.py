@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 import scripts
-from chrom2expr.door import job
 from chrom2expr.errors import InputError
+from chrom2expr.job import job
 
 
 def attempt(log, number, error=None):

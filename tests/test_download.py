@@ -14,9 +14,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import scripts
-from chrom2expr import download
 from chrom2expr.config import resources
 from chrom2expr.errors import InputError, SystemTrouble
+from chrom2expr.files import download
 
 CONTENT = b">chr1\nACGT\n" * 1000
 
@@ -128,7 +128,7 @@ def test_the_door_unpacks_what_the_config_says(server, target, tmp_path):
         snakemake = scripts.snakemake(
             params=scripts.params(source=source), output=[str(target)], log=[str(tmp_path / "log")]
         )
-        runpy.run_path(download.__file__.replace("chrom2expr/download.py", "download.py"), {"snakemake": snakemake})
+        runpy.run_path(scripts.path("download.py"), {"snakemake": snakemake})
         assert target.read_bytes() == CONTENT
 
 

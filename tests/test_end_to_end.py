@@ -14,7 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from chrom2expr import enformer, evaluation, metrics, reader
+from chrom2expr.backbones import enformer
+from chrom2expr.evaluation import metrics, scores
+from chrom2expr.tracks import store_reader
 from test_workflow import ROOT, planned_jobs, snakemake
 
 DEMO = ("--cores", "2", "--resources", "gpu=2", "--configfile", "config/demo.yaml")
@@ -90,7 +92,7 @@ class TestDemo:
         for figure, *_ in CHARTS:
             for row in table(demo / f"results/demo/figures/{figure}.tsv"):
                 if row["series"] != "Training mean":
-                    run = evaluation.read_test_predictions(demo / f"results/demo/models/{row['run']}/predictions.h5")
+                    run = scores.read_test_predictions(demo / f"results/demo/models/{row['run']}/predictions.h5")
                     score = {"cross-gene": metrics.cross_gene, "cross-celltype": metrics.cross_celltype}[row["panel"]]
                     mean = metrics.summarise(score(run.predicted, run.observed)).mean
                     assert float(row["mean"]) == pytest.approx(mean, abs=1e-6), row
@@ -152,7 +154,7 @@ class TestDemo:
         }
 
     def test_editing_the_plots_redraws_and_computes_nothing(self, demo):
-        plots = demo / "workflow/scripts/chrom2expr/plots.py"
+        plots = demo / "workflow/scripts/chrom2expr/figures/plots.py"
         before = plots.read_text()
         plots.write_text(before + "\n# edited\n")
         try:
@@ -284,7 +286,7 @@ def test_the_full_size_enformer_runs_on_real_sequence(copy, shared_data, tmp_pat
     )
     shard = tmp_path / "out/results/features/enformer_predicted/000.h5"
     run(copy, str(shard), "--cores", "2", "--configfile", str(overlay))
-    with reader.FeatureStore(shard) as features:
+    with store_reader.FeatureStore(shard) as features:
         values = features.select(["G0"], tracks="all").read(np.array([0]))
         assert values.shape == (1, 896, 5313)
         assert (features.track_type == "cage").sum() == 638

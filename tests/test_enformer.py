@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 import torch
-from chrom2expr import enformer, windows
+from chrom2expr.backbones import enformer
 from chrom2expr.errors import InputError
-from chrom2expr.windows import Geometry
+from chrom2expr.genome import windows
+from chrom2expr.genome.windows import Geometry
 from enformer_pytorch import Enformer
 from enformer_pytorch.modeling_enformer import get_positional_embed
 from safetensors.torch import save_file

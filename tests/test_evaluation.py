@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import scripts
 from checked_files import write_checked
-from chrom2expr import baseline, evaluation, metric, predictions, registry, statistics
-from chrom2expr import figure as kinds
+from chrom2expr import registry
 from chrom2expr.errors import InputError
+from chrom2expr.evaluation import baseline, metric, predictions, scores, statistics
+from chrom2expr.figures import figure as kinds
 from made_files import write_expression, write_split
 from scipy import stats
 
@@ -57,13 +58,13 @@ METRICS = metric.build([{"name": name, "type": name} for name in ("cross_gene", 
 
 def files(folder, name=""):
     tables = {"cross_gene": folder / f"{name}g.tsv", "cross_celltype": folder / f"{name}c.tsv"}
-    return evaluation.ScoreFiles(tables, folder / f"{name}b.h5")
+    return scores.ScoreFiles(tables, folder / f"{name}b.h5")
 
 
 def score(path, folder, name="", resamples=200):
     """Evaluate a predictions.h5 into score files in `folder`."""
     made = files(folder, name)
-    evaluation.evaluate(evaluation.read_test_predictions(path), METRICS, made, resamples=resamples, seed=5)
+    scores.evaluate(scores.read_test_predictions(path), METRICS, made, resamples=resamples, seed=5)
     return made
 
 
@@ -101,7 +102,7 @@ def test_scores_are_scipys_on_the_test_genes_only(run, tmp_path):
 
 def test_undefined_scores_are_read_back_as_nan_and_counted(run, tmp_path, capsys):
     score(run.path, tmp_path)
-    assert np.isnan(evaluation.read_scores(files(tmp_path), METRICS).values["cross_celltype"]).sum() == 3
+    assert np.isnan(scores.read_scores(files(tmp_path), METRICS).values["cross_celltype"]).sum() == 3
     assert "over 7 cell types; 2 undefined" in capsys.readouterr().out
 
 
@@ -161,11 +162,11 @@ def figure(tmp_path):
 
 def scored(runs, files, thesis=None, metrics=METRICS):
     """What a figure of these runs is tabulated from."""
-    return evaluation.Scored(evaluation.read_runs(runs, files, metrics), metrics, thesis or {})
+    return scores.Scored(scores.read_runs(runs, files, metrics), metrics, thesis or {})
 
 
 def pairs_of(runs, files):
-    return evaluation.pairs("f", scored(runs, files))
+    return scores.pairs("f", scored(runs, files))
 
 
 def test_figure_table_is_the_mean_and_sem_of_the_defined_scores(figure, tmp_path):
@@ -204,7 +205,7 @@ def test_figure_table_is_the_mean_and_sem_of_the_defined_scores(figure, tmp_path
 def test_pairs_are_differences_of_the_same_genes_and_tissues(figure, tmp_path, capsys):
     pairs = pairs_of(figure.runs, figure.files)
     assert "5 pairs of runs; 3 with different test genes are left out" in capsys.readouterr().out
-    evaluation.write_pairs(tmp_path / "p.tsv", pairs)
+    scores.write_pairs(tmp_path / "p.tsv", pairs)
     table = rows(tmp_path / "p.tsv")
     assert list(table[0]) == [
         "figure", "panel", "series_a", "x_a", "series_b", "x_b", "difference", "ci_low", "ci_high", "p_wilcoxon", "n",
@@ -215,9 +216,9 @@ def test_pairs_are_differences_of_the_same_genes_and_tissues(figure, tmp_path, c
     assert [(row["panel"], row["series_a"], row["x_a"], row["series_b"], row["x_b"]) for row in table] == [
         (panel, *labels[a], *labels[b]) for panel in ("cross-gene", "cross-celltype") for a, b in expected
     ]
-    scores = [evaluation.read_scores(own, METRICS) for own in figure.files]
+    found = [scores.read_scores(own, METRICS) for own in figure.files]
     for row, (a, b) in zip(table, expected * 2, strict=True):
-        values = [scores[i].values[row["panel"].replace("-", "_")] for i in (a, b)]
+        values = [found[i].values[row["panel"].replace("-", "_")] for i in (a, b)]
         both = ~np.isnan(values[0]) & ~np.isnan(values[1])
         assert (int(row["n"]), int(row["undefined"])) == (both.sum(), (~both).sum())
         if not both.any():
@@ -243,7 +244,7 @@ def test_runs_of_other_genes_or_other_resamples_are_no_pair(figure, tmp_path):
     other_genes = score(tmp_path / "p.h5", tmp_path, "renamed")
     write_predictions(tmp_path / "p.h5", observed, observed, ["test"] * GENES)
     other_seed = files(tmp_path, "seed")
-    evaluation.evaluate(evaluation.read_test_predictions(tmp_path / "p.h5"), METRICS, other_seed, resamples=200, seed=6)
+    scores.evaluate(scores.read_test_predictions(tmp_path / "p.h5"), METRICS, other_seed, resamples=200, seed=6)
     for other in (other_genes, other_seed):
         assert not pairs_of(figure.runs[:3:2], [figure.files[0], other])
 
@@ -256,7 +257,7 @@ def test_a_tissue_that_is_undefined_is_so_in_every_resample(tmp_path):
     predicted[0, 1] = np.nan
     write_predictions(tmp_path / "p.h5", predicted, observed, ["test"] * GENES)
     runs = [{"run": "a", "x": "A", "series": "MSE"}]
-    bar = evaluation.bars("f", scored(runs, [score(tmp_path / "p.h5", tmp_path)]))[0]
+    bar = scores.bars("f", scored(runs, [score(tmp_path / "p.h5", tmp_path)]))[0]
     assert (bar.mean, bar.n, bar.undefined) == (1, 1, 1)
     assert (bar.ci_low, bar.ci_high) == pytest.approx((1, 1))
 
@@ -273,7 +274,7 @@ def test_a_planted_difference_is_found_and_none_is_not(figure):
 def test_runs_of_the_same_name_are_refused(figure):
     figure.runs[1] |= {"x": "A", "series": "MSE"}
     with pytest.raises(InputError, match="two runs named MSE of A"):
-        evaluation.bars("f", scored(figure.runs, figure.files))
+        scores.bars("f", scored(figure.runs, figure.files))
 
 
 @pytest.mark.parametrize("cell", ["nan", "1.2", "high"])
@@ -284,20 +285,20 @@ def test_a_score_that_is_no_correlation_is_refused_by_row(run, tmp_path, cell):
     lines[2] = f"tissue 1\t{cell}\t9"
     table.write_text("\n".join(lines) + "\n")
     with pytest.raises(InputError, match="g.tsv, row 3"):
-        evaluation.read_scores(made, METRICS)
+        scores.read_scores(made, METRICS)
 
 
 def test_score_files_that_do_not_belong_together_are_refused(run, figure, tmp_path):
     made = score(run.path, tmp_path)
     with pytest.raises(InputError, match="g.tsv has scores of other cell types than .*0b.h5; evaluate the run again"):
-        evaluation.read_scores(made._replace(bootstrap=figure.files[0].bootstrap), METRICS)
+        scores.read_scores(made._replace(bootstrap=figure.files[0].bootstrap), METRICS)
     made.bootstrap.write_bytes(made.bootstrap.read_bytes()[:500])
     with pytest.raises(InputError, match="b.h5: damaged"):
-        evaluation.read_scores(made, METRICS)
+        scores.read_scores(made, METRICS)
     made = score(run.path, tmp_path)
     made.tables["cross_gene"].write_text("gene\n1\n\n")
     with pytest.raises(InputError, match="no column tissue, score"):
-        evaluation.read_scores(made, METRICS)
+        scores.read_scores(made, METRICS)
 
 
 @pytest.fixture
@@ -310,44 +311,44 @@ def targets(tmp_path):
     values[split == "train", 6] = np.nan
     genes = [f"G{i}" for i in range(30)]
     return SimpleNamespace(
-        genes=write_split(tmp_path / "split.tsv", genes, split),
+        split=write_split(tmp_path / "split.tsv", genes, split),
         expression=write_expression(tmp_path / "expression.h5", values, genes),
         values=values,
-        split=split,
+        parts=split,
     )
 
 
 def test_the_baseline_predicts_the_training_genes_means(targets, tmp_path):
-    predictions = baseline.training_means(targets.genes, targets.expression)
+    predictions = baseline.training_means(targets.split, targets.expression)
     assert list(predictions.gene_id) == [f"G{i}" for i in range(2, 30, 3)]
-    means = [np.nanmean(column) for column in targets.values[targets.split == "train"].T[:6]]
+    means = [np.nanmean(column) for column in targets.values[targets.parts == "train"].T[:6]]
     np.testing.assert_allclose(predictions.predicted[:, :6], np.tile(means, (10, 1)), rtol=1e-6)
     made = files(tmp_path)
-    evaluation.evaluate(predictions, METRICS, made, resamples=50, seed=1)
-    scores = evaluation.read_scores(made, METRICS)
-    assert np.isnan(scores.values["cross_gene"]).all() and np.isnan(scores.resampled["cross_gene"]).all()
-    observed = targets.values[targets.split == "test"][:, :6]
+    scores.evaluate(predictions, METRICS, made, resamples=50, seed=1)
+    found = scores.read_scores(made, METRICS)
+    assert np.isnan(found.values["cross_gene"]).all() and np.isnan(found.resampled["cross_gene"]).all()
+    observed = targets.values[targets.parts == "test"][:, :6]
     expected = [spearman(np.array(means), row) for row in observed]
-    np.testing.assert_allclose(scores.values["cross_celltype"], np.array(expected, dtype=float), atol=1e-6)
+    np.testing.assert_allclose(found.values["cross_celltype"], np.array(expected, dtype=float), atol=1e-6)
 
 
 def test_a_baseline_without_its_files_is_refused(targets):
-    before = targets.genes.read_text()
-    targets.genes.write_text(before.replace("\tsplit", "\tsplits"))
+    before = targets.split.read_text()
+    targets.split.write_text(before.replace("\tsplit", "\tsplits"))
     with pytest.raises(InputError, match="no column split"):
-        baseline.training_means(targets.genes, targets.expression)
-    targets.genes.write_text(before.replace("train", "val"))
+        baseline.training_means(targets.split, targets.expression)
+    targets.split.write_text(before.replace("train", "val"))
     with pytest.raises(InputError, match="puts no gene into train"):
-        baseline.training_means(targets.genes, targets.expression)
-    targets.genes.write_text(before.replace("\tval", "\turain"))
+        baseline.training_means(targets.split, targets.expression)
+    targets.split.write_text(before.replace("\tval", "\turain"))
     with pytest.raises(InputError, match="split.tsv, line 3: split is 'urain', not one of train, val, test"):
-        baseline.training_means(targets.genes, targets.expression)
-    targets.genes.write_text(before.replace("G7", "H7"))
+        baseline.training_means(targets.split, targets.expression)
+    targets.split.write_text(before.replace("G7", "H7"))
     with pytest.raises(InputError, match="are not among those of"):
-        baseline.training_means(targets.genes, targets.expression)
+        baseline.training_means(targets.split, targets.expression)
     targets.expression.write_bytes(b"broken")
     with pytest.raises(InputError, match="expression.h5: damaged"):
-        baseline.training_means(targets.genes, targets.expression)
+        baseline.training_means(targets.split, targets.expression)
 
 
 REST = "\tr\tm\tq\tu\t"
@@ -364,13 +365,13 @@ REST = "\tr\tm\tq\tu\t"
 )
 def test_a_damaged_figure_table_is_refused_by_row(tmp_path, row):
     path = tmp_path / "t.tsv"
-    path.write_text("\t".join(evaluation.Bar._fields) + f"\nf\tp\ts\tx\t0.5\t0.1\t3\t0\t\t\t{REST}\n{row}\n\n")
+    path.write_text("\t".join(scores.Bar._fields) + f"\nf\tp\ts\tx\t0.5\t0.1\t3\t0\t\t\t{REST}\n{row}\n\n")
     with pytest.raises(InputError, match="t.tsv, row 3"):
         kinds.build("scores", "f", {}).read(path)
 
 
 def test_the_thesis_values_in_the_repository_can_be_read():
-    values = evaluation.read_thesis_values(REPOSITORY / "config" / "thesis_values.tsv")
+    values = scores.read_thesis_values(REPOSITORY / "config" / "thesis_values.tsv")
     assert values["cross_gene", "enformer_predicted/chromatin/multi_cnn/mse"] == 0.831
     # 20.4 % and 16.6 %: the improvements that section 3.1 gives beside the values.
     for source, improvement in (("enformer_predicted", 0.204), ("enformer_experimental", 0.166)):
@@ -383,7 +384,7 @@ def test_a_thesis_value_given_twice_is_refused(tmp_path):
     path = tmp_path / "thesis.tsv"
     path.write_text("metric\trun\tvalue\nm\ta/b\t0.1\nm\ta/b\t0.2\n")
     with pytest.raises(InputError, match="row 3: m, a/b is listed twice"):
-        evaluation.read_thesis_values(path)
+        scores.read_thesis_values(path)
 
 
 def door(folder, script, **snakemake):
@@ -402,17 +403,17 @@ def test_the_doors_lead_from_predictions_to_a_figures_table(run, targets, tmp_pa
         files_ = files(tmp_path, name)
         return SimpleNamespace(scores=[*files_.tables.values()], bootstrap=files_.bootstrap)
 
-    scores, means = made(""), made("baseline")
+    run_scores, means = made(""), made("baseline")
     given = SimpleNamespace(predictions=run.path)
-    door(tmp_path, "evaluate_run.py", input=given, output=scores, params=scripts.params(**settings))
+    door(tmp_path, "evaluate_run.py", input=given, output=run_scores, params=scripts.params(**settings))
     baseline_params = scripts.params(backbone="enformer", **settings)
     door(tmp_path, "evaluate_baseline.py", input=targets, output=means, params=baseline_params)
     thesis = REPOSITORY / "config" / "thesis_values.tsv"
-    bootstrap = [scores.bootstrap, means.bootstrap]
+    bootstrap = [run_scores.bootstrap, means.bootstrap]
     door(
         tmp_path,
         "tabulate_scores.py",
-        input=SimpleNamespace(scores=[*scores.scores, *means.scores], bootstrap=bootstrap, thesis=thesis),
+        input=SimpleNamespace(scores=[*run_scores.scores, *means.scores], bootstrap=bootstrap, thesis=thesis),
         output=SimpleNamespace(table=tmp_path / "fig.tsv", pairs=tmp_path / "pairs.tsv"),
         params=scripts.params(
             figure="mine",
@@ -501,7 +502,7 @@ def test_a_metric_of_ones_own_is_in_the_table_and_the_figure(tmp_path):
 @pytest.mark.parametrize("name", registry.names("metrics"))
 def test_every_metric_keeps_its_contract(name):
     (found,) = metric.build([{"name": "m", "type": name}]).values()
-    assert {"label", "quantity", "unit"} <= set(found.declares) and found.declares["unit"] in evaluation.UNITS
+    assert {"label", "quantity", "unit"} <= set(found.declares) and found.declares["unit"] in scores.UNITS
     random = np.random.default_rng(6)
     observed = random.normal(size=(20, 5))
     predicted = observed + random.normal(size=observed.shape)

@@ -4,8 +4,8 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from chrom2expr import expression
 from chrom2expr.errors import InputError
+from chrom2expr.genome import expression
 
 TISSUES = ["Lung", "Liver, left", "Skin"]
 VALUES = np.array([[0, 1.5, 2], [3, np.nan, 5e-3], [0.25, 7, 8], [9, 10, 11]])

@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 import torch
 from checked_files import write_checked
-from chrom2expr import codes, heads, reduced, registry
+from chrom2expr import registry
 from chrom2expr.errors import InputError
-from chrom2expr.features import InMemory, look_for_broken, refuse_broken
-from chrom2expr.loss import build
-from chrom2expr.reader import FeatureStore, merge
-from chrom2expr.reduction import reduce_store
-from chrom2expr.store import ShardWriter
-from chrom2expr.windows import Geometry
+from chrom2expr.genome import sequence_store
+from chrom2expr.genome.features import InMemory, look_for_broken, refuse_broken
+from chrom2expr.genome.windows import Geometry
+from chrom2expr.heads import tasks
+from chrom2expr.losses.loss import build
+from chrom2expr.tracks import reduced_features
+from chrom2expr.tracks.reduction import reduce_store
+from chrom2expr.tracks.store_reader import FeatureStore, merge
+from chrom2expr.tracks.store_writer import ShardWriter
 
 HERE = Path(__file__).parent
 GENES, TRACKS = 40, 3
@@ -51,7 +54,7 @@ def sequence_shards(folder):
     parts = []
     for number, genes in enumerate(np.array_split(np.arange(GENES), 2)):
         path, labels = folder / f"{number}.h5", {"gene_id": GENE_ID[genes], "strand": STRAND[genes]}
-        parts.append(write_checked(path, codes.FORMAT, {"assembly": "grch38"}, ["codes"], codes=values[genes], **labels))
+        parts.append(write_checked(path, sequence_store.FORMAT, {"assembly": "grch38"}, ["codes"], codes=values[genes], **labels))
     return parts
 
 
@@ -62,11 +65,11 @@ KINDS = {
         np.float16, (5, 1), "1.h5: gene gene39, track b",
     ),
     "reduced": (
-        lambda folder: reduced.ReducedStore(reduced_file(folder)).select(CHOSEN, "all"),
+        lambda folder: reduced_features.ReducedStore(reduced_file(folder)).select(CHOSEN, "all"),
         np.float32, (7,), "reduced.h5: gene gene39, feature 2 of track b",
     ),
     "sequences": (
-        lambda folder: codes.SequenceStore(sequence_shards(folder), 56).select(CHOSEN),
+        lambda folder: sequence_store.SequenceStore(sequence_shards(folder), 56).select(CHOSEN),
         np.uint8, (3,), "1.h5: gene gene39, base 3 of its window",
     ),
 }  # fmt: skip
@@ -143,16 +146,16 @@ def test_what_is_not_finite_is_named(made):
 
 def test_a_head_of_ones_own_on_one_page_fits_reduced_features(tmp_path):
     """The perceptron of own_files, from a file, as the workflow gives it; the targets follow from the features."""
-    store = reduced.ReducedStore(reduced_file(tmp_path))
+    store = reduced_features.ReducedStore(reduced_file(tmp_path))
     select = {"train": GENE_ID[:24], "val": GENE_ID[24:32], "test": GENE_ID[32:]}
     weights = np.random.default_rng(2).normal(0, 0.1, (10 * TRACKS, 4))
     splits = {}
     for name, genes in select.items():
         features = store.select(genes, "all")
-        splits[name] = heads.Split(features, (features.read(np.arange(len(genes))) @ weights).astype(np.float32))
+        splits[name] = tasks.Split(features, (features.read(np.arange(len(genes))) @ weights).astype(np.float32))
     tissue, section = np.array(list("abcd")), {"type": "hybrid", "alpha": 0, "beta": 1}
-    task = heads.Task(
-        data=heads.Data(splits, select, tissue, store.track_id, {"source": "made up"}, 1e-4),
+    task = tasks.Task(
+        data=tasks.Data(splits, select, tissue, store.track_id, {"source": "made up"}, 1e-4),
         loss=build(section), settings={"width": 16, "layers": 2, "weight_decay": 0.01}, grid={"learning_rate": [1e-2]},
         batch_size=4, max_epochs=15, patience=15, select_by="validation_loss", seed=1, device=torch.device("cpu"),
     )  # fmt: skip

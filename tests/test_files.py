@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 import torch
 from checked_files import leftover
-from chrom2expr import files, hdf5
-from chrom2expr.door import job
 from chrom2expr.errors import InputError, SystemTrouble, reading, system_trouble
-from chrom2expr.files import Format, clear_partials, whole_file
-from chrom2expr.hdf5 import CheckedFile, create_file
-from chrom2expr.tensors import read_tensors, write_tensors
+from chrom2expr.files import hdf5, whole
+from chrom2expr.files.hdf5 import CheckedFile, create_file
+from chrom2expr.files.tensors import read_tensors, write_tensors
+from chrom2expr.files.whole import Format, clear_partials, whole_file
+from chrom2expr.job import job
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "workflow" / "scripts"
@@ -89,7 +89,7 @@ def test_what_sigkill_leaves_is_cleared_by_the_next_run_and_not_while_the_writer
 def test_partial_files_of_another_machine_go_once_nothing_is_written_any_more(tmp_path, monkeypatch):
     theirs = tmp_path / leftover("made")
     theirs.write_bytes(b"half")
-    monkeypatch.setattr(files, "_MACHINE", "another")
+    monkeypatch.setattr(whole, "_MACHINE", "another")
     clear_partials(tmp_path)
     assert theirs.exists()
     old = time.time() - 7 * 3600
@@ -211,11 +211,11 @@ with job(SimpleNamespace(log=[sys.argv[1]])):
 
 
 def test_a_process_of_the_same_id_does_not_keep_a_leftover(tmp_path):
-    left = tmp_path / files.partial_name("made", os.getpid(), "1")
+    left = tmp_path / whole.partial_name("made", os.getpid(), "1")
     left.write_bytes(b"half")
     clear_partials(tmp_path)
     assert not left.exists()
-    files.partial_name("made", os.getpid(), files.began(os.getpid()))
+    whole.partial_name("made", os.getpid(), whole.began(os.getpid()))
 
 
 def test_the_cause_is_found_behind_what_a_library_made_of_it():

@@ -13,15 +13,16 @@ import numpy as np
 import pytest
 import torch
 from checked_files import leftover
-from chrom2expr import finetune, frozen, losses, run_files, tuning
-from chrom2expr.adaptations import AllParameters, Frozen
-from chrom2expr.backbone import as_one_hot
-from chrom2expr.enformer import Enformer
+from chrom2expr.backbones.backbone import as_one_hot
+from chrom2expr.backbones.enformer import Enformer
 from chrom2expr.errors import InputError
-from chrom2expr.losses import hybrid_loss
-from chrom2expr.pool import AttentionPool
-from chrom2expr.tensors import read_tensors, write_tensors
-from chrom2expr.windows import Geometry
+from chrom2expr.files.tensors import read_tensors, write_tensors
+from chrom2expr.genome.windows import Geometry
+from chrom2expr.heads import finetuned, frozen_trunk, resumable_training, run_files
+from chrom2expr.heads.adaptations import AllParameters, Frozen
+from chrom2expr.heads.attention_pool import AttentionPool
+from chrom2expr.losses import hybrid
+from chrom2expr.losses.hybrid import hybrid_loss
 from small_enformer import BINS, DROPOUT, GEOMETRY, TISSUES, Files, fit, load, loss, network, run
 from transformers import get_cosine_schedule_with_warmup
 
@@ -40,7 +41,7 @@ def with_dropout(tmp_path_factory):
 
 def small(adaptation=AllParameters(), **options):
     pool = AttentionPool(48, TISSUES, seed=1)
-    return finetune.FineTuned(Enformer(network(), GEOMETRY), pool, BINS, adaptation, **options)
+    return finetuned.FineTuned(Enformer(network(), GEOMETRY), pool, BINS, adaptation, **options)
 
 
 def hot(batch=3, seed=0):
@@ -59,8 +60,8 @@ class TestLoop:
         train, batches = task.data.splits["train"], []
         read = train.features.read
         fitted, checkpoints = fit(task, files.trunk(), tmp_path / "first")
-        course = read_tensors(checkpoints.folder / "last.pt", tuning.CHECKPOINT)["trials"][0]
-        last = read_tensors(checkpoints.folder / "last.pt", tuning.CHECKPOINT)["network"]
+        course = read_tensors(checkpoints.folder / "last.pt", resumable_training.CHECKPOINT)["trials"][0]
+        last = read_tensors(checkpoints.folder / "last.pt", resumable_training.CHECKPOINT)["network"]
         train.features.read = lambda rows, out: batches.append(rows) or read(rows, out)
         fit(task, files.trunk(), tmp_path / "second")
         # The first pass is the one that checks the data.
@@ -111,7 +112,7 @@ class TestLoop:
         optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
         schedule = get_cosine_schedule_with_warmup(optimiser, warmup, total).lr_lambdas[0]
         for step in {1, 2, warmup or 1, total // 2, total - 1, total}:
-            assert tuning.rate(step, warmup, total) == pytest.approx(schedule(step), abs=1e-12), step
+            assert resumable_training.rate(step, warmup, total) == pytest.approx(schedule(step), abs=1e-12), step
 
     def test_early_stop_returns_the_best_epoch(self, files, tmp_path, monkeypatch):
         losses = iter([3.0, 1.0, 2.0, 2.0, 0.5])
@@ -121,7 +122,7 @@ class TestLoop:
             states.append({name: value.clone() for name, value in network.state_dict().items()})
             return {"validation_loss": next(losses), "validation_cross_gene": 0.0}
 
-        monkeypatch.setattr(tuning, "_validate", validate)
+        monkeypatch.setattr(resumable_training, "_validate", validate)
         fitted, _ = fit(files.task(max_epochs=9, patience=2), files.trunk(), tmp_path)
         [row] = fitted.table
         assert (row["epochs"], row["epoch"], row["validation_loss"], row["chosen"]) == (4, 2, 1.0, "yes")
@@ -153,24 +154,24 @@ class TestLoop:
             # Six losses an epoch, the last one of validation: the third batch of the third epoch.
             return value * math.nan if len(calls) == 15 else value
 
-        monkeypatch.setattr(losses, "hybrid_loss", loss)
+        monkeypatch.setattr(hybrid, "hybrid_loss", loss)
         with pytest.raises(InputError, match="training loss is not a finite number, at genes gene") as caught:
             fit(task, files.trunk(), tmp_path)
         genes = str(caught.value).split("genes ")[1].split(".")[0].split(", ")
         assert genes == [f"gene{row}" for row in seen[1 + 12]]
-        last = read_tensors(tmp_path / "last.pt", tuning.CHECKPOINT)
+        last = read_tensors(tmp_path / "last.pt", resumable_training.CHECKPOINT)
         assert last["trials"][0]["epochs"] == 2 and all(v.isfinite().all() for v in last["network"].values())
         assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt"]
 
     def test_infinite_gradients_and_validation_losses_stop_too(self, files, tmp_path, monkeypatch):
         task = files.task(accumulation=2)
         with monkeypatch.context() as patched:
-            patched.setattr(tuning.nn.utils, "clip_grad_norm_", lambda *_: torch.tensor(math.inf))
+            patched.setattr(resumable_training.nn.utils, "clip_grad_norm_", lambda *_: torch.tensor(math.inf))
             with pytest.raises(InputError, match="gradient of the training loss .* genes (gene\\d+, ){3}gene\\d+\\. "):
                 fit(task, files.trunk(), tmp_path)
         wrong = np.zeros((4, TISSUES), np.float32)
         wrong[2, 1] = math.inf
-        monkeypatch.setattr(tuning.training, "predict", lambda *_: [wrong])
+        monkeypatch.setattr(resumable_training.training, "predict", lambda *_: [wrong])
         with pytest.raises(InputError, match="validation loss is not a finite number, at genes gene13\\. "):
             fit(task, files.trunk(), tmp_path)
         assert not list(tmp_path.iterdir())
@@ -178,7 +179,7 @@ class TestLoop:
     def test_a_validation_loss_beyond_float32_names_its_genes(self, files, tmp_path, monkeypatch):
         large = np.zeros((4, TISSUES), np.float32)
         large[[0, 3], 1] = 1e25
-        monkeypatch.setattr(tuning.training, "predict", lambda *_: [large])
+        monkeypatch.setattr(resumable_training.training, "predict", lambda *_: [large])
         with pytest.raises(InputError, match="at genes gene11, gene14\\. .* kept in .*, once that folder is deleted"):
             fit(files.task(), files.trunk(), tmp_path)
 
@@ -188,7 +189,7 @@ class TestLoop:
         with pytest.raises(InputError, match="tissue3 has 0 training genes with a value"):
             fit(task, files.trunk(), tmp_path)
         with pytest.raises(InputError, match="tissue3 has 0 training genes with a value"):
-            frozen.FrozenTrunk.fit(task)
+            frozen_trunk.FrozenTrunk.fit(task)
 
     def test_fewer_gpus_than_asked_for_are_said(self, files, tmp_path, capsys):
         fit(files.task(max_epochs=1, devices=2), files.trunk(), tmp_path)
@@ -275,22 +276,22 @@ class TestNetwork:
         assert trunk["geometry"] == {"sequence_length": 72, "bins": 9, "bin_size": 8}
         assert (trunk["type"], trunk["bins"], trunk["settings"]) == ("enformer", BINS, {})
         assert trunk["adaptation"] == {"type": "all"} and metadata["inputs"]["source"] == "window"
-        state = read_tensors(tmp_path / "model.pt", finetune.FORMAT)["state"]
+        state = read_tensors(tmp_path / "model.pt", finetuned.FORMAT)["state"]
         assert not list(model.trunk.network.heads) and not any("_trunk" in name for name in state)
 
     def test_a_model_whose_parts_do_not_fit(self, files, tmp_path):
         fitted, _ = fit(files.task(max_epochs=1), files.trunk(), tmp_path / "checkpoints")
         fitted.save(tmp_path / "model.pt")
-        saved = read_tensors(tmp_path / "model.pt", finetune.FORMAT)
+        saved = read_tensors(tmp_path / "model.pt", finetuned.FORMAT)
         saved["state"]["pool.output.weight"] = torch.zeros(TISSUES, 12)
-        write_tensors(tmp_path / "narrow.pt", finetune.FORMAT, saved)
+        write_tensors(tmp_path / "narrow.pt", finetuned.FORMAT, saved)
         with pytest.raises(InputError, match=r"narrow.pt: .* pool.output.weight \(5, 12\), expected \(5, 48\)"):
             load(tmp_path / "narrow.pt")
         (tmp_path / "cut.pt").write_bytes((tmp_path / "model.pt").read_bytes()[:5000])
         with pytest.raises(InputError, match="cut.pt: damaged"):
             load(tmp_path / "cut.pt")
         with pytest.raises(InputError, match="embedding is 48 wide, but the head was made for 12"):
-            finetune.FineTuned(Enformer(network(), GEOMETRY), AttentionPool(12, TISSUES), BINS, AllParameters())
+            finetuned.FineTuned(Enformer(network(), GEOMETRY), AttentionPool(12, TISSUES), BINS, AllParameters())
 
 
 class TestBadInput:
@@ -369,11 +370,11 @@ class TestResume:
             return struck
 
         place = {
-            "batch": (losses, "hybrid_loss"),
-            "write": (tuning, "write_tensors"),
-            "half": (tuning, "write_tensors"),
+            "batch": (hybrid, "hybrid_loss"),
+            "write": (resumable_training, "write_tensors"),
+            "half": (resumable_training, "write_tensors"),
             "outputs": (run_files, "write_table"),
-            "remove": (tuning, "rmtree"),
+            "remove": (resumable_training, "rmtree"),
         }[where]
         with monkeypatch.context() as patched:
             patched.setattr(*place, strike(getattr(*place)))
@@ -392,7 +393,7 @@ class TestResume:
     def test_no_epoch_is_run_twice(self, with_dropout, tmp_path, monkeypatch):
         for epochs in (2, 4):
             trained = []
-            original = tuning._train
+            original = resumable_training._train
             with monkeypatch.context() as patched:
                 def count(network, optimiser, course, *rest):
                     if len(trained) == epochs:
@@ -400,7 +401,7 @@ class TestResume:
                     trained.append(course.epochs + 1)
                     original(network, optimiser, course, *rest)
 
-                patched.setattr(tuning, "_train", count)
+                patched.setattr(resumable_training, "_train", count)
                 task = with_dropout.task(**{**self.KEYS, "patience": 9, "grid": {"learning_rate": [1e-3]}})
                 if epochs == 2:
                     with pytest.raises(Killed):
@@ -446,7 +447,7 @@ class TestResume:
     def test_half_a_file_is_cleared_away(self, tmp_path):
         for name in (HALF, leftover("best.pt"), "best.pt"):
             (tmp_path / name).write_bytes(b"half")
-        tuning.Checkpoints(tmp_path)
+        resumable_training.Checkpoints(tmp_path)
         assert [path.name for path in tmp_path.iterdir()] == ["best.pt"]
 
     def test_a_damaged_checkpoint(self, files, tmp_path):
@@ -459,10 +460,10 @@ class TestResume:
     def test_a_damaged_best_network_is_said_before_any_epoch_is_run(self, files, tmp_path, monkeypatch):
         scores = iter([1.0, 2.0])
         with monkeypatch.context() as patched:
-            validate = tuning._validate
-            patched.setattr(tuning, "_validate", lambda *rest: {**validate(*rest), "validation_loss": next(scores)})
+            validate = resumable_training._validate
+            patched.setattr(resumable_training, "_validate", lambda *rest: {**validate(*rest), "validation_loss": next(scores)})
             fit(files.task(max_epochs=2), files.trunk(), tmp_path)
-        monkeypatch.setattr(tuning, "_train", lambda *_: pytest.fail("an epoch was run"))
+        monkeypatch.setattr(resumable_training, "_train", lambda *_: pytest.fail("an epoch was run"))
         for spoil in (lambda path: path.write_bytes(path.read_bytes()[:3000]), lambda path: path.unlink()):
             spoil(tmp_path / "best.pt")
             with pytest.raises(InputError, match="best.pt: .*; to begin this run anew, delete the folder"):
@@ -536,7 +537,7 @@ def test_settings_of_the_positional_features_are_kept(tmp_path):
     assert torch.equal(model(hot()), fitted.network(hot()))
     metadata["trunk"]["settings"] = {"positional_basis": "library"}
     saved = {"state": fitted.network.state_dict(), "metadata": metadata}
-    write_tensors(tmp_path / "library.pt", finetune.FORMAT, saved)
+    write_tensors(tmp_path / "library.pt", finetuned.FORMAT, saved)
     assert (load(tmp_path / "library.pt")[0](hot()) - model(hot())).abs().max() > 1e-4
 
 
@@ -544,7 +545,7 @@ def test_identity_covers_the_task_and_the_trunk(files):
     """A key added to either must be told apart on resume, or be left out knowingly."""
     known = {"data", "loss", "settings", "grid", "batch_size", "max_epochs", "patience", "select_by", "seed"}
     assert set(vars(files.task())) - {"device", "devices"} == known
-    identity = finetune._identity(files.task(), files.trunk())
+    identity = finetuned._identity(files.task(), files.trunk())
     assert set(identity) == known | {"backbone", "geometry", "bins", "trunk", "adaptation", "weights"}
     assert set(asdict(files.trunk())) == {
         "type", "weights", "geometry", "bins", "settings", "adaptation", "weights_sha256"

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 import scripts
 import torch
-from chrom2expr import frozen, heads, metrics, reader, training
-from chrom2expr.enformer import Enformer
+from chrom2expr.backbones.enformer import Enformer
 from chrom2expr.errors import InputError
-from chrom2expr.losses import Hybrid
-from chrom2expr.reader import FeatureStore
-from chrom2expr.store import ShardWriter
-from chrom2expr.tensors import read_tensors, write_tensors
+from chrom2expr.evaluation import metrics
+from chrom2expr.files.tensors import read_tensors, write_tensors
+from chrom2expr.heads import frozen_trunk, tasks, training
+from chrom2expr.losses.hybrid import Hybrid
+from chrom2expr.tracks import store_reader
+from chrom2expr.tracks.store_reader import FeatureStore
+from chrom2expr.tracks.store_writer import ShardWriter
 from small_enformer import BINS, DROPOUT, GEOMETRY, TISSUES, Files, fit, run
 from snakemake.iocontainers import Namedlist
 
@@ -35,7 +37,7 @@ def embed(files, folder, **changes):
             log=[str(folder / "log.txt")],
         )
         run("embed_sequences.py", snakemake)
-    reader.merge(shards, folder / "window.h5")
+    store_reader.merge(shards, folder / "window.h5")
     return folder / "window.h5"
 
 
@@ -51,7 +53,7 @@ def embedded(files, tmp_path_factory):
 
 def task(files, store, **changes):
     genes, expression = files.folder / "split.tsv", files.folder / "expression.h5"
-    data = heads.read_data(store, genes, expression, "embedding", "gene")
+    data = tasks.read_data(store, genes, expression, "embedding", "gene")
     settings = {"weight_decay": 1e-3, "warmup_steps": 3, "gradient_clip": 0.2, "accumulation": 1}
     return files.task(data, settings=settings, **changes)
 
@@ -59,7 +61,7 @@ def task(files, store, **changes):
 def test_same_as_running_the_trunk_in_every_epoch(files, embedded, tmp_path):
     """Fine-tuning with a frozen trunk, whose embedding is not rounded as the store's is."""
     asked = task(files, embedded, max_epochs=4, grid={"learning_rate": [3e-3]})
-    fitted = frozen.FrozenTrunk.fit(asked)
+    fitted = frozen_trunk.FrozenTrunk.fit(asked)
     slow, _ = fit(
         files.task(max_epochs=4, grid={"learning_rate": [3e-3]}),
         files.trunk(adaptation={"type": "frozen"}),
@@ -77,7 +79,7 @@ def test_same_as_running_the_trunk_in_every_epoch(files, embedded, tmp_path):
 
 def test_embeddings_are_read_once_whatever_the_epochs_and_the_grid(files, embedded):
     asked = task(files, embedded, max_epochs=3, grid={"learning_rate": [1e-3, 1e-2]})
-    frozen.FrozenTrunk.fit(asked)
+    frozen_trunk.FrozenTrunk.fit(asked)
     a_gene = BINS * 48 * 2
     assert [asked.data.splits[name].features.bytes_read for name in ("train", "val", "test")] == [11 * a_gene, 4 * a_gene, 0]
 
@@ -99,7 +101,7 @@ def test_the_seed_decides_everything_and_files_are_the_same_bytes(files, embedde
     written = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         torch.rand(3)
-        frozen.FrozenTrunk.fit(task(files, embedded, seed=seed)).save(tmp_path / f"{name}.pt")
+        frozen_trunk.FrozenTrunk.fit(task(files, embedded, seed=seed)).save(tmp_path / f"{name}.pt")
         written.append((tmp_path / f"{name}.pt").read_bytes())
     assert written[0] == written[1] != written[2]
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
@@ -107,24 +109,24 @@ def test_the_seed_decides_everything_and_files_are_the_same_bytes(files, embedde
 
 def test_a_saved_head(files, embedded, tmp_path):
     asked = task(files, embedded)
-    fitted = frozen.FrozenTrunk.fit(asked)
+    fitted = frozen_trunk.FrozenTrunk.fit(asked)
     fitted.save(tmp_path / "model.pt")
-    loaded = frozen.FrozenTrunk.load(tmp_path / "model.pt")
+    loaded = frozen_trunk.FrozenTrunk.load(tmp_path / "model.pt")
     pool, metadata = loaded.network, loaded.metadata
     features = asked.data.splits["test"].features
     found = pool(pool.prepare(torch.from_numpy(features.read(np.arange(3))))).detach()
     np.testing.assert_allclose(found, fitted.predict(features), atol=1e-5)
     assert metadata["inputs"] == {"source": "window", "tracks": "embedding", "orientation": "gene", "bins": BINS}
     assert metadata["network"]["shape"] == [BINS, 48] and len(metadata["tissue"]) == TISSUES
-    saved = read_tensors(tmp_path / "model.pt", frozen.FORMAT)
+    saved = read_tensors(tmp_path / "model.pt", frozen_trunk.FORMAT)
     saved["metadata"]["network"]["shape"] = [BINS, 24]
-    write_tensors(tmp_path / "other.pt", frozen.FORMAT, saved)
+    write_tensors(tmp_path / "other.pt", frozen_trunk.FORMAT, saved)
     with pytest.raises(InputError, match="other.pt: the tensors do not fit"):
-        frozen.FrozenTrunk.load(tmp_path / "other.pt")
+        frozen_trunk.FrozenTrunk.load(tmp_path / "other.pt")
 
 
 def test_an_embedding_of_another_width_is_refused(files, embedded):
-    fitted = frozen.FrozenTrunk.fit(task(files, embedded, max_epochs=1))
+    fitted = frozen_trunk.FrozenTrunk.fit(task(files, embedded, max_epochs=1))
     narrow = SimpleNamespace(shape=(1, BINS, 24), batches=lambda *_: iter([(None, np.zeros((1, BINS, 24), np.float16))]))
     with pytest.raises(InputError, match="embedding is 24 wide, but the head was made for 48"):
         fitted.predict(narrow)
@@ -151,12 +153,12 @@ def test_planted_truth_is_found_in_one_bin(tmp_path):
     ) as writer:
         writer.write(0, embedding)
     store = FeatureStore(tmp_path / "store.h5")
-    parts = dict(zip(heads.SPLITS, np.split(np.arange(genes), [200, 250]), strict=True))
+    parts = dict(zip(tasks.SPLITS, np.split(np.arange(genes), [200, 250]), strict=True))
     splits = {name: training.Split(store.select(store.gene_id[r], "embedding"), observed[r]) for name, r in parts.items()}
     ids = {name: store.gene_id[rows] for name, rows in parts.items()}
     settings = {"weight_decay": 1e-3, "warmup_steps": 20, "gradient_clip": 0, "accumulation": 1}
-    asked = heads.Task(
-        data=heads.Data(splits, ids, np.array([f"tissue{i}" for i in range(8)]), store.track_id, {}, 1e-4),
+    asked = tasks.Task(
+        data=tasks.Data(splits, ids, np.array([f"tissue{i}" for i in range(8)]), store.track_id, {}, 1e-4),
         loss=Hybrid(alpha=1, beta=1),
         settings=settings,
         grid={"learning_rate": [3e-2]},
@@ -167,7 +169,7 @@ def test_planted_truth_is_found_in_one_bin(tmp_path):
         seed=0,
         device=torch.device("cpu"),
     )
-    fitted = frozen.FrozenTrunk.fit(asked)
+    fitted = frozen_trunk.FrozenTrunk.fit(asked)
     predicted = fitted.predict(splits["test"].features)
     assert np.nanmean(metrics.cross_gene(predicted, observed[parts["test"]])) > 0.9
     assert np.nanmean(metrics.cross_celltype(predicted, observed[parts["test"]])) > 0.9

@@ -4,8 +4,8 @@ import gzip
 
 import pandas as pd
 import pytest
-from chrom2expr import genes, splits
 from chrom2expr.errors import InputError
+from chrom2expr.genome import genes, splits
 
 HEADER = "id,symbol,seqnames,strand,TSS,CAGE_representative_TSS,type"
 ROWS = [

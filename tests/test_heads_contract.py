@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from chrom2expr import heads, registry
+from chrom2expr import registry
 from chrom2expr.config import schema
-from chrom2expr.features import Features
-from chrom2expr.heads import Split
-from chrom2expr.loss import build
+from chrom2expr.genome.features import Features
+from chrom2expr.heads import tasks
+from chrom2expr.heads.tasks import Split
+from chrom2expr.losses.loss import build
 from small_enformer import Files
 
 HERE = Path(__file__).parent
@@ -68,7 +69,7 @@ def made_task(name, tissues=range(TISSUES)):
     observed = observed.astype(np.float32)[:, list(tissues)]
     ends = np.cumsum([0, *GENES.values()])
     rows = {split: slice(start, end) for split, start, end in zip(GENES, ends, ends[1:])}
-    data = heads.Data(
+    data = tasks.Data(
         {split: Split(Made(values[own]), observed[own]) for split, own in rows.items()},
         {split: np.array([f"gene{row}" for row in range(own.start, own.stop)]) for split, own in rows.items()},
         np.array([f"tissue{tissue}" for tissue in tissues]),
@@ -76,7 +77,7 @@ def made_task(name, tissues=range(TISSUES)):
         {"source": "made"},
         1e-4,
     )
-    return heads.Task(data=data, loss=build({"type": "hybrid", "alpha": 0, "beta": 1}), seed=1, device=torch.device("cpu"), **section(name))
+    return tasks.Task(data=data, loss=build({"type": "hybrid", "alpha": 0, "beta": 1}), seed=1, device=torch.device("cpu"), **section(name))
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +142,7 @@ def test_jobs_of_some_tissues_join_to_what_one_job_fits(name, tmp_path):
     whole = head.fit(task)
     parts = [tmp_path / f"{part}.pt" for part in range(2)]
     for part, path in enumerate(parts):
-        head.fit(replace(task, data=heads.of_tissues(task.data, part, 2))).save(path)
+        head.fit(replace(task, data=tasks.of_tissues(task.data, part, 2))).save(path)
     head.join(parts, tmp_path / "joined.pt")
     features = task.data.splits["test"].features
     joined = head.load(tmp_path / "joined.pt")
@@ -150,7 +151,7 @@ def test_jobs_of_some_tissues_join_to_what_one_job_fits(name, tmp_path):
 
 @pytest.mark.parametrize("name", [n for n in NAMES if not registry.find("heads", n).declares.get("by_tissue")])
 def test_others_cannot_be_joined(name):
-    with pytest.raises(heads.InputError, match="cannot be joined"):
+    with pytest.raises(tasks.InputError, match="cannot be joined"):
         registry.find("heads", name).load().join([], "joined.pt")
 
 

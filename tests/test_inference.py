@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 import torch
 from checked_files import write_checked
-from chrom2expr import inference
-from chrom2expr.backbone import Backbone, Prediction, one_hot, other_strand
-from chrom2expr.codes import FORMAT
+from chrom2expr.backbones import inference
+from chrom2expr.backbones.backbone import Backbone, Prediction, one_hot, other_strand
 from chrom2expr.errors import InputError
-from chrom2expr.reader import FeatureStore
-from chrom2expr.windows import Geometry, reverse_complement
+from chrom2expr.genome.sequence_store import FORMAT
+from chrom2expr.genome.windows import Geometry, reverse_complement
+from chrom2expr.tracks.store_reader import FeatureStore
 
 GEOMETRY = Geometry.centred(sequence_length=64, bins=6, bin_size=8)
 GENES = 7

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from chrom2expr.losses import hybrid_loss
+from chrom2expr.losses.hybrid import hybrid_loss
 from scipy import stats
 
 NAN = float("nan")
@@ -82,7 +82,7 @@ def test_a_term_of_weight_zero_is_not_computed(monkeypatch):
     def fail(*_):
         raise AssertionError("computed")
 
-    monkeypatch.setattr("chrom2expr.losses._one_minus_pearson", fail)
+    monkeypatch.setattr("chrom2expr.losses.hybrid._one_minus_pearson", fail)
     predicted, observed = _example()
     hybrid_loss(predicted, observed, 0, 1)
     with pytest.raises(AssertionError, match="computed"):

@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
 from chrom2expr import registry
-from chrom2expr.loss import build
+from chrom2expr.losses.loss import build
 
 HERE = Path(__file__).parent
 

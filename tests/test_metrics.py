@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from chrom2expr import metrics
+from chrom2expr.evaluation import metrics
 from scipy import stats
 
 

@@ -9,10 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
-from chrom2expr import ownership, run_files, tuning
 from chrom2expr.errors import InputError
-from chrom2expr.ownership import owned
-from small_enformer import Files, run, fit
+from chrom2expr.files import ownership
+from chrom2expr.files.ownership import owned
+from chrom2expr.heads import resumable_training, run_files
+from small_enformer import Files, fit, run
 from test_finetune import bytes_of
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "workflow/scripts"
@@ -177,10 +178,10 @@ def test_a_fine_tuning_that_was_followed_writes_nothing_more(tmp_path, monkeypat
         return call
 
     owner, name, when = {
-        "last.pt": (tuning.Checkpoints, "_keep", lambda args: args[1] == "last.pt"),
-        "best.pt": (tuning.Checkpoints, "_keep", lambda args: args[1] == "best.pt"),
+        "last.pt": (resumable_training.Checkpoints, "_keep", lambda args: args[1] == "last.pt"),
+        "best.pt": (resumable_training.Checkpoints, "_keep", lambda args: args[1] == "best.pt"),
         "outputs": (run_files, "write_run", lambda args: True),
-        "remove": (tuning.Checkpoints, "remove", lambda args: True),
+        "remove": (resumable_training.Checkpoints, "remove", lambda args: True),
     }[moment]
     monkeypatch.setattr(owner, name, struck(getattr(owner, name), when))
     with pytest.raises(SystemExit):
@@ -205,7 +206,7 @@ def test_the_result_after_a_takeover_is_that_of_an_undisturbed_run(tmp_path, mon
     files = Files(tmp_path, dropout_rate=0.2)
     run("finetune_backbone.py", files.job(tmp_path / "undisturbed"))
     folder, epochs = tmp_path / "run", []
-    train = tuning._train
+    train = resumable_training._train
 
     def struck(*args):
         if len(epochs) == 2:
@@ -213,7 +214,7 @@ def test_the_result_after_a_takeover_is_that_of_an_undisturbed_run(tmp_path, mon
         epochs.append(train(*args))
 
     with monkeypatch.context() as patched:
-        patched.setattr(tuning, "_train", struck)
+        patched.setattr(resumable_training, "_train", struck)
         with pytest.raises(KeyboardInterrupt):
             run("finetune_backbone.py", files.job(folder))
     (folder / ".checkpoints.owner.1").write_text(json.dumps(vars(ownership.Identity.mine()) | {"began": "1"}))

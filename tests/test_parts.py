@@ -12,8 +12,9 @@ import pytest
 import scripts
 import torch
 from checked_files import alter
-from chrom2expr import heads, predictions, run_files, single_cnn
 from chrom2expr.errors import InputError
+from chrom2expr.evaluation import predictions
+from chrom2expr.heads import run_files, single_cnn, tasks
 from test_single_cnn import GENES, TISSUES, make_task, planted, with_missing  # noqa: F401
 
 FILES = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5", "summary": "summary.json"}
@@ -37,7 +38,7 @@ def runs(planted, tmp_path_factory):  # noqa: F811
     task = make_task(planted, observed, max_epochs=2)
     fitted_run(task, folder / "whole")
     pieces = [
-        fitted_run(replace(task, data=heads.of_tissues(task.data, part, 2)), folder / f"part{part}") for part in (0, 1)
+        fitted_run(replace(task, data=tasks.of_tissues(task.data, part, 2)), folder / f"part{part}") for part in (0, 1)
     ]
     (folder / "joined").mkdir()
     given = {f"{name.rstrip('s').replace('summary', 'summarie')}s": [p / f for p in pieces] for name, f in FILES.items()}
@@ -47,14 +48,14 @@ def runs(planted, tmp_path_factory):  # noqa: F811
         params=scripts.params(type="single_cnn"),
         log=[str(folder / "join.log")],
     )
-    runpy.run_path(heads.__file__.replace("chrom2expr/heads.py", "join_tissues.py"), {"snakemake": snakemake})
+    runpy.run_path(scripts.path("join_tissues.py"), {"snakemake": snakemake})
     return SimpleNamespace(whole=folder / "whole", joined=folder / "joined", pieces=pieces, task=task)
 
 
 def test_every_tissue_is_in_one_part_in_order(runs):
     data = runs.task.data
     for count in (1, 2, TISSUES):
-        pieces = [heads.of_tissues(data, part, count) for part in range(count)]
+        pieces = [tasks.of_tissues(data, part, count) for part in range(count)]
         assert np.concatenate([piece.tissue for piece in pieces]).tolist() == data.tissue.tolist()
         joined = np.hstack([piece.splits["train"].observed for piece in pieces])
         np.testing.assert_array_equal(joined, data.splits["train"].observed)
@@ -86,7 +87,7 @@ def test_the_joined_tables_are_the_whole_runs(runs):
 
 def test_more_jobs_than_tissues_are_refused(runs):
     with pytest.raises(InputError, match="cannot be dealt out to 99 jobs.*NAME: jobs"):
-        heads.of_tissues(runs.task.data, 0, 99)
+        tasks.of_tissues(runs.task.data, 0, 99)
 
 
 def test_parts_of_other_genes_are_refused(runs, tmp_path):

@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from chrom2expr import architecture, cnn, figure, plots, registry
-from chrom2expr.attention import Point
+from chrom2expr import registry
+from chrom2expr.backbones.attention import Point
 from chrom2expr.config import runs, schema
 from chrom2expr.errors import InputError
-from chrom2expr.evaluation import BASELINE, Bar
+from chrom2expr.evaluation.scores import BASELINE, Bar
+from chrom2expr.figures import architecture, figure, plots
+from chrom2expr.heads import cnn
 from jsonschema import Draft202012Validator
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
@@ -74,13 +76,13 @@ def baseline(bars, mean=0.3):
     name, sources = bars[0].figure, list(dict.fromkeys(bar.x for bar in bars))
     return [
         Bar(
-            name, "cross-gene", BASELINE, source, NAN, NAN, 0, 218, NAN, NAN, NAN, "baseline/enformer",
+            name, "cross-gene", BASELINE, source, NAN, NAN, 0, 218, NAN, NAN, NAN, "baseline/chr14",
             *PANELS["cross-gene"], "",
         )
         for source in sources
     ] + [
         Bar(
-            name, "cross-celltype", BASELINE, source, mean, 0.01, 420, 0, NAN, 0.2, 0.4, "baseline/enformer",
+            name, "cross-celltype", BASELINE, source, mean, 0.01, 420, 0, NAN, 0.2, 0.4, "baseline/chr14",
             *PANELS["cross-celltype"], "",
         )
         for source in sources

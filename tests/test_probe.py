@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import scripts
 import torch
-from chrom2expr import heads, probe
 from chrom2expr.config import schema
 from chrom2expr.errors import InputError
-from chrom2expr.heads import Split
-from chrom2expr.losses import Hybrid
-from chrom2expr.reduction import reduce_store
-from chrom2expr.store import ShardWriter
-from chrom2expr.windows import Geometry
+from chrom2expr.genome.windows import Geometry
+from chrom2expr.heads import linear_probe, tasks
+from chrom2expr.heads.tasks import Split
+from chrom2expr.losses.hybrid import Hybrid
+from chrom2expr.tracks.reduction import reduce_store
+from chrom2expr.tracks.store_writer import ShardWriter
 from made_files import write_expression, write_split
 from scipy.stats import spearmanr
 from sklearn.linear_model import LinearRegression
@@ -54,8 +54,8 @@ def make_task(features, missing=0.0, seed=0, noise=1.0):
         gene_id[name] = np.array([f"gene{row}" for row in range(rows.start, rows.stop)], dtype=object)
     tissue = np.array([f"tissue{index}" for index in range(TISSUES)], dtype=object)
     track_id = np.array([f"track{index}" for index in range(width)])
-    return heads.Task(
-        data=heads.Data(splits, gene_id, tissue, track_id, {"source": "made up", "bins": 4}, 1e-4),
+    return tasks.Task(
+        data=tasks.Data(splits, gene_id, tissue, track_id, {"source": "made up", "bins": 4}, 1e-4),
         loss=Hybrid(alpha=0, beta=1),
         settings={},
         grid={},
@@ -85,7 +85,7 @@ WIDTHS = pytest.mark.parametrize("width", [20, 58, 90])
 @pytest.mark.parametrize("missing", [0.0, 0.03, 0.15, 0.7])
 def test_equals_scikit_learn(width, missing):
     task = make_task(make_features(width), missing)
-    fitted = probe.LinearProbe.fit(task)
+    fitted = linear_probe.LinearProbe.fit(task)
     validation, test = task.data.splits["val"], task.data.splits["test"]
     predicted = fitted.predict(test.features)
     assert predicted.dtype == np.float32 and predicted.shape == (GENES["test"], TISSUES)
@@ -103,15 +103,15 @@ def test_equals_scikit_learn(width, missing):
 
 
 def test_one_decomposition_serves_tissues_that_lack_values(monkeypatch, capsys):
-    sizes, plain = [], probe._Factors.__init__
+    sizes, plain = [], linear_probe._Factors.__init__
 
     def count(factors, features, device):
         sizes.append(len(features))
         plain(factors, features, device)
 
-    monkeypatch.setattr(probe._Factors, "__init__", count)
+    monkeypatch.setattr(linear_probe._Factors, "__init__", count)
     task = make_task(make_features(20), 0.1)
-    probe.LinearProbe.fit(task)
+    linear_probe.LinearProbe.fit(task)
     # All but the gene that has no value anywhere.
     assert sizes == [59] and "17 independent features; 0 of 6 tissues" in capsys.readouterr().out
 
@@ -125,7 +125,7 @@ def test_a_tissue_that_lacks_the_only_gene_of_a_feature_is_fitted_alone(capsys):
     observed[[11, 30], 2] = np.nan
     observed[30, 4] = np.nan
     task = with_split(task, "train", observed=observed)
-    fitted, fits = probe.LinearProbe.fit(task), sklearn_fits(task)
+    fitted, fits = linear_probe.LinearProbe.fit(task), sklearn_fits(task)
     np.testing.assert_allclose(fitted.coefficients, np.transpose([model.coef_ for model in fits]), atol=1e-9)
     assert fitted.coefficients[9, 2] == pytest.approx(0, abs=1e-12) and abs(fitted.coefficients[9, 4]) > 1e-3
     assert [row["rank"] for row in fitted.table] == [17, 17, 16, 17, 17, 17]
@@ -140,7 +140,7 @@ def test_nearly_equal_features_are_fitted_like_scikit_learn_does():
     x = features[:60].astype(np.float64)
     values = np.linalg.svd(x - x.mean(axis=0), compute_uv=False)
     assert 1e-6 < values[17] / values[0] < 1e-4
-    fitted = probe.LinearProbe.fit(task)
+    fitted = linear_probe.LinearProbe.fit(task)
     expected = np.transpose([model.coef_ for model in sklearn_fits(task)])
     assert np.abs(expected).max() > 100
     np.testing.assert_allclose(fitted.coefficients, expected, rtol=1e-8, atol=1e-7)
@@ -152,7 +152,7 @@ def test_planted_coefficients_are_found():
     task = make_task(features)
     for name, split in task.data.splits.items():
         task = with_split(task, name, observed=(split.features.features @ truth + 2).astype(np.float32))
-    fitted = probe.LinearProbe.fit(task)
+    fitted = linear_probe.LinearProbe.fit(task)
     np.testing.assert_allclose(fitted.coefficients, truth, atol=1e-5)
     np.testing.assert_allclose(fitted.intercept, 2, atol=1e-5)
 
@@ -160,11 +160,11 @@ def test_planted_coefficients_are_found():
 @WIDTHS
 def test_one_tissue_does_not_influence_another_and_order_does_not_matter(width):
     task = make_task(make_features(width), 0.1)
-    whole = probe.LinearProbe.fit(task).predict(task.data.splits["test"].features)
+    whole = linear_probe.LinearProbe.fit(task).predict(task.data.splits["test"].features)
     one = task
     for name in ("train", "val"):
         one = with_split(one, name, observed=task.data.splits[name].observed[:, 2:3])
-    alone = probe.LinearProbe.fit(replace(one, data=replace(one.data, tissue=task.data.tissue[2:3])))
+    alone = linear_probe.LinearProbe.fit(replace(one, data=replace(one.data, tissue=task.data.tissue[2:3])))
     np.testing.assert_allclose(alone.predict(task.data.splits["test"].features)[:, 0], whole[:, 2], atol=1e-6)
     random = np.random.default_rng(1)
     genes, columns = random.permutation(GENES["train"]), random.permutation(width)
@@ -172,21 +172,21 @@ def test_one_tissue_does_not_influence_another_and_order_does_not_matter(width):
     shuffled = with_split(task, "train", train.features.features[genes][:, columns], train.observed[genes])
     shuffled = with_split(shuffled, "val", task.data.splits["val"].features.features[:, columns])
     test = Rows(task.data.splits["test"].features.features[:, columns])
-    np.testing.assert_allclose(probe.LinearProbe.fit(shuffled).predict(test), whole, atol=1e-6)
+    np.testing.assert_allclose(linear_probe.LinearProbe.fit(shuffled).predict(test), whole, atol=1e-6)
 
 
 def test_a_constant_target_is_predicted_as_such():
     task = make_task(make_features(20), 0.1)
     observed = task.data.splits["train"].observed.copy()
     observed[~np.isnan(observed[:, 2]), 2] = np.float32(np.log(1e-4))
-    fitted = probe.LinearProbe.fit(with_split(task, "train", observed=observed))
+    fitted = linear_probe.LinearProbe.fit(with_split(task, "train", observed=observed))
     assert (fitted.predict(task.data.splits["test"].features)[:, 2] == np.float32(np.log(1e-4))).all()
     assert fitted.table[2]["validation_cross_gene"] is None and fitted.table[3]["validation_cross_gene"] is not None
 
 
 def test_constant_features_predict_the_mean():
     task = make_task(np.full((100, 4), 7.3, np.float32), 0.1)
-    predicted = probe.LinearProbe.fit(task).predict(task.data.splits["test"].features)
+    predicted = linear_probe.LinearProbe.fit(task).predict(task.data.splits["test"].features)
     means = np.nanmean(task.data.splits["train"].observed, axis=0)
     np.testing.assert_allclose(predicted, np.tile(means, (10, 1)), rtol=1e-6)
 
@@ -210,16 +210,16 @@ def test_bad_input_is_named():
     ]
     for given, message in cases:
         with pytest.raises(InputError, match=message):
-            probe.LinearProbe.fit(given)
+            linear_probe.LinearProbe.fit(given)
 
 
 def test_a_saved_probe_predicts_the_same_and_saves_the_same_bytes(tmp_path):
     task = make_task(make_features(20), 0.1)
-    fitted = probe.LinearProbe.fit(task)
+    fitted = linear_probe.LinearProbe.fit(task)
     fitted.save(tmp_path / "one.pt")
-    probe.LinearProbe.fit(task).save(tmp_path / "two.pt")
+    linear_probe.LinearProbe.fit(task).save(tmp_path / "two.pt")
     assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "two.pt").read_bytes()
-    saved = probe.LinearProbe.load(tmp_path / "one.pt")
+    saved = linear_probe.LinearProbe.load(tmp_path / "one.pt")
     assert saved.coefficients.shape == (20, TISSUES) and saved.coefficients.dtype == np.float64
     assert saved.metadata["tissue"] == [f"tissue{index}" for index in range(TISSUES)]
     assert saved.metadata["inputs"] == {"source": "made up", "bins": 4}
@@ -232,12 +232,12 @@ def test_a_saved_probe_predicts_the_same_and_saves_the_same_bytes(tmp_path):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_finds_the_same():
     task = make_task(make_features(20), 0.15)
-    on_gpu = probe.LinearProbe.fit(replace(task, device=torch.device("cuda")))
-    np.testing.assert_allclose(on_gpu.coefficients, probe.LinearProbe.fit(task).coefficients, atol=1e-9)
+    on_gpu = linear_probe.LinearProbe.fit(replace(task, device=torch.device("cuda")))
+    np.testing.assert_allclose(on_gpu.coefficients, linear_probe.LinearProbe.fit(task).coefficients, atol=1e-9)
 
 
 def test_the_config_gives_a_probe_no_grid_and_refuses_one():
-    rules = probe.LinearProbe.declares["schema"]
+    rules = linear_probe.LinearProbe.declares["schema"]
     section = schema._with_defaults({"features": "central_means"}, rules, rules)
     assert section == {"features": "central_means", "settings": {}, "grid": {}}
     assert not list(schema._rejected(section, rules))
@@ -265,7 +265,7 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
     made = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5", "summary": "summary.json"}
     snakemake = SimpleNamespace(
         input=SimpleNamespace(
-            features=tmp_path / "features.h5", genes=tmp_path / "split.tsv", expression=tmp_path / "expression.h5"
+            features=tmp_path / "features.h5", split=tmp_path / "split.tsv", expression=tmp_path / "expression.h5"
         ),
         output=SimpleNamespace(**{name: tmp_path / "run" / file for name, file in made.items()}),
         params=scripts.params(
@@ -277,7 +277,7 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
         resources=SimpleNamespace(allow_cpu=0),
         log=[str(tmp_path / "log.txt")],
     )
-    runpy.run_path(heads.__file__.replace("chrom2expr/heads.py", "fit_head.py"), {"snakemake": snakemake})
+    runpy.run_path(scripts.path("fit_head.py"), {"snakemake": snakemake})
     with h5py.File(tmp_path / "run" / "predictions.h5") as file:
         test = file["split"].asstr()[:] == "test"
         np.testing.assert_allclose(file["predicted"][test], observed[250:], atol=1e-5)

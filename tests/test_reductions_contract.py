@@ -8,10 +8,10 @@ import yaml
 from chrom2expr import registry
 from chrom2expr.config import runs, schema
 from chrom2expr.errors import InputError
-from chrom2expr.reduced import ReducedStore
-from chrom2expr.reduction import reduce_store
-from chrom2expr.store import ShardWriter
-from chrom2expr.windows import Geometry
+from chrom2expr.genome.windows import Geometry
+from chrom2expr.tracks.reduced_features import ReducedStore
+from chrom2expr.tracks.reduction import reduce_store
+from chrom2expr.tracks.store_writer import ShardWriter
 
 HERE = Path(__file__).parent
 GEOMETRY, BINS, TRACKS = Geometry.centred(96, 10, 8), 6, 4

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import scripts
 import torch
-from chrom2expr import heads, ridge
 from chrom2expr.errors import InputError
-from chrom2expr.heads import Split
-from chrom2expr.losses import Hybrid
-from chrom2expr.reduction import reduce_store
-from chrom2expr.store import ShardWriter
-from chrom2expr.windows import Geometry
+from chrom2expr.genome.windows import Geometry
+from chrom2expr.heads import ridge, tasks
+from chrom2expr.heads.tasks import Split
+from chrom2expr.losses.hybrid import Hybrid
+from chrom2expr.tracks.reduction import reduce_store
+from chrom2expr.tracks.store_writer import ShardWriter
 from made_files import write_expression, write_split
 from scipy.stats import spearmanr
 from sklearn.linear_model import Ridge
@@ -60,8 +60,8 @@ def make_task(width=90, missing=0.0, standardise=False, seed=0, noise=1.0, penal
         gene_id[name] = np.array([f"gene{row}" for row in range(rows.start, rows.stop)], dtype=object)
     tissue = np.array([f"tissue{index}" for index in range(TISSUES)], dtype=object)
     track_id = np.array([f"track{index}" for index in range(width // 10)])
-    return heads.Task(
-        data=heads.Data(splits, gene_id, tissue, track_id, {"source": "made up", "bins": 4}, 1e-4),
+    return tasks.Task(
+        data=tasks.Data(splits, gene_id, tissue, track_id, {"source": "made up", "bins": 4}, 1e-4),
         loss=Hybrid(alpha=0, beta=1),
         settings={"standardise": standardise},
         grid={"penalty": penalties},
@@ -336,7 +336,7 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
     snakemake = SimpleNamespace(
         input=SimpleNamespace(
             features=tmp_path / "features.h5",
-            genes=tmp_path / "split.tsv", expression=tmp_path / "expression.h5",
+            split=tmp_path / "split.tsv", expression=tmp_path / "expression.h5",
         ),
         output=SimpleNamespace(**{name: tmp_path / "run" / file for name, file in made.items()}),
         params=scripts.params(
@@ -349,7 +349,7 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
         resources=SimpleNamespace(allow_cpu=0),
         log=[str(tmp_path / "log.txt")],
     )
-    runpy.run_path(heads.__file__.replace("chrom2expr/heads.py", "fit_head.py"), {"snakemake": snakemake})
+    runpy.run_path(scripts.path("fit_head.py"), {"snakemake": snakemake})
     with h5py.File(tmp_path / "run" / "predictions.h5") as file:
         test = file["split"].asstr()[:] == "test"
         np.testing.assert_allclose(file["predicted"][test], observed[250:], atol=0.02)

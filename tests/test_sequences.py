@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import scripts
-from chrom2expr import genes, sequences, windows
 from chrom2expr.errors import InputError
-from chrom2expr.files import sha256
-from chrom2expr.windows import Geometry
+from chrom2expr.files.whole import sha256
+from chrom2expr.genome import genes, sequences, windows
+from chrom2expr.genome.windows import Geometry
 
 SCRIPTS = Path(sequences.__file__).parents[1]
 LENGTHS = {"chr1": 1000, "chr2": 333}

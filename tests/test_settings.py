@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from chrom2expr import adaptations, beluga, cnn, enformer, evaluation, registry, simulate
+from chrom2expr import registry
+from chrom2expr.backbones import beluga, enformer
 from chrom2expr.config import dependencies, resources, runs, schema
 from chrom2expr.errors import InputError
+from chrom2expr.evaluation import scores
+from chrom2expr.heads import adaptations, cnn
+from chrom2expr.simulation import genome
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
@@ -310,7 +314,7 @@ def test_heads_on_sequences_train_all_of_the_trunk_where_nothing_is_said(config)
         ("backbones", "beluga", "network", lambda: parameters(beluga.Network)),
         ("adaptations", "all", None, lambda: parameters(adaptations.AllParameters)),
         ("adaptations", "frozen", None, lambda: parameters(adaptations.Frozen)),
-        ("simulation", None, "genome", lambda: {field.name for field in dataclasses.fields(simulate.Settings)}),
+        ("simulation", None, "genome", lambda: {field.name for field in dataclasses.fields(genome.Settings)}),
     ],
 )
 def test_schemas_list_what_the_code_takes(kind, name, part, wanted):
@@ -444,7 +448,7 @@ def test_the_same_run_twice_is_refused_and_the_baseline_has_one_name(config):
     config["figures"]["fig2_3"]["runs"].append(config["figures"]["fig2_3"]["runs"][0])
     with pytest.raises(InputError, match="would both be labelled 'Ridge' of 'Beluga'"):
         schema.checked(config, SCHEMA)
-    assert runs.BASELINE == evaluation.BASELINE
+    assert runs.BASELINE == scores.BASELINE
 
 
 def test_attention_of_two_sources_is_told_apart(config):
@@ -479,7 +483,7 @@ def test_every_group_of_a_figure_has_the_baseline_of_its_split(config):
 
 
 def test_thesis_values_are_those_of_runs_and_metrics_of_the_thesis_config(config):
-    from chrom2expr.evaluation import read_thesis_values
+    from chrom2expr.evaluation.scores import read_thesis_values
 
     full = schema.checked(config, SCHEMA)
     stated = {run for _, run in read_thesis_values(ROOT / "config/thesis_values.tsv") if run}

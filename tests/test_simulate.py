@@ -10,14 +10,16 @@ import pyBigWig
 import pytest
 import torch
 from checked_files import write_checked
-from chrom2expr import enformer, simulate, simulated_backbones, windows
-from chrom2expr.codes import FORMAT
+from chrom2expr.backbones import enformer
 from chrom2expr.errors import InputError
-from chrom2expr.store import ShardWriter
+from chrom2expr.genome import windows
+from chrom2expr.genome.sequence_store import FORMAT
+from chrom2expr.simulation import backbones, genome
+from chrom2expr.tracks.store_writer import ShardWriter
 from pyliftover import LiftOver
 from scipy.stats import spearmanr
 
-SETTINGS = simulate.Settings(
+SETTINGS = genome.Settings(
     genes={"chr1": 50, "chr8": 30, "chrX": 4}, gene_spacing=9000, edit_spacing=2000, longest_edit=50, unliftable=3,
     rrna=2, tissues=10, lineages=4, beluga_lineages=3, core_motifs=4, regulators=4, motif_length=12, mutation=0.04,
     enhancers=3, enhancer_distance=(800, 3000), enhancer_decay=4000, baseline_sd=2.0, tissue_sd=0.6, gene_noise_sd=0.5,
@@ -25,24 +27,24 @@ SETTINGS = simulate.Settings(
 )
 
 
-def write(folder: Path, seed: int) -> simulate.Simulation:
-    simulation = simulate.simulate(SETTINGS, seed)
-    enformer_tracks, beluga_tracks = simulate.enformer_tracks(simulation), simulate.beluga_tracks(simulation)
-    simulate.write_fasta(folder / "grch37.fa", simulation.grch37)
-    simulate.write_fasta(folder / "grch38.fa", simulation.grch38)
-    simulate.write_chain(folder / "over.chain.gz", simulation)
-    simulate.write_annotation(folder / "geneanno.csv", simulation.genes)
-    simulate.write_expression(folder / "exp.csv", simulation)
-    simulate.write_enformer_table(folder / "enformer.txt", enformer_tracks)
-    simulate.write_beluga_table(folder / "beluga.tsv", beluga_tracks)
-    simulate.write_motifs(folder / "motifs.tsv", simulation.motifs)
-    simulate.write_bigwigs(folder / "enformer", simulation, enformer_tracks, "grch38")
-    simulate.write_bigwigs(folder / "beluga", simulation, beluga_tracks, "grch37")
+def write(folder: Path, seed: int) -> genome.Simulation:
+    simulation = genome.simulate(SETTINGS, seed)
+    enformer_tracks, beluga_tracks = genome.enformer_tracks(simulation), genome.beluga_tracks(simulation)
+    genome.write_fasta(folder / "grch37.fa", simulation.grch37)
+    genome.write_fasta(folder / "grch38.fa", simulation.grch38)
+    genome.write_chain(folder / "over.chain.gz", simulation)
+    genome.write_annotation(folder / "geneanno.csv", simulation.genes)
+    genome.write_expression(folder / "exp.csv", simulation)
+    genome.write_enformer_table(folder / "enformer.txt", enformer_tracks)
+    genome.write_beluga_table(folder / "beluga.tsv", beluga_tracks)
+    genome.write_motifs(folder / "motifs.tsv", simulation.motifs)
+    genome.write_bigwigs(folder / "enformer", simulation, enformer_tracks, "grch38")
+    genome.write_bigwigs(folder / "beluga", simulation, beluga_tracks, "grch37")
     return simulation
 
 
 @pytest.fixture(scope="module")
-def simulated(tmp_path_factory) -> tuple[simulate.Simulation, Path]:
+def simulated(tmp_path_factory) -> tuple[genome.Simulation, Path]:
     folder = tmp_path_factory.mktemp("simulated")
     return write(folder, 1), folder
 
@@ -96,7 +98,8 @@ def test_the_chain_is_true(simulated):
 
 
 def test_formats_are_the_real_ones(simulated):
-    from chrom2expr import expression, genes, tracks
+    from chrom2expr.genome import expression, genes
+    from chrom2expr.tracks import track_tables
 
     simulation, folder = simulated
     annotation = genes.read_annotation(folder / "geneanno.csv")
@@ -108,9 +111,9 @@ def test_formats_are_the_real_ones(simulated):
     table = pd.read_csv(folder / "exp.csv", index_col=0)
     assert table.index.tolist() == list(range(1, len(annotation) + 1))
     assert 0 < table.isna().to_numpy().mean() < 0.15
-    for name, expected in [("enformer.txt", simulate.enformer_tracks(simulation)),
-                           ("beluga.tsv", simulate.beluga_tracks(simulation))]:
-        read = tracks.read_tracks(folder / name)
+    for name, expected in [("enformer.txt", genome.enformer_tracks(simulation)),
+                           ("beluga.tsv", genome.beluga_tracks(simulation))]:
+        read = track_tables.read_tracks(folder / name)
         assert read.track_id.tolist() == [track.identifier for track in expected]
         assert (read.track_type == "cage").tolist() == [track.assay == "CAGE" for track in expected]
         for identifier in read.track_id:
@@ -129,7 +132,7 @@ def test_bigwigs_have_the_contigs_of_their_assembly(simulated, name, file):
 @pytest.mark.parametrize("type_", ["enformer", "beluga"])
 def test_peaks_stand_at_the_planted_motifs(simulated, type_):
     simulation, folder = simulated
-    tracks = simulate.enformer_tracks(simulation) if type_ == "enformer" else simulate.beluga_tracks(simulation)
+    tracks = genome.enformer_tracks(simulation) if type_ == "enformer" else genome.beluga_tracks(simulation)
     track = next(track for track in tracks if track.assay == "DNase")
     seen = track.motif_height[simulation.sites.motif] * simulation.sites.strength > 1
     sites = simulation.sites[seen & (simulation.sites.chrom == "chr1")]
@@ -153,7 +156,7 @@ def test_planted_sites_read_as_their_motifs(simulated):
     assert np.mean(agreement) == pytest.approx(1 - SETTINGS.mutation, abs=0.02)
 
 
-def scores(simulation: simulate.Simulation, log_expression: np.ndarray) -> tuple[float, float]:
+def scores(simulation: genome.Simulation, log_expression: np.ndarray) -> tuple[float, float]:
     """Spearman of expression with core motif content across genes, and with lineages' regulators across tissues."""
     sites, motifs = simulation.sites, simulation.motifs
     genes = len(simulation.genes)
@@ -180,7 +183,7 @@ def test_expression_follows_the_motifs_and_not_when_shuffled(simulated):
 def test_a_gene_stands_near_a_contigs_end_and_noise_is_what_the_settings_say(simulated):
     simulation, _ = simulated
     assert (simulation.genes.tss < SETTINGS.gene_spacing // 4).any()
-    noisier = simulate.simulate(replace(SETTINGS, gene_noise_sd=3.0), 1)
+    noisier = genome.simulate(replace(SETTINGS, gene_noise_sd=3.0), 1)
     assert scores(noisier, noisier.log_expression)[0] < scores(simulation, simulation.log_expression)[0]
 
 
@@ -190,12 +193,12 @@ def test_a_gene_stands_near_a_contigs_end_and_noise_is_what_the_settings_say(sim
 def test_filters_start_at_both_strands_of_the_motifs():
     motif = windows.encode("ACCTGA")
     weight = torch.zeros(3, 4, 9)
-    simulated_backbones.start_at_motifs(weight, [motif], windows.BASES)
+    backbones.start_at_motifs(weight, [motif], windows.BASES)
     for filter_, strand in zip(weight, [motif, windows.reverse_complement(motif)]):
         assert filter_.argmax(0)[1:7].tolist() == strand.tolist()
     assert not weight[2].any()
     short = torch.zeros(2, 4, 4)
-    simulated_backbones.start_at_motifs(short, [motif], "AGCT")
+    backbones.start_at_motifs(short, [motif], "AGCT")
     assert ["AGCT"[base] for base in short[0].argmax(0)] == list("CCTG")
 
 
@@ -222,17 +225,17 @@ def test_examples_are_the_genes_asked_for_in_the_middle_of_their_sequences(tmp_p
     ) as writer:
         writer.write(0, tracks)
     shards = [tmp_path / "0.h5", tmp_path / "1.h5"]
-    made = simulated_backbones.Examples(shards, 16, tmp_path / "features.h5", ["g3", "g0"])
+    made = backbones.Examples(shards, 16, tmp_path / "features.h5", ["g3", "g0"])
     assert np.array_equal(made.codes, codes[[3, 0], 2:18]) and np.array_equal(made.tracks, tracks[[3, 0]])
     with pytest.raises(InputError, match="gene g9 has no sequence"):
-        simulated_backbones.Examples(shards, 16, tmp_path / "features.h5", ["g9"])
+        backbones.Examples(shards, 16, tmp_path / "features.h5", ["g9"])
 
 
-def examples(type_: str, count: int, seed: int) -> simulated_backbones.Examples:
+def examples(type_: str, count: int, seed: int) -> backbones.Examples:
     """Sequences whose bins carry a track where a motif stands, made without the simulation."""
     rng = np.random.default_rng(seed)
     geometry = GEOMETRIES[type_]
-    made = simulated_backbones.Examples.__new__(simulated_backbones.Examples)
+    made = backbones.Examples.__new__(backbones.Examples)
     codes = rng.integers(4, size=(count, geometry.sequence_length), dtype=np.uint8)
     tracks = np.zeros((count, geometry.bins, 2), dtype=np.float32)
     motif = windows.encode("ACCTGATTGCAC")
@@ -249,7 +252,7 @@ def examples(type_: str, count: int, seed: int) -> simulated_backbones.Examples:
 def test_a_small_backbone_learns_a_motif_and_is_saved_as_the_real_one(type_, tmp_path, capsys):
     geometry = GEOMETRIES[type_]
     settings = {"network": NETWORKS[type_], "epochs": 3, "batch_size": 8, "learning_rate": 6e-3, "shift": 2}
-    network = simulated_backbones.train(
+    network = backbones.train(
         type_, examples(type_, 128, 1), examples(type_, 32, 2), [windows.encode("ACCTGATTGCAC")], geometry, settings, 3
     )
     correlation = float(capsys.readouterr().out.split("mean of tracks ")[1].split(",")[0])
@@ -268,7 +271,7 @@ def test_a_small_backbone_learns_a_motif_and_is_saved_as_the_real_one(type_, tmp
 
 def test_a_type_without_a_recipe_is_named():
     with pytest.raises(InputError, match="no recipe to train a small borzoi, only enformer and beluga"):
-        simulated_backbones.train("borzoi", None, None, [], None, {}, 1)
+        backbones.train("borzoi", None, None, [], None, {}, 1)
 
 
 def test_examples_are_moved_and_turned_round_together():

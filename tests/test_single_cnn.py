@@ -7,13 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from chrom2expr import cnn, heads, metrics, run_files, single_cnn, training
 from chrom2expr.errors import InputError
-from chrom2expr.heads import Split
-from chrom2expr.training import expand
-from chrom2expr.losses import Hybrid
-from chrom2expr.reader import FeatureStore
-from chrom2expr.store import ShardWriter
+from chrom2expr.evaluation import metrics
+from chrom2expr.heads import cnn, run_files, single_cnn, tasks, training
+from chrom2expr.heads.tasks import Split
+from chrom2expr.heads.training import expand
+from chrom2expr.losses.hybrid import Hybrid
+from chrom2expr.tracks.store_reader import FeatureStore
+from chrom2expr.tracks.store_writer import ShardWriter
 
 BINS, TRACKS, TISSUES = 16, 5, 3
 GENES = {"train": 121, "val": 31, "test": 20}
@@ -66,8 +67,8 @@ def make_task(planted, observed=None, tissues=range(TISSUES), bundle=0, **change
         rows = slice(start, start := start + count)
         gene_id[name] = store.gene_id[rows].astype(object)
         splits[name] = Split(store.select(gene_id[name]), observed[rows][:, tissues])
-    task = heads.Task(
-        data=heads.Data(
+    task = tasks.Task(
+        data=tasks.Data(
             splits, gene_id, np.array([f"tissue{t}" for t in tissues], dtype=object), store.track_id, {"bins": BINS}, 1e-4
         ),
         loss=Hybrid(alpha=0, beta=1),
@@ -215,7 +216,7 @@ def test_every_bundle_reads_the_store_once_an_epoch_whatever_its_size(planted):
         grid = {**GRID, "dropout": [0.3] * (points // 2) or [0.3], "learning_rate": [1e-3, 2e-3][: min(points, 2)]}
         task = make_task(planted, bundle=bundle, grid=grid)
         fitted = single_cnn.SingleTissueCNNs.fit(task)
-        train, validation, test = (task.data.splits[name].features for name in heads.SPLITS)
+        train, validation, test = (task.data.splits[name].features for name in tasks.SPLITS)
         assert all(row["epochs"] == 3 for row in fitted.table)
         # 121 training genes are six batches and a gene that sits the epoch out.
         assert train.bytes_read == times * 3 * 120 * PER_GENE

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import scripts
 from checked_files import alter
-from chrom2expr import reduced, reduction, spatial
 from chrom2expr.errors import InputError
-from chrom2expr.reader import FeatureStore, merge
-from chrom2expr.store import FORMAT, ShardWriter
-from chrom2expr.windows import Geometry
+from chrom2expr.genome.windows import Geometry
+from chrom2expr.tracks import reduced_features, reduction, reductions
+from chrom2expr.tracks.store_reader import FeatureStore, merge
+from chrom2expr.tracks.store_writer import FORMAT, ShardWriter
 
 DECAYS = [0.01, 0.02, 0.05, 0.1, 0.2]
 ENFORMER = Geometry.centred(196_608, 896, 128)
@@ -73,16 +73,16 @@ def means_of(store, output, *asked):
 
 
 def read_all(path, **options):
-    with reduced.ReducedStore(path) as store:
+    with reduced_features.ReducedStore(path) as store:
         return store.select(store.gene_id, **options).read(np.arange(len(store.gene_id)))
 
 
 def test_shifts_are_expectos_and_enformers_bins_are_symmetric():
-    assert spatial.shifts(BELUGA).tolist() == list(range(-20_000, 20_000, 200))
-    assert spatial.shifts(ENFORMER)[445:451].tolist() == [-320, -192, -64, 64, 192, 320]
-    odd = spatial.shifts(Geometry.centred(50_048, 391, 128))
+    assert reductions.shifts(BELUGA).tolist() == list(range(-20_000, 20_000, 200))
+    assert reductions.shifts(ENFORMER)[445:451].tolist() == [-320, -192, -64, 64, 192, 320]
+    odd = reductions.shifts(Geometry.centred(50_048, 391, 128))
     assert odd[195] == 0 and odd[0] == -195 * 128 and odd[-1] == 195 * 128
-    central = spatial.shifts(ENFORMER, 314)
+    central = reductions.shifts(ENFORMER, 314)
     assert len(central) == 314 and central[0] == -central[-1] == -20_032
 
 
@@ -94,17 +94,17 @@ def test_shifts_are_distances_of_bin_centres_on_either_strand(geometry, strand):
     centres = (edges[:-1] + edges[1:]) / 2
     in_gene_orientation = sign * (centres[::sign] - tss)
     # Half of the TSS base's own length, and as much where a window of even length has its middle between two bases.
-    assert np.abs(spatial.shifts(geometry) - in_gene_orientation).max() <= 1
+    assert np.abs(reductions.shifts(geometry) - in_gene_orientation).max() <= 1
 
 
 def test_weights_are_the_formula_and_the_tss_counts_on_both_sides():
-    basis = spatial.weights(BELUGA)
+    basis = reductions.weights(BELUGA)
     assert basis.shape == (10, 200) and basis.dtype == np.float32
     assert basis[:, 100].tolist() == [1] * 10
     assert not basis[:5, 101:].any() and not basis[5:, :100].any()
     np.testing.assert_allclose(basis[:5, 98], [math.exp(-a * 2) for a in DECAYS], rtol=1e-6)
     np.testing.assert_allclose(basis[5:, 103], [math.exp(-a * 3) for a in DECAYS], rtol=1e-6)
-    np.testing.assert_array_equal(spatial.weights(ENFORMER, 314), spatial.weights(ENFORMER)[:, 291:605])
+    np.testing.assert_array_equal(reductions.weights(ENFORMER, 314), reductions.weights(ENFORMER)[:, 291:605])
 
 
 @pytest.mark.parametrize(("tracks", "keep"), [("chromatin", [0, 2]), ("all", [0, 1, 2])])
@@ -157,7 +157,7 @@ def test_the_size_of_a_batch_does_not_matter_and_the_store_is_read_once(tmp_path
 def test_the_reader_gives_rows_in_any_order_and_knows_what_it_holds(tmp_path):
     sums(write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA)), tmp_path / "r.h5", BELUGA, 100)
     whole = read_all(tmp_path / "r.h5")
-    with reduced.ReducedStore(tmp_path / "r.h5") as store:
+    with reduced_features.ReducedStore(tmp_path / "r.h5") as store:
         assert store.track_id.tolist() == ["track0", "track2"] and store.track_type.tolist() == ["chromatin"] * 2
         assert (store.bins, store.provenance["source"], store.kind("chromatin").tolist()) == (100, "made up", [0, 1])
         selection = store.select(["gene4", "gene0", "gene2"])
@@ -207,7 +207,7 @@ def test_means_that_the_store_holds_are_taken_as_they_are(tmp_path, tracks, keep
     store = write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA), central_tracks=means)
     means_of(store, tmp_path / "r.h5", BELUGA, 10, tracks)
     np.testing.assert_array_equal(read_all(tmp_path / "r.h5", tracks=tracks), means[:, keep])
-    with reduced.ReducedStore(tmp_path / "r.h5") as read:
+    with reduced_features.ReducedStore(tmp_path / "r.h5") as read:
         assert read.track_id.tolist() == [f"track{track}" for track in keep]
         assert read.track_type.tolist() == [KINDS[track] for track in keep]
         assert (read.reduction, read.bins, read.tracks) == ("central_means", 10, tracks)
@@ -218,7 +218,7 @@ def test_the_embedding_is_averaged_too(tmp_path):
     store = write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA), central_embedding=embedding)
     means_of(store, tmp_path / "r.h5", BELUGA, 10, "embedding")
     np.testing.assert_array_equal(read_all(tmp_path / "r.h5", tracks="embedding"), embedding)
-    with reduced.ReducedStore(tmp_path / "r.h5") as read:
+    with reduced_features.ReducedStore(tmp_path / "r.h5") as read:
         assert read.track_id.tolist() == ["embedding_0000", "embedding_0001", "embedding_0002", "embedding_0003"]
         assert read.track_type.tolist() == ["embedding"] * 4 and read.provenance["source"] == "made up"
         for asked, message in (("chromatin", "tracks embedding, but chromatin"), ("all", "but all")):
@@ -288,7 +288,7 @@ def test_a_file_whose_reduction_was_changed_is_refused(tmp_path):
         with h5py.File(tmp_path / "r.h5", "r+") as file:
             file.attrs["reduction"] = name
         with pytest.raises(InputError, match=r"r\.h5: its checksum does not match.*delete it and run again"):
-            reduced.ReducedStore(tmp_path / "r.h5")
+            reduced_features.ReducedStore(tmp_path / "r.h5")
 
 
 def test_bad_input_is_named_and_nothing_is_left(tmp_path):
@@ -338,7 +338,7 @@ def test_a_damaged_or_incomplete_file_is_named(tmp_path):
         read_all(tmp_path / "r.h5")
     (tmp_path / "r.h5").write_bytes(content[:-300])
     with pytest.raises(InputError, match=r"r\.h5: damaged"):
-        reduced.ReducedStore(tmp_path / "r.h5")
+        reduced_features.ReducedStore(tmp_path / "r.h5")
 
 
 @pytest.mark.parametrize(("name", "bins"), [("spatial_basis", 314), ("central_means", 10)])
@@ -351,6 +351,6 @@ def test_the_script_reduces_what_its_params_say(tmp_path, name, bins):
         params=scripts.params(reduction=name, geometry=geometry, bins=bins, tracks="all"),
         log=[str(tmp_path / "log.txt")],
     )
-    runpy.run_path(spatial.__file__.replace("chrom2expr/spatial.py", "reduce_features.py"), {"snakemake": snakemake})
+    runpy.run_path(scripts.path("reduce_features.py"), {"snakemake": snakemake})
     reduction.reduce_store(store, tmp_path / "direct.h5", name, ENFORMER, bins, "all")
     assert (tmp_path / "made.h5").read_bytes() == (tmp_path / "direct.h5").read_bytes()

@@ -2,8 +2,8 @@
 
 import pandas as pd
 import pytest
-from chrom2expr import splits
 from chrom2expr.errors import InputError
+from chrom2expr.genome import splits
 from made_files import write_split
 
 CHROMOSOMES = {"G1": "chr1", "G2": "chr1", "G3": "chr2", "G4": "chr2", "G5": "chr3", "G6": "chr1"}

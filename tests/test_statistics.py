@@ -5,8 +5,8 @@ import time
 
 import numpy as np
 import pytest
-from chrom2expr import metrics, statistics, variation
 from chrom2expr.errors import InputError
+from chrom2expr.evaluation import metrics, statistics, variation
 from made_files import write_expression
 from scipy import stats
 

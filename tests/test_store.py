@@ -12,8 +12,8 @@ import h5py
 import numpy as np
 import pytest
 from chrom2expr.errors import InputError
-from chrom2expr.reader import FeatureStore, merge
-from chrom2expr.store import ShardWriter
+from chrom2expr.tracks.store_reader import FeatureStore, merge
+from chrom2expr.tracks.store_writer import ShardWriter
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "workflow" / "scripts"
 GENES, BINS, TRACKS = 11, 7, 9

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from chrom2expr.errors import InputError
-from chrom2expr.tracks import read_tracks
+from chrom2expr.tracks.track_tables import read_tracks
 
 BASENJI = "index\tgenome\tidentifier\tfile\tclip\tscale\tsum_stat\tdescription\n"
 ROWS = ["0\t0\tENCFF1\tf\t32\t2\tmean\tDNASE:liver\n", "1\t0\tCNhs1\tf\t384\t1\tsum\tCAGE:liver, adult\n"]

@@ -14,13 +14,15 @@ import pytest
 import scripts
 import torch
 from checked_files import alter
-from chrom2expr import cnn, expression, heads, metrics, training
 from chrom2expr.errors import InputError
-from chrom2expr.heads import Split
-from chrom2expr.losses import Hybrid, hybrid_loss
-from chrom2expr.reader import FeatureStore
-from chrom2expr.store import FORMAT, ShardWriter
-from chrom2expr.training import TrainingOptions, expand, fit_grid
+from chrom2expr.evaluation import metrics
+from chrom2expr.genome import expression
+from chrom2expr.heads import cnn, training
+from chrom2expr.heads.tasks import Split
+from chrom2expr.heads.training import TrainingOptions, expand, fit_grid
+from chrom2expr.losses.hybrid import Hybrid, hybrid_loss
+from chrom2expr.tracks.store_reader import FeatureStore
+from chrom2expr.tracks.store_writer import FORMAT, ShardWriter
 from made_files import write_expression, write_split
 
 GENES, BINS, TRACKS, TISSUES = 400, 32, 8, 12
@@ -221,7 +223,7 @@ def test_nothing_to_learn_from_is_said_before_anything_is_read(planted):
 def job(planted, tmp_path):
     """The snakemake object of the rule that fits a head, with its files in place; `shuffle` breaks gene and target."""
     write_split(tmp_path / "split.tsv", planted.gene_id, np.repeat(["train", "val", "test"], [280, 60, 60]))
-    given = {"features": planted.path, "genes": tmp_path / "split.tsv", "expression": tmp_path / "expression.h5"}
+    given = {"features": planted.path, "split": tmp_path / "split.tsv", "expression": tmp_path / "expression.h5"}
 
     def make(folder="run", shuffle=False, alpha=0, beta=1, **params):
         observed = planted.observed
@@ -262,7 +264,7 @@ def job(planted, tmp_path):
 
 def _run(snakemake):
     """Run the script as Snakemake does; the test genes' mean cross-gene and cross-celltype Spearman."""
-    script = heads.__file__.replace("chrom2expr/heads.py", "fit_head.py")
+    script = scripts.path("fit_head.py")
     threads = torch.get_num_threads()
     try:
         runpy.run_path(script, init_globals={"snakemake": snakemake})
@@ -349,15 +351,15 @@ def _turn_expression_round(given):
 
 
 def _empty_validation(given):
-    _edit(given.genes, "\tval\n", "\ttrain\n")
+    _edit(given.split, "\tval\n", "\ttrain\n")
 
 
 def _rename_split(given):
-    _edit(given.genes, "\tsplit\n", "\tsplits\n")
+    _edit(given.split, "\tsplit\n", "\tsplits\n")
 
 
 def _rename_gene(given):
-    _edit(given.genes, "gene7\t", "geneX\t")
+    _edit(given.split, "gene7\t", "geneX\t")
 
     def change(datasets, _):
         datasets["gene_id"][7] = "geneX"

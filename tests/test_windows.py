@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from chrom2expr import windows
 from chrom2expr.errors import InputError
-from chrom2expr.windows import Geometry
+from chrom2expr.genome import windows
+from chrom2expr.genome.windows import Geometry
 
 STRANDS = ["+", "-"]
 

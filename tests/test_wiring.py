@@ -17,8 +17,10 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from chrom2expr import cnn, finetune, frozen, registry, simulate
-from chrom2expr.reader import FeatureStore
+from chrom2expr import registry
+from chrom2expr.heads import cnn, finetuned, frozen_trunk
+from chrom2expr.simulation import genome
+from chrom2expr.tracks.store_reader import FeatureStore
 from small_workflow import METRICS, MODELS, OVERVIEW, RUNS, STEPS, each, weights
 from small_world import ROOT, SCRIPTS, Raw, Refusal, World, differing, of
 
@@ -118,7 +120,7 @@ TRAINED = {
     "params.patience": given(STILL | {"params.max_epochs": 4}, 1),
     "params.select_by": refused("validation_cross_gene", "undefined", FLAT),
     "params.seed": several(2, given(STILL, 2)),
-    "input.genes": OTHER_GENES,
+    "input.split": OTHER_GENES,
     "input.expression": OTHER_TARGETS,
 }
 CNN = TRAINED | {
@@ -150,7 +152,7 @@ LINEAR = {
     "params.parts": 2,
     "params.tracks": refused("all", "its features have tracks chromatin"),
     "params.features": refused("store", "no chrom2expr feature file"),
-    "input.genes": OTHER_GENES,
+    "input.split": OTHER_GENES,
     "input.expression": OTHER_TARGETS,
     "input.shards": same(each("predict_0"), "reduced features are read from their own file: the rule gives no shards"),
 }
@@ -454,7 +456,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.metrics": OTHER_METRICS,
         "params.resamples": 30,
         "params.seed": 2,
-        "input.genes": OTHER_GENES,
+        "input.split": OTHER_GENES,
         "input.expression": OTHER_TARGETS,
     },
     "attend_base": {
@@ -465,14 +467,14 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.settings.use_tf_gamma": GAMMA,
         "params.settings.positional_basis": SLICE,
         "input.codes": each("codes_0", "codes_1", input__fasta=of("index_grch38", "fasta", **OTHER_38)),
-        "input.genes": OTHER_GENES,
+        "input.split": OTHER_GENES,
         "input.weights": OTHER_WEIGHTS,
     },
     "attend_run": {
         "params.head": ELSEWHERE,
         "params.geometry.sequence_length": 88,
         "input.codes": each("codes_0", "codes_1", input__fasta=of("index_grch38", "fasta", **OTHER_38)),
-        "input.genes": OTHER_GENES,
+        "input.split": OTHER_GENES,
         "input.model": of("finetune", "model", params__seed=2),
     },
     "tabulate_attention": {
@@ -537,7 +539,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.settings.network.heads": 1,
         "params.settings.network.attn_dim_key": 6,
         "params.settings.network.dim_divisible_by": 6,
-        "params.settings.network.num_downsamples": refused(2, "bins of 4 bp, but the config's geometry has bins of 8"),
+        "params.settings.network.num_downsamples": refused(4, "bins of 16 bp, but the config's geometry has bins of 8"),
         "params.settings.network.dropout_rate": 0.5,
         "params.settings.epochs": 2,
         "params.settings.batch_size": 6,
@@ -548,7 +550,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.features": of("merge_measured", input__shards=MOVED_MEASURED),
         "input.shards": swapped(MOVED_MEASURED),
         "input.motifs": of("simulate", "motifs", params__seed=2),
-        "input.genes": of("split_beluga"),
+        "input.split": of("split_beluga"),
     },
     "train_beluga": {
         "params.geometry.bin_size": 8,
@@ -699,7 +701,7 @@ def test_the_table_names_every_key_of_the_backbones_and_the_simulation():
             steps = [key for key, step in STEPS.items() if (step.script, step.params.get("type")) == (script, f'"{name}"')]
             changed = set().union(*(CHANGES.get(step, {}) for step in steps))
             assert steps and not {f"params.{part}.{key}" for key in keys["properties"]} - changed, name
-    names = {f"params.simulation.{field.name}" for field in dataclasses.fields(simulate.Settings)}
+    names = {f"params.simulation.{field.name}" for field in dataclasses.fields(genome.Settings)}
     assert not names - set(CHANGES["simulate"])
 
 
@@ -725,8 +727,8 @@ def training_means(world):
     ("step", "bias"),
     [
         ("fit_cnn", lambda path: cnn.MultiTissueCNN.load(path).network.output.bias),
-        ("fit_frozen", lambda path: frozen.FrozenTrunk.load(path).network.output.bias),
-        ("finetune", lambda path: finetune.FineTunedBackbone.load(path).network.pool.output.bias),
+        ("fit_frozen", lambda path: frozen_trunk.FrozenTrunk.load(path).network.output.bias),
+        ("finetune", lambda path: finetuned.FineTunedBackbone.load(path).network.pool.output.bias),
     ],
 )
 def test_training_starts_from_the_means_of_the_training_genes(world, step, bias):

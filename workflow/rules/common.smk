@@ -105,12 +105,6 @@ def backbone_of(source):
     return config["backbones"][SOURCES[source]["backbone"]]
 
 
-def track_table(wildcards):
-    """The table of the tracks of a measured source: its own, or its backbone's."""
-    source = wildcards.source
-    return resource(SOURCES[source].get("tracks", backbone_of(source)["tracks"]))
-
-
 def split_file(source):
     """The split that a source names, as a file."""
     return f"<results>/genes/splits/{SOURCES[source]['split']}.tsv"
@@ -119,6 +113,12 @@ def split_file(source):
 def split_of(wildcards):
     """The split of the wildcards' source."""
     return split_file(wildcards.source)
+
+
+def track_table(wildcards):
+    """The table of the tracks of a measured source: its own, or its backbone's."""
+    source = wildcards.source
+    return resource(SOURCES[source].get("tracks", backbone_of(source)["tracks"]))
 
 
 def genome_of(suffix):
@@ -273,7 +273,7 @@ def simulated_training_inputs(backbone):
         "codes": codes_of(backbone),
         "features": f"<results>/features/{source}.h5",
         "shards": shards_of(source),
-        "genes": split_file(source),
+        "split": split_file(source),
     }
 
 

@@ -44,7 +44,7 @@ rule finetune_backbone:
     input:
         codes=sequence_shards,
         weights=lambda wildcards: resource(backbone_of(wildcards.source)["weights"]),
-        genes=split_of,
+        split=split_of,
         expression="<results>/genes/expression.h5",
         code=lambda wildcards: code("finetune_backbone.py", *head_files(wildcards)),
     output:

@@ -6,7 +6,7 @@ rule fit_head:
     input:
         features=head_features,
         shards=head_shards,
-        genes=split_of,
+        split=split_of,
         expression="<results>/genes/expression.h5",
         code=lambda wildcards: code("fit_head.py", *head_files(wildcards)),
     output:
@@ -123,7 +123,7 @@ rule evaluate_run:
 rule evaluate_baseline:
     """Score the baseline of a split: every gene is predicted the training genes' mean in each tissue."""
     input:
-        genes="<results>/genes/splits/{split}.tsv",
+        split="<results>/genes/splits/{split}.tsv",
         expression="<results>/genes/expression.h5",
         code=code("evaluate_baseline.py", *metric_files()),
     output:

@@ -1,26 +1,27 @@
 """A backbone's weights, or a run's model, and sequences in; attention of the test genes' TSS out."""
 
-from chrom2expr.door import job
+from chrom2expr.job import job
 
 with job(snakemake) as call:
     import torch
-
-    from chrom2expr import attention, files, registry
-    from chrom2expr.codes import SequenceStore
-    from chrom2expr.device import choose_device
-    from chrom2expr.splits import read_split
-    from chrom2expr.windows import Geometry
+    from chrom2expr import registry
+    from chrom2expr.backbones import attention
+    from chrom2expr.backbones.device import choose_device
+    from chrom2expr.files import whole
+    from chrom2expr.genome.sequence_store import SequenceStore
+    from chrom2expr.genome.splits import read_split
+    from chrom2expr.genome.windows import Geometry
 
     given, params = call.input, call.params
     torch.set_num_threads(call.threads)
     geometry = Geometry.from_config(params.geometry)
     query = attention.tss_bin(geometry)
-    gene_id, split = read_split(given.genes)
+    gene_id, split = read_split(given.split)
     device = choose_device(call.resources.allow_cpu)
     if hasattr(params, "head"):
         trunk = registry.find("heads", params.head).load().load(given.model).backbone
     else:
-        weights, _ = files.weights(given.weights)
+        weights, _ = whole.weights(given.weights)
         trunk = registry.find("backbones", params.type).load().load(weights, geometry, params.settings)
     trunk = trunk.to(device)
     with SequenceStore(given.codes, geometry.sequence_length) as store:

@@ -2,14 +2,14 @@
 
 from importlib.metadata import version
 
-from chrom2expr.door import job
+from chrom2expr.job import job
 
 with job(snakemake) as call:
-    from chrom2expr import bigwig
-    from chrom2expr.files import read_json
-    from chrom2expr.genes import check_chain, check_tss, read_chain, read_genes
-    from chrom2expr.tracks import read_manifest
-    from chrom2expr.windows import Geometry
+    from chrom2expr.files.whole import read_json
+    from chrom2expr.genome.genes import check_chain, check_tss, read_chain, read_genes
+    from chrom2expr.genome.windows import Geometry
+    from chrom2expr.tracks import bigwig
+    from chrom2expr.tracks.track_tables import read_manifest
 
     source, settings = call.input, call.params
     genome = read_json(source.info)

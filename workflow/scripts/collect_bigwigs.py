@@ -1,11 +1,11 @@
 """A track table in; one group's bigWigs, found or downloaded, and a manifest of them out."""
 
 
-from chrom2expr.door import job
+from chrom2expr.job import job
 
 with job(snakemake) as call:
-    from chrom2expr.collect import collect_bigwigs
-    from chrom2expr.tracks import read_tracks
+    from chrom2expr.tracks.collect import collect_bigwigs
+    from chrom2expr.tracks.track_tables import read_tracks
 
     settings = call.params
     collect_bigwigs(

@@ -1,10 +1,10 @@
 """Gene table and expression matrix in; the targets of the genes to work with out."""
 
 
-from chrom2expr.door import job
+from chrom2expr.job import job
 
 with job(snakemake) as call:
-    from chrom2expr import expression, genes
+    from chrom2expr.genome import expression, genes
 
     source, params = call.input, call.params
     annotation = genes.read_annotation(source.annotation)

@@ -1,8 +1,8 @@
 """Download one resource."""
 
 
-from chrom2expr import download
-from chrom2expr.door import job
+from chrom2expr.files import download
+from chrom2expr.job import job
 
 with job(snakemake) as call:
     source = call.params.source

@@ -1,9 +1,9 @@
 """A figure's table in; the figure out, as PDF and PNG."""
 
-from chrom2expr.door import job
+from chrom2expr.job import job
 
 with job(snakemake) as call:
-    from chrom2expr import figure, plots
+    from chrom2expr.figures import figure, plots
 
     params = call.params
     kind = figure.build(params.kind, params.figure, params.settings)

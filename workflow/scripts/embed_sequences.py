@@ -1,19 +1,20 @@
 """Embed the windows of one shard of genes with a backbone: sequence codes in, a feature shard out."""
 
-from chrom2expr.door import job
+from chrom2expr.job import job
 
 with job(snakemake) as call:
     import torch
-
-    from chrom2expr import files, inference, registry
-    from chrom2expr.device import choose_device
-    from chrom2expr.windows import Geometry
+    from chrom2expr import registry
+    from chrom2expr.backbones import inference
+    from chrom2expr.backbones.device import choose_device
+    from chrom2expr.files import whole
+    from chrom2expr.genome.windows import Geometry
 
     given, params = call.input, call.params
     torch.set_num_threads(call.threads)
     geometry = Geometry.from_config(params.geometry)
     device = choose_device(call.resources.allow_cpu)
-    weights, weights_sha256 = files.weights(given.weights)
+    weights, weights_sha256 = whole.weights(given.weights)
     network = registry.find("backbones", params.type).load()
     backbone = network.load(weights, geometry, params.settings).for_inference().to(device)
     inference.embed_shard(

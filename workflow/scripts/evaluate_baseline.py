@@ -1,16 +1,16 @@
 """A split of the genes and their expression in; the scores of predicting every gene the training genes' mean expression out."""
 
-from chrom2expr.door import job
+from chrom2expr.job import job
 
 with job(snakemake) as call:
-    from chrom2expr import baseline, evaluation, metric
+    from chrom2expr.evaluation import baseline, metric, scores
 
     given, made, params = call.input, call.output, call.params
     metrics = metric.build(params.metrics)
-    evaluation.evaluate(
-        baseline.training_means(given.genes, given.expression),
+    scores.evaluate(
+        baseline.training_means(given.split, given.expression),
         metrics,
-        evaluation.ScoreFiles(dict(zip(metrics, made.scores, strict=True)), made.bootstrap),
+        scores.ScoreFiles(dict(zip(metrics, made.scores, strict=True)), made.bootstrap),
         resamples=params.resamples,
         seed=params.seed,
     )

@@ -1,13 +1,13 @@
 """The genes' TSS positions and an indexed genome in; the sequence codes of one shard of genes out."""
 
 
-from chrom2expr.door import job
+from chrom2expr.job import job
 
 with job(snakemake) as call:
-    from chrom2expr import sequences
-    from chrom2expr.files import read_json
-    from chrom2expr.genes import check_chain, check_tss, read_chain, read_genes
-    from chrom2expr.windows import Geometry
+    from chrom2expr.files.whole import read_json
+    from chrom2expr.genome import sequences
+    from chrom2expr.genome.genes import check_chain, check_tss, read_chain, read_genes
+    from chrom2expr.genome.windows import Geometry
 
     source, params = call.input, call.params
     genome = read_json(source.info)

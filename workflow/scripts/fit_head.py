@@ -1,18 +1,18 @@
 """Fit one head to one source with one loss; write the model, the grid, and the validation and test predictions."""
 
-from chrom2expr.door import job
+from chrom2expr.job import job
 
 with job(snakemake) as call:
     import torch
-
-    from chrom2expr import heads, registry, run_files
-    from chrom2expr.device import choose_device
+    from chrom2expr import registry
+    from chrom2expr.backbones.device import choose_device
+    from chrom2expr.heads import run_files, tasks
 
     given, params, made = call.input, call.params, call.output
     torch.set_num_threads(call.threads)
-    data = heads.read_data(
+    data = tasks.read_data(
         given.features,
-        given.genes,
+        given.split,
         given.expression,
         params.tracks,
         params.orientation,
@@ -20,6 +20,6 @@ with job(snakemake) as call:
         params.features,
     )
     device = choose_device(call.resources.allow_cpu)
-    task = heads.Task.of(heads.of_tissues(data, params.part, params.parts), params, device)
+    task = tasks.Task.of(tasks.of_tissues(data, params.part, params.parts), params, device)
     head = registry.find("heads", params.type).load().fit(task)
     run_files.write_run(task, head, made.model, made.grid, made.predictions, made.summary)

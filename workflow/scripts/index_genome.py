@@ -1,8 +1,8 @@
 """A FASTA in; a link to it, its index and a JSON of its checksum and contig lengths out."""
 
-from chrom2expr.door import job
+from chrom2expr.job import job
 
 with job(snakemake) as call:
-    from chrom2expr.sequences import index_genome
+    from chrom2expr.genome.sequences import index_genome
 
     index_genome(call.input.fasta, call.output.fasta, call.output.info)

@@ -1,9 +1,10 @@
 """The parts of a run, each of some tissues, in; the run's files out, as one job would have left them."""
 
-from chrom2expr.door import job
+from chrom2expr.job import job
 
 with job(snakemake) as call:
-    from chrom2expr import registry, run_files
+    from chrom2expr import registry
+    from chrom2expr.heads import run_files
 
     given, made = call.input, call.output
     registry.find("heads", call.params.type).load().join(given.models, made.model)

@@ -1,10 +1,10 @@
 """Gene table and chain in; the TSS positions of the genes to work with, and the dropped genes, out."""
 
 
-from chrom2expr.door import job
+from chrom2expr.job import job
 
 with job(snakemake) as call:
-    from chrom2expr import genes
+    from chrom2expr.genome import genes
 
     source, params = call.input, call.params
     kept, dropped = genes.build_genes(

@@ -1,21 +1,22 @@
 """Predict the tracks of one shard of genes with a backbone: sequence codes in, a feature shard out."""
 
-from chrom2expr.door import job
+from chrom2expr.job import job
 
 with job(snakemake) as call:
     import torch
-
-    from chrom2expr import files, inference, registry
-    from chrom2expr.device import choose_device
-    from chrom2expr.tracks import read_tracks
-    from chrom2expr.windows import Geometry
+    from chrom2expr import registry
+    from chrom2expr.backbones import inference
+    from chrom2expr.backbones.device import choose_device
+    from chrom2expr.files import whole
+    from chrom2expr.genome.windows import Geometry
+    from chrom2expr.tracks.track_tables import read_tracks
 
     given, params = call.input, call.params
     torch.set_num_threads(call.threads)
     geometry = Geometry.from_config(params.geometry)
     tracks = read_tracks(given.tracks)
     device = choose_device(call.resources.allow_cpu)
-    weights, weights_sha256 = files.weights(given.weights)
+    weights, weights_sha256 = whole.weights(given.weights)
     network = registry.find("backbones", params.type).load()
     backbone = network.load(weights, geometry, params.settings, len(tracks)).for_inference().to(device)
     inference.predict_shard(

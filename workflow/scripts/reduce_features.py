@@ -1,10 +1,10 @@
 """A feature store in; a few features of each track of every gene out."""
 
-from chrom2expr.door import job
+from chrom2expr.job import job
 
 with job(snakemake) as call:
-    from chrom2expr import reduction
-    from chrom2expr.windows import Geometry
+    from chrom2expr.genome.windows import Geometry
+    from chrom2expr.tracks import reduction
 
     params = call.params
     reduction.reduce_store(

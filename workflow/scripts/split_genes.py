@@ -1,11 +1,11 @@
 """The TSS positions of the genes, those that were dropped, and a split's section of the config in; the split out."""
 
 
-from chrom2expr.door import job
+from chrom2expr.job import job
 
 with job(snakemake) as call:
-    from chrom2expr import genes, splits
-    from chrom2expr.tables import read_table
+    from chrom2expr.files.tables import read_table
+    from chrom2expr.genome import genes, splits
 
     given, params = call.input, call.params
     dropped = {row["gene_id"] for _, row in read_table(given.dropped, ["gene_id"])}

@@ -1,10 +1,11 @@
 """The fitted models of a figure's runs in; the table of the figure out."""
 
-from chrom2expr.door import job
+from chrom2expr.job import job
 
 with job(snakemake) as call:
 
-    from chrom2expr import figure, registry
+    from chrom2expr import registry
+    from chrom2expr.figures import figure
 
     params = call.params
     fitted = [

@@ -1,15 +1,15 @@
 """Track tables, measured tracks, expression and what runs are given of them in; the table of the figure out."""
 
-from chrom2expr.door import job
+from chrom2expr.job import job
 
 with job(snakemake) as call:
     from pathlib import Path
 
-    from chrom2expr import figure
-    from chrom2expr.expression import read_targets
-    from chrom2expr.reader import FeatureStore
-    from chrom2expr.tracks import read_tracks
-    from chrom2expr.windows import Geometry
+    from chrom2expr.figures import figure
+    from chrom2expr.genome.expression import read_targets
+    from chrom2expr.genome.windows import Geometry
+    from chrom2expr.tracks.store_reader import FeatureStore
+    from chrom2expr.tracks.track_tables import read_tracks
 
     given, params = call.input, call.params
     stores = {Path(path).stem: path for path in given.features}

@@ -1,10 +1,10 @@
 """Expression in; the table of its coefficients of variation out."""
 
-from chrom2expr.door import job
+from chrom2expr.job import job
 
 with job(snakemake) as call:
-    from chrom2expr import evaluation, variation
+    from chrom2expr.evaluation import scores, variation
 
     given = call.input
-    thesis = evaluation.read_thesis_values(given.thesis) if call.params.compare_with_thesis else {}
+    thesis = scores.read_thesis_values(given.thesis) if call.params.compare_with_thesis else {}
     variation.tabulate(given.expression, call.output[0], thesis)

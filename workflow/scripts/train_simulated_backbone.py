@@ -1,27 +1,27 @@
 """Train a small backbone on the measured tracks of its simulated genes, and save it as the real one's weights are."""
 
-from chrom2expr.door import job
+from chrom2expr.job import job
 
 with job(snakemake) as call:
     from pathlib import Path
 
     import torch
-
-    from chrom2expr import simulate, simulated_backbones, splits, windows
+    from chrom2expr.genome import splits, windows
+    from chrom2expr.simulation import backbones, genome
 
     given, params, weights = call.input, call.params, call.output.weights
     torch.set_num_threads(call.threads)
     geometry = windows.Geometry.from_config(params.geometry)
-    gene_id, split = splits.read_split(given.genes)
+    gene_id, split = splits.read_split(given.split)
     train, held_out = (
-        simulated_backbones.Examples(given.codes, geometry.sequence_length, given.features, gene_id[rows].tolist())
+        backbones.Examples(given.codes, geometry.sequence_length, given.features, gene_id[rows].tolist())
         for rows in (split == "train", split != "train")
     )
-    backbone = simulated_backbones.train(
+    backbone = backbones.train(
         params.type,
         train,
         held_out,
-        simulate.read_motifs(given.motifs),
+        genome.read_motifs(given.motifs),
         geometry,
         params.settings,
         params.seed,

@@ -14,6 +14,7 @@ What else each kind declares, its base class says.
 import ast
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,31 +28,31 @@ from chrom2expr.errors import InputError
 # Raised when a base class changes in a way that classes written for it would not survive.
 API = 1
 OWN: dict[str, dict[str, str]] = {
-    "backbones": {"enformer": "chrom2expr.enformer:Enformer", "beluga": "chrom2expr.beluga:Beluga"},
+    "backbones": {"enformer": "chrom2expr.backbones.enformer:Enformer", "beluga": "chrom2expr.backbones.beluga:Beluga"},
     "heads": {
-        "ridge": "chrom2expr.ridge:Ridge",
-        "probe": "chrom2expr.probe:LinearProbe",
-        "cnn": "chrom2expr.cnn:MultiTissueCNN",
-        "single_cnn": "chrom2expr.single_cnn:SingleTissueCNNs",
-        "frozen": "chrom2expr.frozen:FrozenTrunk",
-        "finetuned": "chrom2expr.finetune:FineTunedBackbone",
+        "ridge": "chrom2expr.heads.ridge:Ridge",
+        "probe": "chrom2expr.heads.linear_probe:LinearProbe",
+        "cnn": "chrom2expr.heads.cnn:MultiTissueCNN",
+        "single_cnn": "chrom2expr.heads.single_cnn:SingleTissueCNNs",
+        "frozen": "chrom2expr.heads.frozen_trunk:FrozenTrunk",
+        "finetuned": "chrom2expr.heads.finetuned:FineTunedBackbone",
     },
-    "losses": {"hybrid": "chrom2expr.losses:Hybrid"},
+    "losses": {"hybrid": "chrom2expr.losses.hybrid:Hybrid"},
     "figures": {
-        "scores": "chrom2expr.bar_charts:BarCharts",
-        "overview": "chrom2expr.overview:Overview",
-        "network": "chrom2expr.network:Network",
-        "attention_map": "chrom2expr.attention_figures:AttentionMap",
-        "distal_attention": "chrom2expr.attention_figures:DistalAttention",
+        "scores": "chrom2expr.figures.bar_charts:BarCharts",
+        "overview": "chrom2expr.figures.overview:Overview",
+        "network": "chrom2expr.figures.network:Network",
+        "attention_map": "chrom2expr.figures.attention_figures:AttentionMap",
+        "distal_attention": "chrom2expr.figures.attention_figures:DistalAttention",
     },
-    "adaptations": {"all": "chrom2expr.adaptations:AllParameters", "frozen": "chrom2expr.adaptations:Frozen"},
+    "adaptations": {"all": "chrom2expr.heads.adaptations:AllParameters", "frozen": "chrom2expr.heads.adaptations:Frozen"},
     "reductions": {
-        "spatial_basis": "chrom2expr.spatial:SpatialBasis",
-        "central_means": "chrom2expr.spatial:CentralMeans",
+        "spatial_basis": "chrom2expr.tracks.reductions:SpatialBasis",
+        "central_means": "chrom2expr.tracks.reductions:CentralMeans",
     },
     "metrics": {
-        "cross_gene": "chrom2expr.spearman:CrossGene",
-        "cross_celltype": "chrom2expr.spearman:CrossCelltype",
+        "cross_gene": "chrom2expr.evaluation.spearman:CrossGene",
+        "cross_celltype": "chrom2expr.evaluation.spearman:CrossCelltype",
     },
 }
 
@@ -106,7 +107,8 @@ def find(kind: str, name: str) -> Entry:
         path = Path(file)
         if path.suffix != ".py" or not path.is_file():
             raise InputError(f"there is no {name} among {kind}; there are {', '.join(sorted(known))}")
-        module = f"chrom2expr_file_{path.stem}"
+        # Two folders may each hold a file of this name.
+        module = f"chrom2expr_file_{re.sub(r'[^0-9A-Za-z]', '_', str(path.absolute()))}"
     declares = _declared(path, attribute)
     if declares.get("api") != API:
         raise InputError(

@@ -8,7 +8,7 @@ from chrom2expr import registry
 from chrom2expr.config.resources import file_name
 from chrom2expr.config.runs import BASELINE, RUN, attention_models, figure_runs, named_runs, reduction, takes
 from chrom2expr.errors import InputError
-from chrom2expr.windows import Geometry, central
+from chrom2expr.genome.windows import Geometry, central
 
 # What only sources of one kind have.
 OWN_KEYS = {"measured": {"bigwigs", "groups", "missing_bigwigs", "tracks"}, "embedded": {"geometry", "bins", "settings"}}

@@ -1,0 +1,1 @@
+"""From predictions to scores: metrics, their bootstrap, the baseline, the variation of expression."""

@@ -1,0 +1,26 @@
+"""The baseline of a split: every gene is predicted the training genes' mean expression in each cell type.
+
+A module of its own beside the scores: an edit here or of the splits' reader repeats no figure.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from chrom2expr.evaluation import statistics
+from chrom2expr.evaluation.predictions import Predictions
+from chrom2expr.genome.expression import read_split_targets
+
+
+def training_means(genes: str | Path, expression: str | Path) -> Predictions:
+    """For every test gene of the split file `genes`: the mean of the training genes' observed values in each tissue.
+
+    A tissue without any training value is left out (its observed values are made missing). Raises InputError as
+    `read_split_targets`.
+    """
+    targets, split = read_split_targets(expression, genes)
+    test = split == "test"
+    means = statistics.row_means(targets.log_rpkm[split == "train"].T)
+    observed = np.where(np.isnan(means), np.nan, targets.log_rpkm[test])
+    predicted = np.broadcast_to(np.nan_to_num(means).astype(np.float32), observed.shape)
+    return Predictions(predicted, observed, targets.gene_id[test], targets.tissue, split[test])

@@ -1,0 +1,42 @@
+"""predictions.h5, what a fitted head says of the validation and test genes: written and read."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from chrom2expr.files.hdf5 import CheckedFile, create_file
+from chrom2expr.files.whole import Format
+
+FORMAT = Format("chrom2expr prediction", 1, "delete it and fit this run again")
+
+
+class Predictions(NamedTuple):
+    """Predicted and observed ln(RPKM + pseudocount), (gene, tissue) float32 with NaN = missing, and their names.
+
+    `gene_id` and `split` ("val" or "test") are (gene,), `tissue` is (tissue,).
+    """
+
+    predicted: np.ndarray
+    observed: np.ndarray
+    gene_id: np.ndarray
+    tissue: np.ndarray
+    split: np.ndarray
+
+    def of(self, split: str) -> "Predictions":
+        """The genes of one split, possibly none."""
+        rows = self.split == split
+        return Predictions(self.predicted[rows], self.observed[rows], self.gene_id[rows], self.tissue, self.split[rows])
+
+
+def write_predictions(path: str | Path, predictions: Predictions) -> None:
+    """Write predictions.h5: a dataset for each field."""
+    with create_file(path, FORMAT) as file:
+        for name, values in predictions._asdict().items():
+            file.write(name, values.astype(np.float32) if name in ("predicted", "observed") else values)
+
+
+def read_predictions(path: str | Path) -> Predictions:
+    """Read what `write_predictions` wrote. Raises InputError if the file is damaged."""
+    with CheckedFile(path, FORMAT) as file:
+        return Predictions(*map(file.read, Predictions._fields))

@@ -1,0 +1,1 @@
+"""Kinds of figures: what they tabulate, and how they are drawn."""

@@ -1,0 +1,1 @@
+"""Genes and their sequences: TSS positions, splits, windows and bins, encoded sequences, expression targets."""

@@ -1,0 +1,1 @@
+"""Models of expression given features: the interface, chrom2expr's own, and the loops that train them."""

@@ -1,0 +1,161 @@
+"""What a head is fitted to: the features and targets of each split, and all that decides the fit."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from chrom2expr.errors import InputError
+from chrom2expr.genome.expression import read_split_targets
+from chrom2expr.genome.features import Features
+from chrom2expr.genome.splits import SPLITS
+from chrom2expr.losses import loss as losses
+from chrom2expr.losses.loss import Loss
+from chrom2expr.tracks import reduced_features
+from chrom2expr.tracks.store_reader import FeatureStore
+
+
+@dataclass(frozen=True)
+class Split:
+    """The genes of one split: their features, row by row, and what was observed of them.
+
+    `observed` is (gene, tissue) float32, ln(RPKM + pseudocount), NaN where missing; it is all that is held in memory.
+    `usable` are the rows, ascending, of the genes with a value in any tissue of the run, whichever of them these are;
+    left out, these are all there are.
+    """
+
+    features: Features
+    observed: np.ndarray
+    usable: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.usable is None:
+            object.__setattr__(self, "usable", np.flatnonzero(~np.isnan(self.observed).all(axis=1)))
+
+
+@dataclass(frozen=True)
+class Data:
+    """One source's features and the expression of its genes, by split.
+
+    `splits` and `gene_id` have the keys train, val and test; `inputs` says which features these are (the store's
+    source, the set of tracks, the orientation, how many bins), so that a saved model can name what it wants.
+    `pseudocount` is one number, or one a tissue (tissue,), in RPKM.
+    """
+
+    splits: Mapping[str, Split]
+    gene_id: Mapping[str, np.ndarray]
+    tissue: np.ndarray
+    track_id: np.ndarray
+    inputs: Mapping[str, str | int]
+    pseudocount: float | np.ndarray
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything that decides a fit: the data, the loss, prepared, and the head's section of the config."""
+
+    data: Data
+    loss: Loss
+    settings: Mapping[str, Any]
+    grid: Mapping[str, Sequence[float]]
+    batch_size: int
+    max_epochs: int
+    patience: int
+    select_by: str
+    seed: int
+    device: torch.device
+    devices: int = 1
+
+    @classmethod
+    def of(cls, data: Data, params: Any, device: torch.device) -> "Task":
+        """The task of a job, from the params of its rule, which have the fields' names; the loss is prepared."""
+        loss = losses.build(params.loss)
+        loss.prepare(data.splits["train"].observed, data.pseudocount, data.tissue)
+        names = {field.name for field in fields(cls)} - {"data", "loss", "device"}
+        given = {name: getattr(params, name) for name in names if hasattr(params, name)}
+        return cls(data=data, loss=loss, device=device, **given)
+
+
+def read_data(
+    features: Path,
+    genes: Path,
+    expression: Path,
+    tracks: str,
+    orientation: str,
+    bins: int | None = None,
+    kind: str = "store",
+) -> Data:
+    """Open a feature store, or a file reduced from one, and the targets, split by the file `genes`.
+
+    `bins` asks for so many in the middle, None for all; `kind` is "store", or the reduction of the file. Raises
+    InputError when the files disagree about the genes, when a split is empty, and when the store lacks genes, the kind
+    of tracks, or bins that can be the middle.
+    """
+    store = FeatureStore(features) if kind == "store" else reduced_features.ReducedStore(features, kind)
+    source = str(store.provenance.get("source", ""))
+    inputs = {"source": source, "tracks": tracks, "orientation": orientation, "bins": bins or store.bins}
+    return split_data(
+        genes,
+        expression,
+        lambda gene_ids: store.select(gene_ids, tracks, orientation, bins),
+        store.track_id[store.kind(tracks)],
+        inputs,
+    )
+
+
+def split_data(
+    genes: Path,
+    expression: Path,
+    select: Callable[[np.ndarray], Features],
+    track_id: np.ndarray,
+    inputs: Mapping[str, str | int],
+) -> Data:
+    """The features that `select` gives for the genes of each split, with the targets; see `read_data`."""
+    targets, split = read_split_targets(expression, genes)
+    ids = {name: targets.gene_id[split == name] for name in SPLITS}
+    splits = {name: Split(select(ids[name]), targets.log_rpkm[split == name]) for name in SPLITS}
+    return Data(splits, ids, targets.tissue, track_id, inputs, targets.pseudocount)
+
+
+def of_tissues(data: Data, part: int, parts: int) -> Data:
+    """The same genes and features with one of `parts` runs of tissues, equally long to within one; `part` is 0-based.
+
+    Raises InputError when there are fewer tissues than parts.
+    """
+    if parts > len(data.tissue):
+        raise InputError(
+            f"{len(data.tissue)} tissues cannot be dealt out to {parts} jobs: lower heads: NAME: jobs"
+        )
+    columns = np.array_split(np.arange(len(data.tissue)), parts)[part]
+    splits = {
+        name: Split(split.features, split.observed[:, columns], split.usable) for name, split in data.splits.items()
+    }
+    pseudocount = data.pseudocount[columns] if np.ndim(data.pseudocount) else data.pseudocount
+    return replace(data, splits=splits, tissue=data.tissue[columns], pseudocount=pseudocount)
+
+
+def check_tissues(data: Data, train: int = 2, val: int = 2) -> None:
+    """Raise InputError when a tissue has fewer training or validation genes than this, by default for its own model."""
+    for split, name, least in (("train", "training", train), ("val", "validation", val)):
+        genes = (~np.isnan(data.splits[split].observed)).sum(axis=0)
+        if few := np.flatnonzero(genes < least).tolist():
+            raise InputError(
+                f"tissue {data.tissue[few[0]]} has {genes[few[0]]} {name} genes with a value ({len(few)} of "
+                f"{len(genes)} tissues have fewer than {least}): leave it out of the expression matrix"
+            )
+
+
+def described(task: Task) -> dict[str, Any]:
+    """What a saved model says of the data and the loss that it was fitted with.
+
+    track_id and tissue: names in order; inputs: see Data; loss: its section of the config, and its state.
+    """
+    return {
+        "track_id": [str(name) for name in task.data.track_id],
+        "tissue": [str(name) for name in task.data.tissue],
+        "inputs": dict(task.data.inputs),
+        "loss": {"section": dict(task.loss.section), "state": task.loss.state()},
+    }

@@ -1,0 +1,1 @@
+"""What heads minimise: the interface, and the thesis's hybrid loss."""

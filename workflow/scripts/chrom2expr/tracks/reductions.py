@@ -1,0 +1,55 @@
+"""The two reductions of a gene's bins: ExPecto's sums, ten numbers a track, and the mean of the bins at the TSS.
+
+The sums are weighted by distance from the TSS. Zhou et al. 2018 (ExPecto), Methods: w_k(s) = exp(-a_k |s| / 200 bp),
+a = 0.01, 0.02, 0.05, 0.1, 0.2, five for upstream (s <= 0) and five for downstream (s >= 0); s is in bp from the TSS in
+gene orientation, and s = 0 is on both sides. The means are what the thesis's linear probes take (section 2.2).
+"""
+
+import numpy as np
+
+from chrom2expr.genome.windows import Geometry, central
+from chrom2expr.tracks.reduction import Reduction
+
+DECAYS = (0.01, 0.02, 0.05, 0.1, 0.2)
+DECAY_LENGTH = 200  # bp
+
+
+def shifts(geometry: Geometry, bins: int | None = None) -> np.ndarray:
+    """s of the central `bins` bins (all if None), (bin,) float64: bp from the TSS to the bin's centre, upstream < 0.
+
+    In gene orientation, the same for both strands. A bin of even length has its centre between two bases, and the TSS
+    is a base: s is the mean of the two strands' distances, so that Enformer's bins stand at +-64, +-192, ... (one of
+    an odd number at 0), and ExPecto's are its shifts, -20000 to 19800.
+    """
+    middle = (np.arange(geometry.bins) - (geometry.bins - 1) / 2) * geometry.bin_size
+    return (middle + (geometry.tss_index_minus - geometry.tss_index_plus) / 2)[central(geometry.bins, bins)]
+
+
+def weights(geometry: Geometry, bins: int | None = None) -> np.ndarray:
+    """The basis functions at the central `bins` bins (all if None), (10, bin) float32: upstream, then downstream."""
+    distances = shifts(geometry, bins)
+    decays = np.exp(-np.outer(DECAYS, np.abs(distances)) / DECAY_LENGTH)
+    return np.concatenate([decays * (distances <= 0), decays * (distances >= 0)]).astype(np.float32)
+
+
+class SpatialBasis(Reduction):
+    """ExPecto's sums: every track's bins summed with the weights of the basis, products and sums in float32."""
+
+    declares = {"api": 1, "bins": "inputs", "orientation": "gene"}
+    features_per_track = 2 * len(DECAYS)
+
+    def __init__(self, geometry: Geometry, bins: int | None = None) -> None:
+        super().__init__(geometry, bins)
+        self.basis = weights(geometry, bins)
+
+    def __call__(self, tracks: np.ndarray) -> np.ndarray:
+        return np.stack([self.basis @ gene.astype(np.float32) for gene in tracks]).reshape(len(tracks), -1)
+
+
+class CentralMeans(Reduction):
+    """The mean of every track, or of every coordinate of the embedding, over the bins at the TSS, as float32."""
+
+    declares = {"api": 1, "bins": "backbone", "kept_means": True}
+
+    def __call__(self, tracks: np.ndarray) -> np.ndarray:
+        return tracks.mean(axis=1, dtype=np.float32)
