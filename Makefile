@@ -8,7 +8,7 @@ FIGURES := results/demo/figures
 # Jobs of the demo are small: one thread each, side by side, on a CPU or sharing a GPU.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo install test test-slow format clean-demo
+.PHONY: demo install test test-slow docs format clean-demo
 
 demo: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=$(CORES) --configfile config/demo.yaml
@@ -21,6 +21,10 @@ test: $(INSTALLED)
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
+
+# config/README.md, of the schemas.
+docs: $(INSTALLED)
+	PYTHONPATH=workflow/scripts $(BIN)/python -m chrom2expr.config.reference
 
 format: $(INSTALLED)
 	$(BIN)/snakefmt Snakefile workflow/rules
