@@ -46,7 +46,7 @@ def write_store(path, tracks):
 def test_it_declares_which_bins_and_orientation_it_takes(name):
     declares = registry.find("reductions", name).declares
     assert declares["bins"] in ("inputs", "backbone") and declares.get("orientation", "gene") == "gene"
-    assert set(declares) <= {"api", "bins", "orientation", "kept_means"}
+    assert set(declares) <= {"api", "schema", "bins", "orientation", "kept_means"}
 
 
 def test_it_gives_so_many_features_of_each_track(name):

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from chrom2expr import registry
 from chrom2expr.backbones import beluga, enformer
-from chrom2expr.config import dependencies, resources, runs, schema
+from chrom2expr.config import dependencies, reference, resources, runs, schema
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation import scores
 from chrom2expr.heads import adaptations, cnn
@@ -342,26 +342,60 @@ def test_a_missing_section_is_named(config):
         schema.checked(config, SCHEMA)
 
 
-def test_every_key_is_documented_and_described():
-    readme = (ROOT / "config/README.md").read_text()
+def described_keys():
+    """Every key of every schema, by where it is, with its schema, and where the default of its section comes from."""
 
-    def keys(rules):
+    def below(rules, where, origin):
         for key, inner in rules.get("properties", {}).items():
-            yield key, inner
-            yield from keys(inner)
-        for inner in [rules.get("additionalProperties"), *rules.get("$defs", {}).values()]:
+            own = inner.get("origin", origin)
+            yield f"{where}.{key}", inner, own
+            yield from below(inner, f"{where}.{key}", own)
+        for inner in [rules.get("additionalProperties"), rules.get("items"), *rules.get("$defs", {}).values()]:
             if isinstance(inner, dict):
-                yield from keys(inner)
+                yield from below(inner, where, inner.get("origin", origin))
 
-    schemas = [yaml.safe_load(file.read_text()) for file in [SCHEMA, SIMULATION]]
-    schemas += [registry.find(kind, name).declares.get("schema", {}) for kind in registry.OWN for name in registry.OWN[kind]]
-    found = [entry for rules in schemas for entry in keys(rules)]
-    for key, inner in found:
-        assert re.search(rf"\b{key}\b", readme), f"config/README.md does not mention {key}"
-        is_leaf = "properties" not in inner and "additionalProperties" not in inner and inner.get("type") != "object"
-        if is_leaf and "$ref" not in inner:
-            # An unquoted comma would end it early.
-            assert inner.get("description", "").endswith("."), f"the schema does not describe {key}"
+    schemas = {file.name: yaml.safe_load(file.read_text()) for file in [SCHEMA, SIMULATION]}
+    schemas |= {
+        f"{kind}.{name}": registry.find(kind, name).declares.get("schema", {})
+        for kind in registry.OWN
+        for name in registry.OWN[kind]
+    }
+    return [found for where, rules in schemas.items() for found in below(rules, where, "")]
+
+
+@pytest.mark.parametrize(
+    ("where", "rules", "origin"), [pytest.param(*found, id=found[0]) for found in described_keys()]
+)
+def test_every_key_is_described_and_its_default_has_an_origin(where, rules, origin):
+    is_leaf = not {"properties", "additionalProperties", "$ref"} & set(rules) and rules.get("type") != "object"
+    if is_leaf or "description" in rules:
+        # An unquoted comma would end it early.
+        assert rules.get("description", "").endswith("."), "give it a description, a sentence"
+    if is_leaf and "default" in rules:
+        assert origin, "say where its default comes from (origin)"
+    assert not origin or origin.split(",")[0] in reference.ORIGINS
+
+
+def test_the_readme_is_what_the_schemas_say():
+    assert reference.README.read_text() == reference.text(), "config/README.md differs from the schemas: run make docs"
+
+
+def test_the_readme_has_every_key():
+    readme = reference.README.read_text()
+    for where, *_ in described_keys():
+        key = where.rpartition(".")[2]
+        assert re.search(rf"`(\w+\.)*{key}`( \||\n)", readme), f"config/README.md has no line for {where}"
+
+
+def test_the_readme_shows_the_values_of_the_config():
+    lines = {line.split(" | ")[0]: line.split(" | ")[1:] for line in reference.text().splitlines()}
+    assert lines["| `heads.NAME.patience`"][:2] == ["`2`", "our choice"]
+    assert lines["| `heads.NAME.max_epochs`"][0] == "`5`; `multi_cnn_cage`: `10`", "fine-tuning has its own lines"
+    assert lines["| `max_epochs`"][:2] == ["`50`", "thesis, section 2.2"]
+    assert lines["| `backbones.NAME.geometry.window`"][0] == "`beluga`: `2000`"
+    assert lines["| `simulation.genome.tissues`"][0] == "`24`"
+    assert lines["| `figures.NAME.kind`"][:2] == ["needed", ""]
+    assert lines["| `seed`"][0] == "`20250501`"
 
 
 def test_a_figure_has_any_name_and_its_kind_takes_what_it_says(config):

@@ -123,10 +123,17 @@ class Beluga(Backbone):
         "api": 1,
         "offers": ["tracks"],
         "schema": {
-            "properties": {"settings": {"$ref": "#/$defs/sizes"}, "network": {"$ref": "#/$defs/sizes"}},
+            "description": "Beluga, the network of ExPecto.",
+            "properties": {
+                "settings": {"$ref": "#/$defs/sizes"},
+                "network": {
+                    "$ref": "#/$defs/sizes",
+                    "description": "The same sizes, of a small network in simulation.backbones.",
+                },
+            },
             "$defs": {
                 "sizes": {
-                    "description": "The published sizes where left out.",
+                    "description": "Sizes of the network; the published ones where left out.",
                     "type": "object",
                     "additionalProperties": False,
                     "properties": {

@@ -108,6 +108,7 @@ class Enformer(Backbone):
         "api": 1,
         "offers": ["tracks", "embedding", "trunk", "attention"],
         "schema": {
+            "description": "Enformer, as enformer-pytorch has it.",
             "properties": {
                 "settings": {
                     "type": "object",
@@ -117,16 +118,23 @@ class Enformer(Backbone):
                             "type": "boolean",
                             "default": False,
                             "description": "Take the gamma positional features that it was pretrained with.",
+                            "origin": "publisher",
+                            "advice": "At 196,608 bp only: the window of an embedded source is shorter and takes "
+                            "false.",
                         },
                         "positional_basis": {
                             "enum": ["library", "pretrained_slice"],
                             "default": "library",
                             "description": "Positional features of a window shorter than 196,608 bp: computed for it, "
                             "or the middle of those that it was pretrained with.",
+                            "origin": "our choice",
+                            "advice": "`library`: as enformer-pytorch computes them for the length of the window. "
+                            "`pretrained_slice`: the middle of those at 1,536 bins.",
                         },
                     },
                 },
                 "network": {
+                    "description": "Sizes of a small network in simulation.backbones, by enformer-pytorch's names.",
                     "type": "object",
                     "additionalProperties": False,
                     "properties": {

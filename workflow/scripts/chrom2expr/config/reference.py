@@ -39,6 +39,8 @@ HEADER = (
 TAKES = {"store": "the feature store", "reduced": "a reduction of the feature store", "sequences": "the sequences"}
 # In paths, in place of a name of the user's.
 NAME = "NAME"
+# A bar inside a cell of a table.
+BAR = "\\|"
 
 
 class Key(NamedTuple):
@@ -51,13 +53,14 @@ class Key(NamedTuple):
 
 
 def main() -> None:
+    """Write config/README.md."""
     README.write_text(text(), encoding="utf-8")
 
 
 def text() -> str:
     """What config/README.md holds."""
     schema, config = read_schema(), read_config()
-    parts = ["# Every key of the config", "<!-- Generated from the schemas by `make docs`: edit those, not this file. -->"]
+    parts = ["# Every key of the config", "<!-- Generated from the schemas (make docs): edit those, not this file. -->"]
     parts += [*_paragraphs(schema["advice"]), *_paragraphs(HEADER)]
     sections = {name: inner for name, inner in schema["properties"].items() if inner["type"] == "object"}
     single = {name: inner for name, inner in schema["properties"].items() if name not in sections}
@@ -73,19 +76,19 @@ def text() -> str:
 
 def read_schema() -> dict[str, Any]:
     """The config's schema, that of the simulation in its place."""
-    schema, simulation = (
-        yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8")) for name in ("config", "simulation")
-    )
+    schema, simulation = (_read(SCHEMAS / f"{name}.schema.yaml") for name in ("config", "simulation"))
     schema["properties"]["simulation"]["properties"]["genome"] |= simulation["properties"]["genome"]
     return schema
 
 
 def read_config() -> dict[str, Any]:
     """The values of config/config.yaml, and the simulation of config/demo.yaml, with their defaults."""
-    config, demo = (
-        yaml.safe_load((ROOT / f"config/{name}.yaml").read_text(encoding="utf-8")) for name in ("config", "demo")
-    )
+    config, demo = (_read(ROOT / f"config/{name}.yaml") for name in ("config", "demo"))
     return checked({**config, "simulation": demo["simulation"]}, SCHEMAS / "config.schema.yaml")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def keys(
@@ -164,33 +167,45 @@ def _paragraphs(words: str) -> list[str]:
     return [textwrap.fill(line, 120, break_long_words=False, break_on_hyphens=False) for line in words.splitlines()]
 
 
-def _table(found: Iterable[Key], config: Mapping[str, Any], shown: int = 0) -> list[str]:
+def _table(found: Iterable[Key], config: Mapping[str, Any], shown: int = 0) -> Iterator[str]:
     """The table of keys, if there are any, whose paths are written from their part number `shown` on."""
-    rows = [
-        (f"`{'.'.join(key.path[shown:])}`", _default(key, config), key.origin if _valued(key) else "", _meaning(key.rules))
-        for key in found
-    ]
-    lines = [("key", "default", "from", "meaning, and when to change it"), ("---",) * 4, *rows]
-    return ["\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in lines)] * bool(rows)
+    rows = []
+    for key in found:
+        origin = key.origin if _valued(key) else ""
+        rows.append((_code(".".join(key.path[shown:])), _default(key, config), origin, _meaning(key.rules)))
+    if rows:
+        lines = [("key", "default", "from", "meaning, and when to change it"), ("---",) * 4, *rows]
+        yield "\n".join(f"| {' | '.join(cell.replace('|', BAR) for cell in row)} |" for row in lines)
 
 
 def _valued(key: Key) -> bool:
     """Whether a key has values to speak of, rather than names, texts or keys of its own."""
-    return bool(key.origin) and "properties" not in key.rules and "additionalProperties" not in key.rules
+    inner = key.rules.get("additionalProperties") or {}
+    return bool(key.origin) and "properties" not in key.rules and "properties" not in inner
 
 
 def _default(key: Key, config: Mapping[str, Any]) -> str:
     """What counts where a key is left out, and the entries that have another value."""
     named = [(_written(value), name) for name, value in _values(key.path, config)] if _valued(key) else []
-    default = _written(key.rules["default"]) if "default" in key.rules else None
+    default = _written(key.rules["default"]) if key.rules.get("default", {}) != {} else ""
     if NAME not in key.path:
-        return named[0][0] if named else default or ("needed" if key.required else "")
-    # The entries of a figure say what they are; their values are no defaults.
-    others = {} if key.path[0] == "figures" else _grouped(named)
-    if default is None and len(others) == 1 and len(named) == len(config):
-        return next(iter(others))
-    texts = [f"{', '.join(f'`{name}`' for name in names)}: {text}" for text, names in others.items() if text != default]
-    return "; ".join([default, *texts] if default else texts) or ("needed" if key.required else "")
+        found = named[0][0] if named else default
+    else:
+        others = _grouped((value, name) for value, name in named if not _described_by_type(key, name, config))
+        if not default and len(others) == 1 and len(named) == len(config):
+            default = next(iter(others))
+        texts = [f"{', '.join(map(_code, names))}: {value}" for value, names in others.items() if value != default]
+        found = "; ".join(filter(None, [default, *texts]))
+    return found or ("needed" if key.required else "")
+
+
+def _described_by_type(key: Key, name: str, config: Mapping[str, Any]) -> bool:
+    """Whether an entry's value is not listed: its type has the key in its own table, or its section is of figures."""
+    kind = key.path[0]
+    if kind not in ("backbones", "heads"):
+        return kind == "figures"
+    schema = registry.find(kind, config[kind][name]["type"]).declares.get("schema", {})
+    return "origin" in schema.get("properties", {}).get(key.path[2], {})
 
 
 def _values(path: Sequence[str], section: Any, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -223,7 +238,11 @@ def _meaning(rules: Mapping[str, Any]) -> str:
 
 def _written(value: Any) -> str:
     """A value as YAML, which takes 1e-05 for text."""
-    return f"`{_yaml(value)}`"
+    return _code(_yaml(value))
+
+
+def _code(words: str) -> str:
+    return f"`{words}`"
 
 
 def _yaml(value: Any) -> str:

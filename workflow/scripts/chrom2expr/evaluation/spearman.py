@@ -11,7 +11,9 @@ class CrossGene(Metric):
 
     declares = {
         "api": 1,
-        "schema": {},
+        "schema": {
+            "description": "Over the test genes, in every tissue.",
+        },
         "label": "cross-gene",
         "quantity": "Spearman correlation",
         "unit": "tissue",
@@ -30,7 +32,9 @@ class CrossCelltype(Metric):
 
     declares = {
         "api": 1,
-        "schema": {},
+        "schema": {
+            "description": "Over the tissues, for every test gene.",
+        },
         "label": "cross-celltype",
         "quantity": "Spearman correlation",
         "unit": "gene",

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 class AttentionMap(AttentionFigure):
     """The mean attention that the TSS pays to every bin."""
 
-    declares = {"api": 1, "takes": "attention", "schema": {}}
+    declares = {
+        "api": 1,
+        "takes": "attention",
+        "schema": {
+            "description": "The attention of the TSS to every bin, in fine-tuned backbones and in what they started from.",
+            "advice": "The runs share one window and one split.",
+        },
+    }
 
     def tabulate(self, given: Sequence[AttendingModel]) -> list[Point]:
         return attention.map_points(self.figure, given)
@@ -32,12 +39,15 @@ class DistalAttention(AttentionFigure):
         "api": 1,
         "takes": "attention",
         "schema": {
+            "description": "Of the runs of an attention map, how many distal bins the TSS attends to.",
             "properties": {
                 "distal_bins": {
                     "type": "integer",
                     "minimum": 0,
                     "default": 50,
                     "description": "Bins further than this from the TSS are distal.",
+                    "origin": "thesis",
+                    "advice": "At most what the window has on a side of the TSS.",
                 },
                 "thresholds": {
                     "type": "array",
@@ -46,6 +56,8 @@ class DistalAttention(AttentionFigure):
                     "items": {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
                     "default": [0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03],
                     "description": "Attention weights above which distal bins are counted.",
+                    "origin": "thesis",
+                    "advice": "The thesis has thresholds from 0.002 to 0.03.",
                 },
             },
         },

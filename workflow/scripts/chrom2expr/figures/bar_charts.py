@@ -17,6 +17,9 @@ class BarCharts(ScoreFigure):
         "api": 1,
         "takes": "scores",
         "schema": {
+            "description": "The scores of the runs, as bars.",
+            "advice": "Beside `NAME.tsv` lies `NAME.pairs.tsv`, which compares every two runs with the same test "
+            "genes.",
             "properties": {
                 "metrics": {
                     "type": "array",
@@ -25,21 +28,26 @@ class BarCharts(ScoreFigure):
                     "items": {"type": "string"},
                     "default": ["cross_gene", "cross_celltype"],
                     "description": "The metrics that are drawn, by their names in metrics; the table has all.",
+                    "origin": "our choice",
                 },
                 "layout": {
                     "enum": ["above", "beside", "joined"],
                     "default": "above",
                     "description": "Panels above one another, beside one another, or all metrics in one panel.",
+                    "origin": "our choice",
+                    "advice": "`joined` needs runs of one series.",
                 },
                 "x_label": {
                     "type": "string",
                     "default": "Input of the model",
                     "description": "What the x-axis is called; {series} is the one series of a joined panel.",
+                    "origin": "our choice",
                 },
                 "legend": {
                     "enum": ["series", "groups"],
                     "default": "series",
                     "description": "What colours tell apart; with groups, every bar has its own name below it.",
+                    "origin": "our choice",
                 },
             },
         },

@@ -16,7 +16,10 @@ class Network(FigureKind):
     declares = {
         "api": 1,
         "takes": "models",
-        "schema": {"properties": {"runs": {"maxItems": 1, "description": "It shows the network of one run."}}},
+        "schema": {
+            "description": "The network of one run whose head is of type `cnn`, as it was fitted.",
+            "properties": {"runs": {"maxItems": 1, "description": "It shows the network of one run."}},
+        },
         "run": {
             "properties": {
                 "head": {"properties": {"type": {"const": "cnn", "description": "It shows a multi-tissue CNN."}}}

@@ -16,7 +16,10 @@ class Overview(FigureKind):
     declares = {
         "api": 1,
         "takes": "sources",
-        "schema": {},
+        "schema": {
+            "description": "The strategy: the sources of tracks and the heads of the runs.",
+            "advice": "It counts measured tracks in their stores, and so needs them.",
+        },
         "run": {
             "properties": {
                 "inputs": {

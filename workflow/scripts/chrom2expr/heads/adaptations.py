@@ -20,11 +20,15 @@ class AllParameters(Adaptation):
     declares = {
         "api": 1,
         "schema": {
+            "description": "Every parameter of the trunk is trained.",
             "properties": {
                 "batch_norm": {
                     "enum": ["frozen", "train"],
                     "default": "frozen",
                     "description": "Statistics of the pretraining or of each batch.",
+                    "origin": "our choice",
+                    "advice": "With `frozen`, the pretraining's: the two genes of a batch are too few for "
+                    "statistics of their own.",
                 },
             },
         },
@@ -50,7 +54,15 @@ class Frozen(Adaptation):
     The head `frozen` learns the same from a stored embedding, which it computes once and not in every epoch.
     """
 
-    declares = {"api": 1, "schema": {"properties": {}}}
+    declares = {
+        "api": 1,
+        "schema": {
+            "description": "Nothing of the trunk is trained.",
+            "advice": "It fits the same models as the head type `frozen`, only slower, since it embeds the sequences in "
+            "every epoch.",
+            "properties": {},
+        },
+    }
 
     def prepare(self, trunk: Backbone) -> None:
         trunk.requires_grad_(False)

@@ -126,6 +126,8 @@ class MultiTissueCNN(NetworkHead):
         "takes": "store",
         "halves_bins": "blocks",
         "schema": {
+            "description": "A convolutional network with an output for each tissue.",
+            "advice": "Every point of the grid is trained in one pass over the data.",
             "properties": {
                 "batch_size": {"minimum": 2, "description": "Genes in a step; BatchNorm needs two."},
                 "settings": {
@@ -136,12 +138,15 @@ class MultiTissueCNN(NetworkHead):
                             "enum": ["log1p", "none"],
                             "default": "log1p",
                             "description": "What is done to the tracks first.",
+                            "origin": "our choice",
+                            "advice": "`none` is for tracks that are on a log scale already.",
                         },
                         "width": {
                             "type": "integer",
                             "minimum": 1,
                             "default": 128,
                             "description": "Channels of every convolution.",
+                            "origin": "our choice",
                         },
                         "kernel_size": {
                             "type": "integer",
@@ -149,18 +154,23 @@ class MultiTissueCNN(NetworkHead):
                             "not": {"multipleOf": 2},
                             "default": 5,
                             "description": "Bins that a convolution sees; odd.",
+                            "origin": "our choice",
                         },
                         "blocks": {
                             "type": "integer",
                             "minimum": 0,
                             "default": 7,
                             "description": "Residual blocks, each of which halves the bins.",
+                            "origin": "thesis, figure 2.2",
+                            "advice": "Each is followed by a pool of 2, so there must be at least 2 to this power "
+                            "bins.",
                         },
                         "weight_decay": {
                             "type": "number",
                             "minimum": 0,
                             "default": 1e-2,
                             "description": "Weight decay of AdamW.",
+                            "origin": "our choice",
                         },
                     },
                 },
@@ -172,10 +182,13 @@ class MultiTissueCNN(NetworkHead):
                         "learning_rate": {
                             "description": "Learning rate of AdamW.",
                             "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+                            "origin": "our choice",
+                            "advice": "The thesis names learning rate and dropout; the values are ours.",
                         },
                         "dropout": {
                             "description": "Probability that the last layer does not see a feature.",
                             "items": {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
+                            "origin": "our choice",
                         },
                     },
                 },

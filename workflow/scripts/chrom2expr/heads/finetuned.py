@@ -139,6 +139,8 @@ class FineTunedBackbone(Head):
         "takes": "sequences",
         "devices": True,
         "schema": {
+            "description": "A backbone's trunk, trained further, with an attention pool and a linear layer on its "
+            "embedding.",
             "if": {
                 "properties": {
                     "adaptation": {"required": ["batch_norm"], "properties": {"batch_norm": {"const": "train"}}},
@@ -158,6 +160,9 @@ class FineTunedBackbone(Head):
                 },
             },
             "properties": {
+                "batch_size": {"description": "Genes in a step.", "origin": "thesis, section 2.2"},
+                "max_epochs": {"description": "Epochs at most.", "origin": "thesis, section 2.2"},
+                "patience": {"description": "Epochs without improvement at the end.", "origin": "thesis, section 2.2"},
                 "settings": {
                     "type": "object",
                     "default": {},
@@ -168,34 +173,44 @@ class FineTunedBackbone(Head):
                             "minimum": 0,
                             "default": 1e-3,
                             "description": "Weight decay of AdamW.",
+                            "origin": "thesis, section 2.2",
                         },
                         "warmup_steps": {
                             "type": "integer",
                             "minimum": 0,
                             "default": 1000,
                             "description": "Steps over which the learning rate rises to its value.",
+                            "origin": "thesis, section 2.2",
+                            "advice": "After them the learning rate falls along a cosine, to 0 at the last of "
+                            "`max_epochs`.",
                         },
                         "gradient_clip": {
                             "type": "number",
                             "minimum": 0,
                             "default": 0.2,
                             "description": "Largest norm of the gradient; 0 does not clip.",
+                            "origin": "our choice",
                         },
                         "accumulation": {
                             "type": "integer",
                             "minimum": 1,
                             "default": 1,
                             "description": "Batches whose gradients make one step.",
+                            "origin": "our choice",
+                            "advice": "Gives the steps of a larger batch where memory holds only a small one.",
                         },
                         "precision": {
                             "enum": ["bf16", "fp32"],
                             "default": "bf16",
                             "description": "Precision of the trunk on a GPU; a CPU always computes in fp32.",
+                            "origin": "our choice",
                         },
                         "activation_checkpointing": {
                             "type": "boolean",
                             "default": False,
                             "description": "Keep fewer activations for the gradients and compute them twice.",
+                            "origin": "our choice",
+                            "advice": "Saves memory, costs time; not with `batch_norm: train`.",
                         },
                     },
                 },
@@ -207,6 +222,7 @@ class FineTunedBackbone(Head):
                         "learning_rate": {
                             "description": "Learning rate of AdamW, at its highest.",
                             "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+                            "origin": "thesis, section 2.2",
                         },
                     },
                 },

@@ -27,7 +27,12 @@ class FrozenTrunk(NetworkHead):
         "api": 1,
         "takes": "store",
         "schema": {
+            "description": "The attention pool and the linear layer of fine-tuning, on an embedding that is "
+            "computed once.",
             "properties": {
+                "batch_size": {"description": "Genes in a step.", "origin": "thesis, section 3.2"},
+                "max_epochs": {"description": "Epochs at most.", "origin": "thesis, section 3.2"},
+                "patience": {"description": "Epochs without improvement at the end.", "origin": "thesis, section 3.2"},
                 "settings": {
                     "type": "object",
                     "default": {},
@@ -38,24 +43,31 @@ class FrozenTrunk(NetworkHead):
                             "minimum": 0,
                             "default": 1e-3,
                             "description": "Weight decay of AdamW.",
+                            "origin": "thesis, section 3.2",
                         },
                         "warmup_steps": {
                             "type": "integer",
                             "minimum": 0,
                             "default": 1000,
                             "description": "Steps over which the learning rate rises to its value.",
+                            "origin": "thesis, section 3.2",
+                            "advice": "After them the learning rate falls along a cosine, to 0 at the last of "
+                            "`max_epochs`.",
                         },
                         "gradient_clip": {
                             "type": "number",
                             "minimum": 0,
                             "default": 0.2,
                             "description": "Largest norm of the gradient; 0 does not clip.",
+                            "origin": "our choice",
                         },
                         "accumulation": {
                             "type": "integer",
                             "minimum": 1,
                             "default": 1,
                             "description": "Batches whose gradients make one step.",
+                            "origin": "our choice",
+                            "advice": "Gives the steps of a larger batch where memory holds only a small one.",
                         },
                     },
                 },
@@ -67,6 +79,7 @@ class FrozenTrunk(NetworkHead):
                         "learning_rate": {
                             "description": "Learning rate of AdamW, at its highest.",
                             "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+                            "origin": "thesis, section 3.2",
                         },
                     },
                 },

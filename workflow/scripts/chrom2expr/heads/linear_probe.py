@@ -37,10 +37,11 @@ class LinearProbe(linear.LinearHead):
         "api": 1,
         "takes": "reduced",
         "schema": {
+            "description": "Ordinary least squares of every tissue on the means over the bins at the TSS.",
             "properties": {
                 "features": {"const": "central_means", "description": "Means over the bins at the TSS."},
-                "settings": {"type": "object", "additionalProperties": False, "default": {}, "description": "None."},
-                "grid": {"type": "object", "additionalProperties": False, "default": {}, "description": "None."},
+                "settings": {"type": "object", "additionalProperties": False, "default": {}, "description": "It has none."},
+                "grid": {"type": "object", "additionalProperties": False, "default": {}, "description": "It has none."},
             },
         },
         "run": {

@@ -40,6 +40,9 @@ class Ridge(linear.LinearHead):
         "api": 1,
         "takes": "reduced",
         "schema": {
+            "description": "Ridge regression of every tissue, as ExPecto has it.",
+            "advice": "At the thesis's size, 21,988 genes x 53,130 features, it takes 12.5 GiB of memory at most "
+            "(measured).",
             "properties": {
                 "select_by": {
                     "const": "validation_cross_gene",
@@ -53,6 +56,8 @@ class Ridge(linear.LinearHead):
                             "type": "boolean",
                             "default": False,
                             "description": "Bring every feature to mean 0 and variance 1 before the fit.",
+                            "origin": "our choice",
+                            "advice": "With true every feature has the same say, whatever its scale.",
                         },
                     },
                 },
@@ -64,6 +69,9 @@ class Ridge(linear.LinearHead):
                         "penalty": {
                             "description": "Weight of the squared coefficients beside the squared errors of all genes.",
                             "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1e300},
+                            "origin": "our choice",
+                            "advice": "The best is kept for every tissue. All come from one factorisation, so more "
+                            "values cost little.",
                         },
                     },
                 },

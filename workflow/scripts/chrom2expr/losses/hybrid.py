@@ -11,9 +11,25 @@ class Hybrid(Loss):
     declares = {
         "api": 1,
         "schema": {
+            "description": "alpha x (1 - Pearson over the tissues of a gene) + beta x mean squared error, averaged "
+            "over genes.",
+            "advice": "The thesis has six weightings for the CNN and four for fine-tuning. It states the weights 0, "
+            "10 and 100; 0.1 and 1 are our choice.",
             "properties": {
-                "alpha": {"type": "number", "minimum": 0, "description": "Weight of 1 - Pearson over the tissues."},
-                "beta": {"type": "number", "minimum": 0, "description": "Weight of the mean squared error."},
+                "alpha": {
+                    "type": "number",
+                    "minimum": 0,
+                    "description": "Weight of 1 - Pearson over the tissues.",
+                    "origin": "thesis",
+                    "advice": "Ridge and linear probes minimise the squared error, so it is 0 for them; so it is for "
+                    "networks of one tissue.",
+                },
+                "beta": {
+                    "type": "number",
+                    "minimum": 0,
+                    "description": "Weight of the mean squared error.",
+                    "origin": "thesis",
+                },
             },
             "required": ["alpha", "beta"],
             "not": {

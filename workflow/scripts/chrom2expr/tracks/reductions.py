@@ -35,7 +35,15 @@ def weights(geometry: Geometry, bins: int | None = None) -> np.ndarray:
 class SpatialBasis(Reduction):
     """ExPecto's sums: every track's bins summed with the weights of the basis, products and sums in float32."""
 
-    declares = {"api": 1, "bins": "inputs", "orientation": "gene"}
+    declares = {
+        "api": 1,
+        "bins": "inputs",
+        "orientation": "gene",
+        "schema": {
+            "description": "Each track summed over the bins with the ten spatial weights of ExPecto.",
+            "advice": "For ridge. It takes the bins of the inputs, in gene orientation.",
+        },
+    }
     features_per_track = 2 * len(DECAYS)
 
     def __init__(self, geometry: Geometry, bins: int | None = None) -> None:
@@ -49,7 +57,15 @@ class SpatialBasis(Reduction):
 class CentralMeans(Reduction):
     """The mean of every track, or of every coordinate of the embedding, over the bins at the TSS, as float32."""
 
-    declares = {"api": 1, "bins": "backbone", "kept_means": True}
+    declares = {
+        "api": 1,
+        "bins": "backbone",
+        "kept_means": True,
+        "schema": {
+            "description": "Each track, or each feature of the embedding, averaged over the backbone's `central_bins`.",
+            "advice": "For linear probes.",
+        },
+    }
 
     def __call__(self, tracks: np.ndarray) -> np.ndarray:
         return tracks.mean(axis=1, dtype=np.float32)
