@@ -290,7 +290,7 @@ def test_the_same_content_gives_the_same_bytes_a_second_later(tmp_path):
     """Merged files held the time of day."""
     code = (
         "import sys; sys.path[:0] = sys.argv[3:]\n"
-        "from chrom2expr.reader import merge\n"
+        "from chrom2expr.tracks.store_reader import merge\n"
         "merge(sys.argv[1:2], sys.argv[2])\n"
     )
     made = []

@@ -9,7 +9,7 @@ import torch
 from chrom2expr import registry
 from chrom2expr.backbones import attention
 from chrom2expr.evaluation.predictions import read_predictions
-from chrom2expr.figures import figure
+from chrom2expr.figures import attention_tables, figure
 from chrom2expr.heads import tasks
 from chrom2expr.heads.finetuned import FineTunedBackbone
 from chrom2expr.heads.frozen_trunk import FrozenTrunk
@@ -173,7 +173,7 @@ def test_attention(files, backbone, encoded, tuned, tmp_path):
         assert found.query_bin == 4 and found.gene_id.tolist() == [files.gene_id[row] for row in TEST]
         np.testing.assert_allclose(found.attention, np.where(turned[:, None], rows[:, ::-1], rows), rtol=1e-5)
     models = [{"series": "Base", "run": "", "colour": ""}, {"series": "Tuned", "run": "a/b/c/d", "colour": ""}]
-    found = attention.read_models("mine", models, [str(base), str(after)])
+    found = attention_tables.read_models("mine", models, [str(base), str(after)])
     for kind, settings, points in (
         ("attention_map", {}, 18),
         ("distal_attention", {"distal_bins": 2, "thresholds": [0.05, 0.1]}, 4),

@@ -22,7 +22,7 @@ SOURCE = """
 import sys, time
 from pathlib import Path
 from chrom2expr.errors import InputError
-from chrom2expr.ownership import owned
+from chrom2expr.files.ownership import owned
 folder, stale_after, go, name = Path(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
 try:
     with owned(folder, stale_after) as owner:

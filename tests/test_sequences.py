@@ -16,7 +16,7 @@ from chrom2expr.files.whole import sha256
 from chrom2expr.genome import genes, sequences, windows
 from chrom2expr.genome.windows import Geometry
 
-SCRIPTS = Path(sequences.__file__).parents[1]
+SCRIPTS = Path(sequences.__file__).parents[2]
 LENGTHS = {"chr1": 1000, "chr2": 333}
 
 

@@ -19,9 +19,9 @@ from matplotlib.colors import is_color_like, to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from chrom2expr.backbones.attention import Point
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation.scores import BASELINE, Bar
+from chrom2expr.figures.attention_tables import Point
 from chrom2expr.figures.diagrams import MEASURED, STAGES, Layer, Part
 from chrom2expr.files.whole import whole_file
 
