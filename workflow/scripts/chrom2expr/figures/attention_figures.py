@@ -47,7 +47,7 @@ class DistalAttention(AttentionFigure):
                     "default": 50,
                     "description": "Bins further than this from the TSS are distal.",
                     "origin": "thesis",
-                    "advice": "At most what the window has on a side of the TSS.",
+                    "advice": "Fewer than the window has on a side of the TSS.",
                 },
                 "thresholds": {
                     "type": "array",
