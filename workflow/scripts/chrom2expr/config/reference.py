@@ -32,9 +32,9 @@ KINDS = {
 }
 HEADER = (
     "The column *from* says where a default comes from: **thesis** is stated there; **publisher** is how the published "
-    "model or data set is defined; **our choice** is ours, and not to be taken for the author's. The column *default* shows "
-    "what counts where a key is left out, then, by name, the entries of `config.yaml` that have another value. NAME is any "
-    "name that you choose."
+    "model or data set is defined; **our choice** is ours, and not to be taken for the author's. The column *default* "
+    "shows what counts where a key is left out, then, by name, the entries of `config.yaml` that have another value. NAME "
+    "is any name that you choose."
 )
 TAKES = {"store": "the feature store", "reduced": "a reduction of the feature store", "sequences": "the sequences"}
 # In paths, in place of a name of the user's.

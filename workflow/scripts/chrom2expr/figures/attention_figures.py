@@ -18,7 +18,7 @@ class AttentionMap(AttentionFigure):
         "api": 1,
         "takes": "attention",
         "schema": {
-            "description": "The attention of the TSS to every bin, in fine-tuned backbones and in what they started from.",
+            "description": "The attention of the TSS to every bin, in fine-tuned backbones and before.",
             "advice": "The runs share one window and one split.",
         },
     }
