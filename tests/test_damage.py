@@ -35,7 +35,7 @@ from chrom2expr.heads import (
 )
 from chrom2expr.heads.attention_pool import AttentionPool
 from chrom2expr.heads.cnn import Dropout, ExpressionCNN
-from chrom2expr.tracks.reduced_features import ReducedStore
+from chrom2expr.tracks.reduced_features import ReducedFeatureStore
 from chrom2expr.tracks.reduction import reduce_store
 from chrom2expr.tracks.store_reader import FeatureStore, merge
 from chrom2expr.tracks.store_writer import FORMAT as FEATURE
@@ -79,9 +79,9 @@ def merged(path):
 
 
 def sequences(path):
-    codes = RANDOM.integers(0, 5, (GENES, 40), dtype=np.uint8)
+    encoded = RANDOM.integers(0, 5, (GENES, 40), dtype=np.uint8)
     labels = {"gene_id": [f"gene{n}" for n in range(GENES)], "strand": list("+-+-+-")}
-    write_checked(path, SEQUENCE, {"assembly": "grch38"}, ["codes"], codes=codes, **labels)
+    write_checked(path, SEQUENCE, {"assembly": "grch38"}, ["encoded"], encoded=encoded, **labels)
 
 
 def read_sequences(path):
@@ -125,7 +125,7 @@ def reduced(path):
 
 
 def read_reduced(path):
-    with ReducedStore(path) as store:
+    with ReducedFeatureStore(path) as store:
         return [store.select(store.gene_id).read(np.arange(GENES)), store.gene_id, store.track_id, store.provenance]
 
 
