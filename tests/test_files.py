@@ -9,7 +9,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -37,7 +36,7 @@ def python(code, *arguments, **options):
 
 WRITER = """
 import time
-from types import SimpleNamespace
+
 from chrom2expr.job import job
 from chrom2expr.files.whole import whole_file
 with job(SimpleNamespace(log=[sys.argv[2]], input=[], output=[], params={}, resources=None, threads=1)), whole_file(sys.argv[1]) as partial:
@@ -172,7 +171,7 @@ def test_a_model_half_written_is_gone_at_sigterm(tmp_path):
     """torch makes an error of its own of what stops it in a write."""
     code = """
 import os, signal
-from types import SimpleNamespace
+
 from chrom2expr.job import job
 with job(SimpleNamespace(log=[sys.argv[2]], input=[], output=[], params={}, resources=None, threads=1)):
     import torch
@@ -197,7 +196,7 @@ with job(SimpleNamespace(log=[sys.argv[2]], input=[], output=[], params={}, reso
 def test_a_second_sigterm_does_not_break_off_the_cleaning_up(tmp_path):
     code = """
 import os, signal
-from types import SimpleNamespace
+
 from chrom2expr.job import job
 with job(SimpleNamespace(log=[sys.argv[1]], input=[], output=[], params={}, resources=None, threads=1)):
     try:
@@ -233,7 +232,7 @@ LIMITED = """
 import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
-from types import SimpleNamespace
+
 from chrom2expr.job import job
 with job(SimpleNamespace(log=[sys.argv[2]], input=[], output=[], params={}, resources=None, threads=1)):
     import numpy as np
@@ -335,7 +334,7 @@ def test_every_text_file_names_its_encoding():
 
 def test_a_message_beyond_the_locale_reaches_log_and_console(tmp_path):
     code = """
-from types import SimpleNamespace
+
 from chrom2expr.job import job
 from chrom2expr.errors import InputError
 with job(SimpleNamespace(log=[sys.argv[1]], input=[], output=[], params={}, resources=None, threads=1)):

@@ -14,7 +14,7 @@ from chrom2expr.files import ownership
 from chrom2expr.files.ownership import owned
 from chrom2expr.heads import resumable_training, run_files
 from small_enformer import Files, fit, run
-from test_finetune import bytes_of
+from test_finetuned import bytes_of
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "workflow/scripts"
 # Owns argv[1], says so, and once argv[3] is there checks, writes into the folder, and ends.

@@ -20,13 +20,13 @@ FORMAT = Format("chrom2expr attention", 1)
 
 
 class Sequences(Protocol):
-    """Sequence codes of genes (see codes.Sequences)."""
+    """Encoded sequences of genes (see encoded.Sequences)."""
 
     gene_id: np.ndarray
     strand: np.ndarray  # in the assembly of the sequences
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """Codes (len(rows), base) uint8, on the forward strand."""
+        """Encoded (len(rows), base) uint8, on the forward strand."""
 
 
 class Attention(NamedTuple):
@@ -57,8 +57,8 @@ def attend_genes(
 ) -> None:
     """Write the rows of attention of `sequences`, one gene at a time: `attention`, `gene_id`, `query_bin`, `bin_size`.
 
-    `attend` gives the rows (batch, bin) of codes (batch, base), bins in genomic order. Raises InputError if a row is not
-    made of numbers, naming the gene; nothing is written.
+    `attend` gives the rows (batch, bin) of encoded sequences (batch, base), bins in genomic order. Raises InputError if
+    a row is not made of numbers, naming the gene; nothing is written.
     """
     query, turn = tss_bin(geometry), turned(sequences.strand, "gene")
     genes = len(sequences.gene_id)

@@ -11,7 +11,10 @@ from chrom2expr.errors import InputError
 from chrom2expr.genome.windows import Geometry, central
 
 # What only sources of one kind have.
-OWN_KEYS = {"measured": {"bigwigs", "groups", "missing_bigwigs", "tracks"}, "embedded": {"geometry", "bins", "settings"}}
+OWN_KEYS = {
+    "measured": {"bigwigs", "groups", "missing_bigwigs", "tracks"},
+    "embedded": {"geometry", "bins", "settings"},
+}
 
 
 def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
@@ -104,9 +107,9 @@ def _not_offered(config: Mapping[str, Any], backbone: str, needed: str, where: s
 def _head_contradictions(name: str, head: Mapping[str, Any]) -> Iterator[str]:
     """Lines that say what a head's keys ask of its type that it does not do."""
     declared = registry.find("heads", head["type"]).declares
-    given = head["features"] if head["features"] in ("store", "sequences") else "reduced"
+    given = head["features"] if head["features"] in ("store", "sequences") else "reduced_features"
     if given != declared["takes"]:
-        wanted = {"store": "the feature store", "sequences": "sequences", "reduced": "reduced features"}
+        wanted = {"store": "the feature store", "sequences": "sequences", "reduced_features": "reduced features"}
         yield f"heads.{name}.features: {head['features']}, but type {head['type']} takes {wanted[declared['takes']]}"
     if head["jobs"] > 1 and not declared.get("by_tissue"):
         yield f"heads.{name}.jobs: the tissues of type {head['type']} learn from one another and need one job"
@@ -168,8 +171,8 @@ def _run_contradictions(config: Mapping[str, Any], run: Mapping[str, str]) -> It
         yield f"{where}: knows upstream and downstream only, so inputs.{run['inputs']}.orientation must be {needed}"
     if features == "sequences" and inputs["orientation"] != "gene":
         yield (
-            f"inputs.{run['inputs']}.orientation: {run['head']} reads the forward strand, and its pool does not know the "
-            "order of bins, so there is none to choose: set gene, or leave its runs out of figures"
+            f"inputs.{run['inputs']}.orientation: {run['head']} reads the forward strand, and its pool does not know "
+            "the order of bins, so there is none to choose: set gene, or leave its runs out of figures"
         )
     if features == "sequences" and backbone["reverse_complement"]:
         yield (

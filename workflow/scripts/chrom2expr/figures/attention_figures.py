@@ -64,7 +64,8 @@ class DistalAttention(AttentionFigure):
     }
 
     def tabulate(self, given: Sequence[AttendingModel]) -> list[Point]:
-        return attention_tables.distal_points(self.figure, given, self.settings["distal_bins"], self.settings["thresholds"])
+        distal_bins, thresholds = self.settings["distal_bins"], self.settings["thresholds"]
+        return attention_tables.distal_points(self.figure, given, distal_bins, thresholds)
 
     def draw(self, rows: Sequence[Point]) -> "Figure":
         from chrom2expr.figures import plots

@@ -49,7 +49,7 @@ class AttendingModel(NamedTuple):
 def read_models(
     figure: str, models: Sequence[Mapping[str, str]], files: Sequence[str | Path]
 ) -> list[AttendingModel]:
-    """The models of a figure, each with a label `series`, a folder `run`, a `colour`, and a file at its place in `files`.
+    """The models of a figure, each with a label `series`, a folder `run`, a `colour`, and one of the `files`.
 
     Raises InputError if two share a label, or files hold other genes or bins.
     """

@@ -112,7 +112,7 @@ class FittedRun(NamedTuple):
 
 
 class Sources(NamedTuple):
-    """What heads are given: of each backbone (see diagrams.overview), the labels of the heads, the number of tissues."""
+    """What heads are given of each backbone (see diagrams.overview), the labels of heads, the number of tissues."""
 
     backbones: Sequence[Mapping[str, Any]]
     heads: Sequence[str]

@@ -35,7 +35,7 @@ class LinearProbe(linear.LinearHead):
 
     declares = {
         "api": 1,
-        "takes": "reduced",
+        "takes": "reduced_features",
         "schema": {
             "description": "Ordinary least squares of every tissue on the means over the bins at the TSS.",
             "properties": {
