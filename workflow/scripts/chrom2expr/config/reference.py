@@ -36,7 +36,11 @@ HEADER = (
     "shows what counts where a key is left out, then, by name, the entries of `config.yaml` that have another value. NAME "
     "is any name that you choose."
 )
-TAKES = {"store": "the feature store", "reduced": "a reduction of the feature store", "sequences": "the sequences"}
+TAKES = {
+    "store": "the feature store",
+    "reduced_features": "a reduction of the feature store",
+    "sequences": "the sequences",
+}
 # In paths, in place of a name of the user's.
 NAME = "NAME"
 # A bar inside a cell of a table.
