@@ -193,7 +193,7 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["heads", "multi_cnn", "grid", "dropout"], [2.0, -1], "heads.multi_cnn.grid.dropout.0: 2.0 "),
         (["heads", "multi_cnn", "grid", "dropout"], [2.0, -1], "heads.multi_cnn.grid.dropout.1: -1 "),
         (["figures", "fig2_3", "runs", 0, "loss"], "hybrid_1", "/ridge/hybrid_1: loss.squared_error: True was expected (Ridge minimises"),
-        (["figures", "fig2_3", "runs", 0, "loss"], "hybrid_1", "single_cnn/hybrid_1: loss.one_tissue: True was expected (A network"),
+        (["figures", "fig2_3", "runs", 0, "loss"], "hybrid_1", "single_cnn/hybrid_1: loss.one_tissue: True was expected (It has no other tissue"),
         (["figures", "fig2_5", "runs", 0, "loss"], "pearson", "figures.fig2_5.runs: enformer_predicted/cage/probe/pearson: loss"),
         (["figures", "fig3_1", "runs", 0, "head"], "frozen", "source.kind: 'embedded' was expected"),
         (["heads", "ridge", "features"], "store", "heads.ridge.features: store, but type ridge takes reduced features"),

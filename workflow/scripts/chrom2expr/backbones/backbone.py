@@ -165,7 +165,7 @@ def other_strand(sequence: Tensor) -> Tensor:
 
 
 def one_hot(encoded: Tensor, channels: str = BASES) -> Tensor:
-    """One-hot (batch, length, 4) float32 of encoded (batch, length) uint8, in the order of `channels`; N is all zeros."""
+    """One-hot (batch, length, 4) float32 of encoded (batch, length) uint8, by `channels`; N is all zeros."""
     table = torch.zeros(N + 1, len(BASES), device=encoded.device)
     for channel, base in enumerate(channels):
         table[BASES.index(base), channel] = 1

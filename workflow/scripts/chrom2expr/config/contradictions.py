@@ -90,7 +90,7 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"simulation.backbones.{name}.train_on: {simulated['train_on']} is not a measured source of {name}"
         elif source.get("tracks", backbones[name]["tracks"]) != backbones[name]["tracks"]:
             yield (
-                f"simulation.backbones.{name}.train_on: {simulated['train_on']} has tracks of its own, but {name} is to "
+                f"simulation.backbones.{name}.train_on: {simulated['train_on']} has tracks of its own, but {name} must "
                 "predict those of its own table"
             )
 

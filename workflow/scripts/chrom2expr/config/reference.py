@@ -33,7 +33,7 @@ KINDS = {
 HEADER = (
     "The column *from* says where a default comes from: **thesis** is stated there; **publisher** is how the published "
     "model or data set is defined; **our choice** is ours, and not to be taken for the author's. The column *default* "
-    "shows what counts where a key is left out, then, by name, the entries of `config.yaml` that have another value. NAME "
+    "shows what counts where a key is left out, then, by name, the entries of `config.yaml` that have another. NAME "
     "is any name that you choose."
 )
 TAKES = {

@@ -58,7 +58,7 @@ class Frozen(Adaptation):
         "api": 1,
         "schema": {
             "description": "Nothing of the trunk is trained.",
-            "advice": "It fits the same models as the head type `frozen`, only slower, since it embeds the sequences in "
+            "advice": "It fits the same models as the head type `frozen`, but slower: it embeds the sequences in "
             "every epoch.",
             "properties": {},
         },

@@ -40,7 +40,7 @@ class LinearProbe(linear.LinearHead):
             "description": "Ordinary least squares of every tissue on the means over the bins at the TSS.",
             "properties": {
                 "features": {"const": "central_means", "description": "Means over the bins at the TSS."},
-                "settings": {"type": "object", "additionalProperties": False, "default": {}, "description": "It has none."},
+                "settings": {"type": "object", "additionalProperties": False, "default": {}, "description": "None."},
                 "grid": {"type": "object", "additionalProperties": False, "default": {}, "description": "It has none."},
             },
         },

@@ -302,7 +302,7 @@ class SingleTissueCNNs(Head):
         parts = _parts(len(runs), size)
         print(
             f"{len(task.data.tissue)} tissues x {len(points)} grid points = {len(runs)} networks in {len(parts)} "
-            f"bundles of up to {len(parts[0])}, each at most {options.max_epochs} epochs of {len(rows):,} training genes"
+            f"bundles of up to {len(parts[0])}, each at most {options.max_epochs} epochs of {len(rows):,} genes"
         )
         progress = Progress(len(parts) * options.max_epochs * len(rows), "genes (of all epochs and bundles)")
         for part in parts:
