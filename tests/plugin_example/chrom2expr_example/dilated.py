@@ -29,7 +29,11 @@ class DilatedConvolutions(Backbone):
                     "properties": {
                         "width": {"type": "integer", "minimum": 1, "default": 64, "description": "Channels."},
                         "layers": {"type": "integer", "minimum": 0, "default": 6, "description": "Dilated layers."},
-                        "pooling": {"enum": ["mean", "max"], "default": "mean", "description": "Of the bases of a bin."},
+                        "pooling": {
+                            "enum": ["mean", "max"],
+                            "default": "mean",
+                            "description": "Of the bases of a bin.",
+                        },
                     },
                 },
                 "network": {"type": "object", "additionalProperties": False, "description": "The settings say it all."},
