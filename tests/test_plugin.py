@@ -13,10 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from chrom2expr import registry
 from chrom2expr.evaluation.predictions import read_predictions
 from chrom2expr.genome.windows import Geometry
 from chrom2expr.tracks.store_reader import FeatureStore
+from chrom2expr.tracks.track_tables import read_tracks
 from matplotlib.image import imread
 from small_workflow import ENFORMER, STEPS, each
 from small_world import ENFORMER_TRACKS, Raw, World, changed, of
@@ -24,6 +26,7 @@ from small_world import ENFORMER_TRACKS, Raw, World, changed, of
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "tests" / "plugin_example"
 PACKAGE = "chrom2expr_example"
+GENERATED = (".git", ".venv", ".snakemake", "results", "resources", "__pycache__", ".pytest_cache")
 SETTINGS = {"width": 6, "layers": 2, "pooling": "max"}
 NAMES = {
     "backbones": "dilated",
@@ -47,12 +50,12 @@ def site(tmp_path_factory):
     return folder / "site"
 
 
-def run(site, *command):
-    """A command of Python, where the package is installed."""
+def run(site, *command, cwd=ROOT):
+    """(exit status, text) of a module of Python, where the package is installed."""
     environment = {key: value for key, value in os.environ.items() if key != "SNAKEMAKE_PROFILE"}
     environment["PYTHONPATH"] = str(site)
     command = [sys.executable, "-m", *command]
-    done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=cwd, env=environment, check=False, capture_output=True, text=True)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -254,3 +257,41 @@ def test_its_figure_is_drawn(world):
     points = [container.lines[0].get_xydata()[0] for container in axes.containers]
     means = table.pivot(index="series", columns="metric", values="mean")
     np.testing.assert_allclose(points, means.loc[["Nearest genes", "CNN"], list(FIGURE.values())])
+
+
+@pytest.mark.slow
+def test_the_workflow_runs_it_on_the_demo_and_an_edit_repeats_its_jobs(site, tmp_path):
+    """Of the loss's file: its trainings and what follows from them, no others and no inference."""
+    copy = shutil.copytree(ROOT, tmp_path / "clone", ignore=shutil.ignore_patterns(*GENERATED))
+    shutil.copytree(site, tmp_path / "site")
+    weights = tmp_path / "dilated.pth"
+    (copy / "own.yaml").write_text(json.dumps({"resources": {"dilated_weights": {"path": str(weights)}}}))
+    overlays = ["config/demo.yaml", "tests/plugin_example/config.yaml", "own.yaml"]
+
+    def snakemake(*arguments):
+        options = ["--cores", "2", "--resources", "gpu=2", *arguments, "--configfile", *overlays]
+        table = "results/demo/figures/plane.tsv"
+        status, text = run(tmp_path / "site", "snakemake", *options, "--", table, table.replace("tsv", "pdf"), cwd=copy)
+        assert status == 0, text[-6000:]
+        return text
+
+    tracks = copy / "resources/demo/simulated/targets_human.txt"
+    weights.touch()
+    snakemake("--until", "simulate_genome")
+    config = yaml.safe_load((EXAMPLE / "config.yaml").read_text())["backbones"]["dilated"]
+    backbone = registry.find("backbones", f"{EXAMPLE}/{PACKAGE}/dilated.py:DilatedConvolutions").load()
+    torch.manual_seed(0)
+    made = backbone(Geometry.from_config(config["geometry"]), len(read_tracks(tracks)), layers=6, **config["settings"])
+    made.save(weights)
+    snakemake()
+    scored = pd.read_csv(copy / "results/demo/figures/plane.tsv", sep="\t")
+    runs = scored[scored["series"] != "Training mean"]
+    assert len(runs) == 8 and np.isfinite(runs["mean"]).all()
+    assert "Nothing to be done" in snakemake("-n")
+    with open(tmp_path / "site" / PACKAGE / "huber.py", "a") as file:
+        file.write("\nHALF = 0.5\n")
+    text = snakemake("-n")
+    assert set(re.findall(r"(\w+)/huber/model.pt,", text)) == {"nearest_genes", "multi_cnn"}
+    assert re.search(r"^fit_head +2$", text, re.MULTILINE) and "/mse/model.pt" not in text
+    planned = set(re.findall(r"^(?:local)?rule (\w+):", text, re.MULTILINE))
+    assert planned == {"fit_head", "evaluate_run", "tabulate_scores", "draw_figure"}
