@@ -35,7 +35,7 @@ def main() -> None:
     device = choose_device()
     torch.manual_seed(0)
     backbone = Enformer.build({}, GEOMETRY, {}, TRACKS).to(device)
-    codes = np.random.default_rng(0).integers(0, 5, (1, GEOMETRY.sequence_length), dtype=np.uint8)
+    encoded = np.random.default_rng(0).integers(0, 5, (1, GEOMETRY.sequence_length), dtype=np.uint8)
     if device.type == "cuda":
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
@@ -43,7 +43,7 @@ def main() -> None:
         before = resident("VmRSS")
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # sets the mark of the peak to what is in memory now
     started = time.perf_counter()
-    row = backbone.attend(torch.from_numpy(codes).to(device), attention.tss_bin(GEOMETRY)).cpu()
+    row = backbone.attend(torch.from_numpy(encoded).to(device), attention.tss_bin(GEOMETRY)).cpu()
     seconds = time.perf_counter() - started
     peak = (torch.cuda.max_memory_allocated() if device.type == "cuda" else resident("VmHWM")) - before
     print(f"{GEOMETRY.sequence_length:,} bp, {row.shape[1]} bins, row sums to {row.sum():.6f}")

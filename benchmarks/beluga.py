@@ -29,15 +29,15 @@ def main() -> None:
     for parameter in network.parameters():
         # Larger weights than PyTorch's start, so that the output varies and a wrong window would show.
         parameter.data *= 2
-    codes = torch.from_numpy(np.random.default_rng(0).integers(0, 4, (1, geometry.sequence_length), dtype=np.uint8))
+    encoded = torch.from_numpy(np.random.default_rng(0).integers(0, 4, (1, geometry.sequence_length), dtype=np.uint8))
     backbone = beluga.Beluga(network, geometry)
-    region = one_hot(codes, beluga.CHANNELS).transpose(1, 2).unsqueeze(2)
+    region = one_hot(encoded, beluga.CHANNELS).transpose(1, 2).unsqueeze(2)
     with torch.inference_mode():
         started = time.perf_counter()
         starts = range(0, geometry.bins * geometry.bin_size, geometry.bin_size)
         slow = torch.cat([network(region[..., start : start + WINDOW]) for start in starts])
         middle = time.perf_counter()
-        fast = backbone.predict(codes).tracks[0]
+        fast = backbone.predict(encoded).tracks[0]
         ended = time.perf_counter()
     print(f"{torch.get_num_threads()} threads, {len(starts)} windows of {WINDOW:,} bp, {slow.shape[1]:,} tracks")
     print(f"window by window {middle - started:.2f} s, shared convolutions {ended - middle:.2f} s")

@@ -41,11 +41,11 @@ def main() -> None:
         if name.endswith(("to_out.weight", "to_attn_logits.weight")):
             # enformer-pytorch starts these at zero and at the identity, which would hide a difference.
             parameter.data += 0.1 * torch.randn_like(parameter)
-    codes = torch.from_numpy(np.random.default_rng(0).integers(0, 5, (1, GEOMETRY.sequence_length), dtype=np.uint8))
+    encoded = torch.from_numpy(np.random.default_rng(0).integers(0, 5, (1, GEOMETRY.sequence_length), dtype=np.uint8))
     with torch.inference_mode():
-        plain_seconds, plain = fastest(lambda: network(one_hot(codes), head="human"))
+        plain_seconds, plain = fastest(lambda: network(one_hot(encoded), head="human"))
     backbone = enformer.Enformer(network, GEOMETRY).for_inference()
-    our_seconds, ours = fastest(lambda: backbone.predict(codes).tracks)
+    our_seconds, ours = fastest(lambda: backbone.predict(encoded).tracks)
     print(f"{torch.get_num_threads()} threads, {GEOMETRY.sequence_length:,} bp, {plain.shape[-1]:,} tracks")
     print(f"enformer-pytorch {plain_seconds:.2f} s, ours {our_seconds:.2f} s, ratio {plain_seconds / our_seconds:.2f}")
     print(f"largest difference {(plain - ours).abs().max():.2g}")

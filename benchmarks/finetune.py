@@ -78,15 +78,15 @@ def make_task(
     )
 
 
-def operations(trunk: finetuned.Trunk, codes: np.ndarray, tissues: int, precision: str, device: torch.device) -> float:
+def operations(trunk: finetuned.Trunk, encoded: np.ndarray, tissues: int, precision: str, device: torch.device) -> float:
     """Operations of training on one gene."""
     backbone = trunk.load()
     pool = finetuned.AttentionPool(backbone.embedding_width, tissues)
     tuned = finetuned.FineTuned(backbone, pool, BINS, AllParameters(), precision=precision).to(device).train()
-    sequences = torch.from_numpy(codes).to(device)
+    sequences = torch.from_numpy(encoded).to(device)
     with FlopCounterMode(display=False) as counter:
-        LOSS(tuned(sequences), torch.zeros(len(codes), tissues, device=device)).backward()
-    return counter.get_total_flops() / len(codes)
+        LOSS(tuned(sequences), torch.zeros(len(encoded), tissues, device=device)).backward()
+    return counter.get_total_flops() / len(encoded)
 
 
 def main() -> None:
@@ -97,20 +97,20 @@ def main() -> None:
     network, geometry, tissues = FULL if device.type == "cuda" else SMALL
     torch.manual_seed(0)
     random = np.random.default_rng(0)
-    codes = random.integers(0, 4, (genes + VALIDATION, geometry.sequence_length), dtype=np.uint8)
-    observed = random.normal(-3, 2, (len(codes), tissues)).astype(np.float32)
+    encoded = random.integers(0, 4, (genes + VALIDATION, geometry.sequence_length), dtype=np.uint8)
+    observed = random.normal(-3, 2, (len(encoded), tissues)).astype(np.float32)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         Enformer.build(network, geometry, {}, tracks=8).save(folder)
-        with create_file(folder / "codes.h5", FORMAT) as file:
-            file.create("codes", codes.shape, np.uint8)
-            file.put("codes", 0, codes)
-            file.write("gene_id", np.array([f"gene{row}" for row in range(len(codes))]))
-            file.write("strand", np.full(len(codes), "+"))
+        with create_file(folder / "encoded.h5", FORMAT) as file:
+            file.create("encoded", encoded.shape, np.uint8)
+            file.put("encoded", 0, encoded)
+            file.write("gene_id", np.array([f"gene{row}" for row in range(len(encoded))]))
+            file.write("strand", np.full(len(encoded), "+"))
         trunk = finetuned.Trunk("enformer", folder, geometry, BINS, {}, {"type": "all"}, "random weights")
-        with SequenceStore([folder / "codes.h5"], geometry.sequence_length) as store:
+        with SequenceStore([folder / "encoded.h5"], geometry.sequence_length) as store:
             for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
-                count = operations(trunk, codes[:BATCH], tissues, precision, device)
+                count = operations(trunk, encoded[:BATCH], tissues, precision, device)
                 spent, losses = [], []
                 for epochs in (1, 2):  # their difference has no start in it
                     task = make_task(store, observed, device, precision, epochs)

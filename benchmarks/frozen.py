@@ -85,10 +85,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         Enformer.build(NETWORK, GEOMETRY, {}, tracks=48).save(folder)
-        codes = random.integers(0, 4, (genes, GEOMETRY.sequence_length), dtype=np.uint8)
-        with create_file(folder / "codes.h5", FORMAT) as file:
-            file.create("codes", codes.shape, np.uint8)
-            file.put("codes", 0, codes)
+        encoded = random.integers(0, 4, (genes, GEOMETRY.sequence_length), dtype=np.uint8)
+        with create_file(folder / "encoded.h5", FORMAT) as file:
+            file.create("encoded", encoded.shape, np.uint8)
+            file.put("encoded", 0, encoded)
             file.write("gene_id", np.array([f"gene{row}" for row in range(genes)]))
             file.write("strand", np.full(genes, "+"))
         embed = {"geometry": GEOMETRY, "bins": BINS, "batch_size": BATCH, "provenance": {}, "device": CPU}
@@ -96,12 +96,12 @@ def main() -> None:
 
         def from_store() -> list[dict[str, Any]]:
             backbone = Enformer.load(folder, GEOMETRY, {}).for_inference()
-            inference.embed_shard(backbone, folder / "codes.h5", folder / "store.h5", **embed)
+            inference.embed_shard(backbone, folder / "encoded.h5", folder / "store.h5", **embed)
             with FeatureStore(folder / "store.h5") as store:
                 task = make_task(store, lambda ids: store.select(ids, "embedding"), observed)
                 return [FrozenTrunk.fit(replace(task, loss=one)).table[0] for one in LOSSES]
 
-        with SequenceStore([folder / "codes.h5"], GEOMETRY.sequence_length) as sequences:
+        with SequenceStore([folder / "encoded.h5"], GEOMETRY.sequence_length) as sequences:
             task = make_task(sequences, sequences.select, observed)
             timed(lambda: with_trunk(task, folder, epochs=1))
             an_epoch, [slow] = timed(lambda: with_trunk(task, folder, epochs=1))

@@ -89,7 +89,7 @@ class Files:
         self.folder, random = folder, np.random.default_rng(3)
         enformer.save(network(**changes), folder / "weights")
         self.gene_id = [f"gene{row}" for row in range(len(SPLITS))]
-        self.codes = random.integers(0, 5, (len(SPLITS), STORED), dtype=np.uint8)
+        self.encoded = random.integers(0, 5, (len(SPLITS), STORED), dtype=np.uint8)
         self.observed = random.normal(-3, 2, (len(SPLITS), TISSUES)).astype(np.float32)
         self.observed[2, 1], self.observed[5] = np.nan, np.nan
         self.shards = [folder / "000.h5", folder / "001.h5"]
@@ -101,7 +101,7 @@ class Files:
         for shard, rows in zip(self.shards, np.array_split(np.arange(len(SPLITS)), 2), strict=True):
             labels = {"gene_id": [self.gene_id[row] for row in rows], "strand": ["+-"[row % 2 - 1] for row in rows]}
             attributes = {"assembly": "grch38", "genome_sha256": "abc"}
-            write_checked(shard, FORMAT, attributes, ["codes"], codes=self.codes[rows], **labels)
+            write_checked(shard, FORMAT, attributes, ["encoded"], encoded=self.encoded[rows], **labels)
 
     def write_expression(self) -> None:
         tissues = [f"tissue{index}" for index in range(TISSUES)]
@@ -134,7 +134,7 @@ class Files:
         geometry = {"sequence_length": GEOMETRY.sequence_length, "bins": GEOMETRY.bins, "bin_size": GEOMETRY.bin_size}
         return SimpleNamespace(
             input=SimpleNamespace(
-                codes=[str(shard) for shard in self.shards],
+                encoded=[str(shard) for shard in self.shards],
                 weights=Namedlist(weights),
                 **{name: str(self.folder / file) for name, file in given.items()},
             ),

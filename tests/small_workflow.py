@@ -83,11 +83,11 @@ def _split(section: dict[str, Any], file: Any = ()) -> Step:
     return _step("split_genes", "split.tsv", given, {"name": "mine", "section": section, "seed": 1})
 
 
-def _codes(assembly: str, geometry: dict[str, int], shard: int, shards: int) -> Step:
+def _encoded(assembly: str, geometry: dict[str, int], shard: int, shards: int) -> Step:
     index = f"index_{assembly}"
     given = {name: of(index, name) for name in ("fasta", "fai", "info")}
     params = {"assembly": assembly, "geometry": geometry, "shard": shard, "shards": shards}
-    return _step("extract_sequences", "codes.h5", {"tss": of("lift", "tss"), **given, "chain": CHAIN}, params)
+    return _step("extract_sequences", "encoded.h5", {"tss": of("lift", "tss"), **given, "chain": CHAIN}, params)
 
 
 def _collect(table: str, templates: dict[str, str], missing: str, group: int, groups: int) -> Step:
@@ -103,18 +103,18 @@ def _bin(collected: str, assembly: str, geometry: dict[str, int], source: str) -
     return _step("bin_bigwigs", "shard.h5", given, {"assembly": assembly, "geometry": geometry, "source": source})
 
 
-def _predict(codes: str) -> Step:
-    given = {"codes": of(codes), "weights": weights("enformer"), "tracks": Raw("targets_human.txt")}
+def _predict(encoded: str) -> Step:
+    given = {"encoded": of(encoded), "weights": weights("enformer"), "tracks": Raw("targets_human.txt")}
     params = {"type": "enformer", "geometry": ENFORMER, "settings": {"use_tf_gamma": False}}
     params |= {"reverse_complement": False, "central_bins": 2, "source": "enformer_predicted"}
     return _step("predict_tracks", "shard.h5", given, params, gpu=1, batch_size=4)
 
 
-def _embed(codes: str) -> Step:
+def _embed(encoded: str) -> Step:
     params = {"type": "enformer", "geometry": EMBEDDED, "bins": 4}
     params |= {"settings": {"use_tf_gamma": False, "positional_basis": "library"}, "source": "enformer_50kb"}
     params |= {"reverse_complement": False}
-    given = {"codes": of(codes), "weights": weights("enformer")}
+    given = {"encoded": of(encoded), "weights": weights("enformer")}
     return _step("embed_sequences", "shard.h5", given, params, gpu=1, batch_size=4)
 
 
@@ -130,13 +130,13 @@ def _fit(type: str, features: Of, shards: list[Of], tracks: str, settings: Any, 
     given = {"features": features, "shards": shards, **_targets()}
     params = {"type": type, "tracks": tracks, "bins": 0, "orientation": "gene", "features": kind}
     params |= {"loss": HYBRID, "settings": settings, "grid": grid, "batch_size": 8}
-    params |= {"max_epochs": 4, "patience": 4, "select_by": "validation_loss", "seed": 1, "part": 0, "parts": 1}
+    params |= {"max_epochs": 4, "patience": 4, "select_by": "validation_loss", "seed": 1, "job": 0, "jobs": 1}
     return _step("fit_head", FITTED, given, params | changes, gpu=1)
 
 
-def _single(part: int = 0, parts: int = 1) -> Step:
+def _single(job: int = 0, jobs: int = 1) -> Step:
     settings, grid = {**CNN, "bundle": 0}, {"learning_rate": [0.01], "dropout": [0.2]}
-    changes = {"loss": MSE, "max_epochs": 2, "part": part, "parts": parts}
+    changes = {"loss": MSE, "max_epochs": 2, "job": job, "jobs": jobs}
     shards = each("predict_0", "predict_1")
     return _fit("single_cnn", of("merge_predicted"), shards, "chromatin", settings, grid, **changes)
 
@@ -147,11 +147,11 @@ def _linear(type: str, features: Of, kind: str, grid: dict[str, Any], settings: 
 
 
 def _train(backbone: str, assembly: str, geometry: dict[str, int], measured: str, **settings: Any) -> Step:
-    codes, shards, split = {
-        "enformer": (each("codes_0", "codes_1"), each("bin_0", "bin_1"), of("split")),
-        "beluga": (each("codes_beluga"), each("bin_beluga"), of("split_beluga")),
+    encoded, shards, split = {
+        "enformer": (each("encoded_0", "encoded_1"), each("bin_0", "bin_1"), of("split")),
+        "beluga": (each("encoded_beluga"), each("bin_beluga"), of("split_beluga")),
     }[backbone]
-    given = {"codes": codes, "features": of(measured), "shards": shards}
+    given = {"encoded": encoded, "features": of(measured), "shards": shards}
     given |= {"motifs": of("simulate", "motifs"), "split": split}
     settings = {"epochs": 1, "batch_size": 4, "learning_rate": 4e-3, "shift": 3, **settings}
     params = {"type": backbone, "geometry": geometry, "settings": settings, "seed": 1}
@@ -202,9 +202,9 @@ STEPS = {
         )
         for assembly in ("grch37", "grch38")
     },
-    "codes_0": _codes("grch38", ENFORMER, 0, 2),
-    "codes_1": _codes("grch38", ENFORMER, 1, 2),
-    "codes_beluga": _codes("grch37", BELUGA, 0, 1),
+    "encoded_0": _encoded("grch38", ENFORMER, 0, 2),
+    "encoded_1": _encoded("grch38", ENFORMER, 1, 2),
+    "encoded_beluga": _encoded("grch37", BELUGA, 0, 1),
     **{
         f"collect_{group}": _collect(
             "targets_human.txt",
@@ -221,19 +221,19 @@ STEPS = {
     "bin_0": _bin("collect_0", "grch38", ENFORMER, "enformer_experimental"),
     "bin_1": _bin("collect_1", "grch38", ENFORMER, "enformer_experimental"),
     "bin_beluga": _bin("collect_beluga", "grch37", BELUGA, "beluga_experimental"),
-    "predict_0": _predict("codes_0"),
-    "predict_1": _predict("codes_1"),
+    "predict_0": _predict("encoded_0"),
+    "predict_1": _predict("encoded_1"),
     "predict_beluga": _step(
         "predict_tracks",
         "shard.h5",
-        {"codes": of("codes_beluga"), "weights": Raw("beluga.pth"), "tracks": Raw("beluga.tsv")},
+        {"encoded": of("encoded_beluga"), "weights": Raw("beluga.pth"), "tracks": Raw("beluga.tsv")},
         {"type": "beluga", "geometry": BELUGA, "settings": SIZES}
         | {"reverse_complement": True, "central_bins": 0, "source": "beluga_predicted"},
         gpu=1,
         batch_size=4,
     ),
-    "embed_0": _embed("codes_0"),
-    "embed_1": _embed("codes_1"),
+    "embed_0": _embed("encoded_0"),
+    "embed_1": _embed("encoded_1"),
     "merge_predicted": _merge("enformer_predicted", "predict_0", "predict_1"),
     "merge_measured": _merge("enformer_experimental", "bin_0", "bin_1"),
     "merge_lab": _merge("lab", "bin_lab"),
@@ -260,8 +260,8 @@ STEPS = {
         {"learning_rate": [0.01], "dropout": [0.2]},
     ),
     "fit_single_cnn": _single(),
-    "fit_part_0": _single(0, 2),
-    "fit_part_1": _single(1, 2),
+    "fit_job_0": _single(0, 2),
+    "fit_job_1": _single(1, 2),
     "fit_ridge": _linear("ridge", of("sums"), "spatial_basis", {"penalty": [1e-2, 1, 100]}, {"standardise": False}),
     "fit_probe": _linear("probe", of("means"), "central_means", {}, {}),
     "fit_frozen": _fit(
@@ -275,7 +275,7 @@ STEPS = {
     "finetune": _step(
         "finetune_backbone",
         FITTED,
-        {"codes": each("codes_0", "codes_1"), "weights": weights("enformer"), **_targets()},
+        {"encoded": each("encoded_0", "encoded_1"), "weights": weights("enformer"), **_targets()},
         {"type": "finetuned", "source": "enformer_50kb", "geometry": EMBEDDED, "bins": 4}
         | {"trunk": {"use_tf_gamma": False, "positional_basis": "library"}, "loss": HYBRID, "devices": 1}
         | {"settings": FINETUNING, "grid": {"learning_rate": [0.01]}, "batch_size": 13, "max_epochs": 2, "patience": 2}
@@ -288,10 +288,10 @@ STEPS = {
         "join_tissues",
         FITTED,
         {
-            "models": each("fit_part_0", "fit_part_1", name="model"),
-            "grids": each("fit_part_0", "fit_part_1", name="grid"),
-            "predictions": each("fit_part_0", "fit_part_1", name="predictions"),
-            "summaries": each("fit_part_0", "fit_part_1", name="summary"),
+            "models": each("fit_job_0", "fit_job_1", name="model"),
+            "grids": each("fit_job_0", "fit_job_1", name="grid"),
+            "predictions": each("fit_job_0", "fit_job_1", name="predictions"),
+            "summaries": each("fit_job_0", "fit_job_1", name="summary"),
         },
         {"type": "single_cnn"},
     ),
@@ -310,7 +310,7 @@ STEPS = {
     "attend_base": _step(
         "attend_genes",
         "attention.h5",
-        {"codes": each("codes_0", "codes_1"), "split": of("split"), "weights": weights("enformer")},
+        {"encoded": each("encoded_0", "encoded_1"), "split": of("split"), "weights": weights("enformer")},
         {"type": "enformer", "geometry": EMBEDDED}
         | {"settings": {"use_tf_gamma": False, "positional_basis": "library"}},
         gpu=1,
@@ -318,7 +318,7 @@ STEPS = {
     "attend_run": _step(
         "attend_genes",
         "attention.h5",
-        {"codes": each("codes_0", "codes_1"), "split": of("split"), "model": of("finetune", "model")},
+        {"encoded": each("encoded_0", "encoded_1"), "split": of("split"), "model": of("finetune", "model")},
         {"head": "finetuned", "geometry": EMBEDDED},
         gpu=1,
     ),

@@ -316,14 +316,14 @@ def write_raw(folder: Path) -> None:
     random = np.random.default_rng(5)
     lengths = {chrom: count * SPACING + 600 for chrom, count in GENES.items()}
     old = {chrom: random.integers(0, 4, length, dtype=np.uint8) for chrom, length in lengths.items()}
-    new = {chrom: _rearranged(codes, random) for chrom, codes in old.items()}
+    new = {chrom: _rearranged(encoded, random) for chrom, encoded in old.items()}
     _, turned = _middle(lengths["chr2"])
     new["chr2_alt"] = np.concatenate([old["chr2"][turned:], random.integers(0, 4, 100, dtype=np.uint8)])
     _write_fasta(folder / "grch37.fa", old)
     _write_fasta(folder / "grch38.fa", new)
     for name, genome in (("grch37_other.fa", old), ("grch38_other.fa", new)):
         # Half of the bases are others.
-        other = {chrom: np.where(random.random(len(codes)) < 0.5, codes, 3 - codes) for chrom, codes in genome.items()}
+        other = {chrom: np.where(random.random(len(encoded)) < 0.5, encoded, 3 - encoded) for chrom, encoded in genome.items()}
         _write_fasta(folder / name, other)
     _write_fasta(folder / "grch38_longer.fa", {**new, "chr1": np.concatenate([new["chr1"], new["chr1"][:60]])})
     _write_fasta(folder / "grch38_shorter.fa", {**new, "chr14": new["chr14"][:900]})
@@ -358,12 +358,12 @@ def _middle(length: int) -> tuple[int, int]:
     return length // 4, length // 4 * 3
 
 
-def _rearranged(codes: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _rearranged(encoded: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """GRCh38's contig: moved by MOVED bp, its middle turned round, its end lost."""
-    start, end = _middle(len(codes))
+    start, end = _middle(len(encoded))
     moved = random.integers(0, 4, MOVED, dtype=np.uint8)
-    turned = windows.reverse_complement(codes[start:end])
-    return np.concatenate([moved, codes[:start], turned, codes[end : len(codes) - MOVED]])
+    turned = windows.reverse_complement(encoded[start:end])
+    return np.concatenate([moved, encoded[:start], turned, encoded[end : len(encoded) - MOVED]])
 
 
 def _write_chain(path: Path, lengths: Mapping[str, int], shift: int = 0) -> None:
@@ -389,8 +389,8 @@ def _write_chain(path: Path, lengths: Mapping[str, int], shift: int = 0) -> None
 
 def _write_fasta(path: Path, genome: Mapping[str, np.ndarray]) -> None:
     with open(path, "w") as handle:
-        for name, codes in genome.items():
-            bases = windows.decode(codes)
+        for name, encoded in genome.items():
+            bases = windows.decode(encoded)
             handle.write(f">{name}\n" + "".join(f"{bases[at : at + 60]}\n" for at in range(0, len(bases), 60)))
 
 
@@ -465,9 +465,9 @@ def _write_tables(folder: Path) -> None:
 
 def _write_bigwig(path: Path, genome: Mapping[str, np.ndarray], random: np.random.Generator) -> None:
     with pyBigWig.open(str(path), "w") as file:
-        file.addHeader([(chrom, len(codes)) for chrom, codes in genome.items()], maxZooms=0)
-        for chrom, codes in genome.items():
-            starts = np.flatnonzero(random.random(len(codes) // 4) < 0.8) * 4
+        file.addHeader([(chrom, len(encoded)) for chrom, encoded in genome.items()], maxZooms=0)
+        for chrom, encoded in genome.items():
+            starts = np.flatnonzero(random.random(len(encoded) // 4) < 0.8) * 4
             file.addEntries(chrom, starts, values=random.gamma(0.5, 3, len(starts)), span=4)
 
 

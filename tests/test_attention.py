@@ -12,7 +12,7 @@ import torch
 from checked_files import write_checked
 from chrom2expr.backbones import attention, enformer
 from chrom2expr.errors import InputError
-from chrom2expr.figures import figure
+from chrom2expr.figures import attention_tables, figure
 from chrom2expr.genome.sequence_store import FORMAT as SEQUENCE
 from chrom2expr.genome.windows import Geometry
 from chrom2expr.heads import finetuned
@@ -51,7 +51,7 @@ def network(geometry=GEOMETRY, positional_basis="library", **changes):
     return net
 
 
-def codes(batch=3, geometry=GEOMETRY):
+def encoded(batch=3, geometry=GEOMETRY):
     sequences = np.random.default_rng(0).integers(0, 5, (batch, geometry.sequence_length), dtype=np.uint8)
     return torch.from_numpy(sequences)
 
@@ -80,9 +80,9 @@ def attend(net, sequences, query=QUERY, geometry=GEOMETRY):
 class TestAttend:
     @pytest.mark.parametrize("query", [0, QUERY, 14])
     def test_same_as_hooks(self, query):
-        expected = hooked(network(), codes(), query)
+        expected = hooked(network(), encoded(), query)
         # A network in training mode, as `read` gives it: dropout and the batch must play no part.
-        found = attend(network().train(), codes(), query)
+        found = attend(network().train(), encoded(), query)
         assert found.shape == (3, 15) and found.dtype == torch.float32
         assert expected.std(dim=1).min() > 0.01 and (expected[0] - expected[1]).abs().max() > 1e-3
         torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
@@ -91,22 +91,22 @@ class TestAttend:
         """The published number of gamma features, and so the middle of the table for 1,536 bins, at 15 bins."""
         wide = {"dim": TF_GAMMAS.shape[1] * 6, "heads": 1, "depth": 1, "num_downsamples": 3, "dim_divisible_by": 96}
         geometry = Geometry.centred(sequence_length=15 * 8, bins=15, bin_size=8)
-        expected = hooked(network(geometry, "pretrained_slice", **wide), codes(geometry=geometry), QUERY)
+        expected = hooked(network(geometry, "pretrained_slice", **wide), encoded(geometry=geometry), QUERY)
         net = network(geometry, "pretrained_slice", **wide)
-        found = attend(net, codes(geometry=geometry), geometry=geometry)
+        found = attend(net, encoded(geometry=geometry), geometry=geometry)
         torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
-        other = attend(network(geometry, **wide), codes(geometry=geometry), geometry=geometry)
+        other = attend(network(geometry, **wide), encoded(geometry=geometry), geometry=geometry)
         assert (found - other).abs().max() > 1e-3
 
     def test_rows_sum_to_one(self):
-        found = attend(network(), codes())
+        found = attend(network(), encoded())
         assert (found >= 0).all()
         torch.testing.assert_close(found.sum(dim=1), torch.ones(3), atol=1e-6, rtol=0)
 
     def test_batch_size_does_not_matter(self):
         backbone = enformer.Enformer(network(), GEOMETRY)
-        alone = torch.cat([backbone.attend(sequence[None], QUERY) for sequence in codes()])
-        torch.testing.assert_close(backbone.attend(codes(), QUERY), alone, atol=1e-6, rtol=1e-5)
+        alone = torch.cat([backbone.attend(sequence[None], QUERY) for sequence in encoded()])
+        torch.testing.assert_close(backbone.attend(encoded(), QUERY), alone, atol=1e-6, rtol=1e-5)
 
     def test_planted(self):
         """Every layer and head prefers the two bins right after the query to those before: the weights are known."""
@@ -121,7 +121,7 @@ class TestAttend:
                 plain.rel_pos_bias.fill_(2.0)
         distance = np.arange(15) - 5
         odds = np.exp(2.0 * np.sign(distance) * (np.abs(distance) < 3))
-        found = attend(net, codes(2), 5).numpy()
+        found = attend(net, encoded(2), 5).numpy()
         np.testing.assert_allclose(found, np.tile(odds / odds.sum(), (2, 1)), rtol=1e-5)
 
 
@@ -140,7 +140,7 @@ class Stored:
 
 class TestAttendGenes:
     def write(self, output, attend):
-        sequences = Stored(codes().numpy(), "+-+")
+        sequences = Stored(encoded().numpy(), "+-+")
         attention.attend_genes(attend, sequences, GEOMETRY, output)
         return sequences
 
@@ -149,7 +149,7 @@ class TestAttendGenes:
         backbone, path = enformer.Enformer(network(), GEOMETRY), tmp_path / "attention.h5"
         sequences = self.write(path, lambda batch: backbone.attend(torch.from_numpy(batch), QUERY).numpy())
         assert sequences.asked == [1, 1, 1]
-        expected = backbone.attend(codes(), QUERY).numpy()
+        expected = backbone.attend(encoded(), QUERY).numpy()
         assert abs(expected[1] - expected[1, ::-1]).max() > 1e-3
         expected[1] = expected[1, ::-1].copy()
         found = attention.read_attention(path)
@@ -205,11 +205,11 @@ MODELS = [
 
 
 def map_points(name, models, files):
-    return attention.map_points(name, attention.read_models(name, models, files))
+    return attention_tables.map_points(name, attention_tables.read_models(name, models, files))
 
 
 def distal_points(name, models, files, distal_bins, thresholds):
-    return attention.distal_points(name, attention.read_models(name, models, files), distal_bins, thresholds)
+    return attention_tables.distal_points(name, attention_tables.read_models(name, models, files), distal_bins, thresholds)
 
 
 @pytest.fixture
@@ -268,8 +268,8 @@ class TestTables:
 
     def test_written_and_read(self, files, tmp_path):
         points = map_points("fig3_7", MODELS, files) + [
-            attention.Point("fig3_7", "distal bins", "MSE", 0.002, np.nan, np.nan, 0, 3, np.nan, "", ""),
-            attention.Point("fig3_7", "distal bins", "MSE", 0.03, 1.23456e-6, 3.2e-8, 5, 0, 0.5, "a/b", "red"),
+            attention_tables.Point("fig3_7", "distal bins", "MSE", 0.002, np.nan, np.nan, 0, 3, np.nan, "", ""),
+            attention_tables.Point("fig3_7", "distal bins", "MSE", 0.03, 1.23456e-6, 3.2e-8, 5, 0, 0.5, "a/b", "red"),
         ]
         FIGURE.write(tmp_path / "t.tsv", points)
         found = FIGURE.read(tmp_path / "t.tsv")
@@ -339,10 +339,10 @@ class TestScripts:
         sequences = np.random.default_rng(1).integers(0, 4, (5, 21 * 128), dtype=np.uint8)
         genes = [f"g{i}" for i in range(5)]
         labels = {"gene_id": genes, "strand": list("+-++-")}
-        write_checked(tmp_path / "000.h5", SEQUENCE, {}, ["codes"], codes=sequences, **labels)
+        write_checked(tmp_path / "000.h5", SEQUENCE, {}, ["encoded"], encoded=sequences, **labels)
         split = ["train", "test", "val", "test", "test"]
         given = {
-            "codes": [tmp_path / "000.h5"],
+            "encoded": [tmp_path / "000.h5"],
             "split": write_split(tmp_path / "split.tsv", genes, split),
         }
         geometry = {"sequence_length": 15 * 128, "bins": 11, "bin_size": 128}

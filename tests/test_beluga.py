@@ -22,12 +22,12 @@ def network(window: int) -> beluga.Network:
     return net
 
 
-def codes(batch: int, length: int, seed: int = 0) -> torch.Tensor:
+def encoded(batch: int, length: int, seed: int = 0) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(seed).integers(0, 5, (batch, length), dtype=np.uint8))
 
 
 def window_by_window(state: dict[str, torch.Tensor], sequence: torch.Tensor, window: int, step: int) -> torch.Tensor:
-    """The published network, written out on the bare tensors, for one region (length,) of codes."""
+    """The published network, written out on the bare tensors, for one region (length,) of encoded."""
     predictions = []
     for start in range(0, len(sequence) - window + 1, step):
         x = torch.zeros(1, 4, 1, window, dtype=state["model.0.0.weight"].dtype)
@@ -48,7 +48,7 @@ def window_by_window(state: dict[str, torch.Tensor], sequence: torch.Tensor, win
 def test_scan_is_window_by_window(window, step):
     # In float64, so that only a wrong window, not rounding, can make a difference.
     net, geometry = network(window).double(), Geometry.sliding(window=window, bins=6, bin_size=step)
-    sequences = codes(2, geometry.sequence_length)
+    sequences = encoded(2, geometry.sequence_length)
     regions = one_hot(sequences, beluga.CHANNELS).double().transpose(1, 2).unsqueeze(2)
     found = net.scan(regions, step)
     expected = torch.stack([window_by_window(net.state_dict(), sequence, window, step) for sequence in sequences])
@@ -74,7 +74,7 @@ def test_published_layout():
 def test_strands():
     geometry = Geometry.sliding(window=400, bins=5, bin_size=200)
     backbone = beluga.Beluga(network(400), geometry)
-    here = codes(2, geometry.sequence_length)
+    here = encoded(2, geometry.sequence_length)
     there = torch.from_numpy(windows.reverse_complement(here.numpy()).copy())
     both = backbone.predict(here, reverse_complement=True).tracks
     torch.testing.assert_close(both, backbone.predict(there, reverse_complement=True).tracks.flip(1), atol=1e-7, rtol=0)
@@ -101,7 +101,7 @@ class TestCheckpoint:
         for name in ("a.pth", "b.pth"):
             beluga.Beluga(net, self.geometry).save(tmp_path / name)
         assert (tmp_path / "a.pth").read_bytes() == (tmp_path / "b.pth").read_bytes()
-        sequences = codes(1, self.geometry.sequence_length)
+        sequences = encoded(1, self.geometry.sequence_length)
         expected = beluga.Beluga(net, self.geometry).predict(sequences).tracks
         assert torch.equal(self.load(tmp_path / "a.pth").predict(sequences).tracks, expected)
 

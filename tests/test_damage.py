@@ -10,7 +10,7 @@ import pytest
 import small_enformer
 import torch
 from checked_files import write_checked
-from chrom2expr.backbones import attention
+from chrom2expr.backbones import attention, enformer
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation import metric, predictions, scores
 from chrom2expr.figures import figure
@@ -23,10 +23,19 @@ from chrom2expr.genome.genes import GENE_COLUMNS, read_genes
 from chrom2expr.genome.sequence_store import FORMAT as SEQUENCE
 from chrom2expr.genome.sequence_store import SequenceStore
 from chrom2expr.genome.windows import Geometry
-from chrom2expr.heads import cnn, finetuned, frozen_trunk, linear, linear_probe, resumable_training, single_cnn
+from chrom2expr.heads import (
+    adaptation,
+    cnn,
+    finetuned,
+    frozen_trunk,
+    linear,
+    linear_probe,
+    resumable_training,
+    single_cnn,
+)
 from chrom2expr.heads.attention_pool import AttentionPool
 from chrom2expr.heads.cnn import Dropout, ExpressionCNN
-from chrom2expr.tracks.reduced_features import ReducedStore
+from chrom2expr.tracks.reduced_features import ReducedFeatureStore
 from chrom2expr.tracks.reduction import reduce_store
 from chrom2expr.tracks.store_reader import FeatureStore, merge
 from chrom2expr.tracks.store_writer import FORMAT as FEATURE
@@ -70,9 +79,9 @@ def merged(path):
 
 
 def sequences(path):
-    codes = RANDOM.integers(0, 5, (GENES, 40), dtype=np.uint8)
+    encoded = RANDOM.integers(0, 5, (GENES, 40), dtype=np.uint8)
     labels = {"gene_id": [f"gene{n}" for n in range(GENES)], "strand": list("+-+-+-")}
-    write_checked(path, SEQUENCE, {"assembly": "grch38"}, ["codes"], codes=codes, **labels)
+    write_checked(path, SEQUENCE, {"assembly": "grch38"}, ["encoded"], encoded=encoded, **labels)
 
 
 def read_sequences(path):
@@ -116,7 +125,7 @@ def reduced(path):
 
 
 def read_reduced(path):
-    with ReducedStore(path) as store:
+    with ReducedFeatureStore(path) as store:
         return [store.select(store.gene_id).read(np.arange(GENES)), store.gene_id, store.track_id, store.provenance]
 
 
@@ -167,14 +176,14 @@ def checkpoint(path):
 
 
 def fine_tuned(path):
-    trunk = small_enformer.network()
-    model = finetuned.FineTuned(trunk, AttentionPool(2 * trunk.dim, 2), small_enformer.BINS)
-    geometry = {key: getattr(small_enformer.GEOMETRY, key) for key in ("sequence_length", "bins", "bin_size")}
-    metadata = {**METADATA, "config": {**trunk.config.to_diff_dict(), "output_heads": {}}, "geometry": geometry}
-    metadata |= {"settings": {}, "bins": small_enformer.BINS, "weights_sha256": "abc"}
-    trunk.heads.clear()
-    state = dict(model.named_once().state_dict())
-    write_tensors(path, finetuned.FORMAT, {"state": state, "metadata": metadata})
+    weights = path.with_name("weights")
+    enformer.save(small_enformer.network(), weights)
+    start = finetuned.Trunk("enformer", weights, small_enformer.GEOMETRY, small_enformer.BINS, {}, {"type": "all"}, "abc")
+    backbone = start.load()
+    pool = AttentionPool(backbone.embedding_width, 2)
+    model = finetuned.FineTuned(backbone, pool, start.bins, adaptation.build(start.adaptation))
+    metadata = {**METADATA, "trunk": start.describe(backbone), "weights_sha256": "abc"}
+    finetuned.FineTunedBackbone(model, [], metadata).save(path)
 
 
 KINDS = {
@@ -290,7 +299,7 @@ def test_the_same_content_gives_the_same_bytes_a_second_later(tmp_path):
     """Merged files held the time of day."""
     code = (
         "import sys; sys.path[:0] = sys.argv[3:]\n"
-        "from chrom2expr.reader import merge\n"
+        "from chrom2expr.tracks.store_reader import merge\n"
         "merge(sys.argv[1:2], sys.argv[2])\n"
     )
     made = []

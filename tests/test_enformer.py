@@ -44,7 +44,7 @@ def network(**changes) -> Enformer:
     return net.eval()
 
 
-def codes(batch: int, length: int = GEOMETRY.sequence_length, seed: int = 0) -> torch.Tensor:
+def encoded(batch: int, length: int = GEOMETRY.sequence_length, seed: int = 0) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(seed).integers(0, 5, (batch, length), dtype=np.uint8))
 
 
@@ -67,7 +67,7 @@ def load(weights, tracks=9, geometry=GEOMETRY, **settings):
 
 @pytest.mark.parametrize(("length", "bins"), [(2048, 10), (2048, 16), (1920, 9), (128 * 40, 8)])
 def test_same_as_plain_forward(weights, length, bins):
-    net, sequences = network(), codes(3, length)
+    net, sequences = network(), encoded(3, length)
     net.set_target_length(bins)
     tracks, embedding = plain(net, sequences)
     found = load(weights, geometry=Geometry.centred(length, bins, 128)).predict(sequences)
@@ -79,7 +79,7 @@ def test_same_as_plain_forward(weights, length, bins):
 
 def test_attention_sees_positions(weights):
     """Without its attention layers the network would not tell, so the comparison above would not test them."""
-    backbone, sequences = load(weights), codes(1)
+    backbone, sequences = load(weights), encoded(1)
     before = backbone.predict(sequences).tracks
     for layer in backbone.network.transformer:
         layer[0].fn[1].keys.zero_()
@@ -92,7 +92,7 @@ def test_tf_gamma(tmp_path):
     geometry = Geometry.centred(sequence_length=1536 * 8, bins=896, bin_size=8)
     net = network(**small, use_tf_gamma=True)
     enformer.save(net, tmp_path)
-    sequences = codes(1, geometry.sequence_length)
+    sequences = encoded(1, geometry.sequence_length)
     expected, _ = plain(net, sequences)
     found = load(tmp_path, geometry=geometry, use_tf_gamma=True).predict(sequences).tracks
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
@@ -103,7 +103,7 @@ def test_tf_gamma(tmp_path):
 
 
 def test_batch_size_does_not_matter(weights):
-    backbone, sequences = load(weights), codes(5)
+    backbone, sequences = load(weights), encoded(5)
     together = backbone.predict(sequences)
     alone = [backbone.predict(sequence[None]) for sequence in sequences]
     torch.testing.assert_close(together.tracks, torch.cat([one.tracks for one in alone]), atol=1e-5, rtol=1e-5)
@@ -111,7 +111,7 @@ def test_batch_size_does_not_matter(weights):
 
 
 def test_strands(weights):
-    backbone, here = load(weights), codes(2)
+    backbone, here = load(weights), encoded(2)
     there = torch.from_numpy(windows.reverse_complement(here.numpy()).copy())
     both, turned = backbone.predict(here, reverse_complement=True), backbone.predict(there, reverse_complement=True)
     for one, other in zip(both, turned, strict=True):
@@ -131,7 +131,7 @@ def test_n_is_all_zeros(weights):
 @pytest.mark.parametrize(("length", "bins", "start"), [(2048, 10, 3), (1920, 10, 2), (1920, 15, 0), (1152, 4, 2)])
 def test_embedding_of_the_central_bins(weights, length, bins, start):
     """If the bins before and after cannot be as many, one more lies after them: the TSS's bin is then in the middle."""
-    net, sequences = network(), codes(2, length)
+    net, sequences = network(), encoded(2, length)
     net.set_target_length(-1)
     _, embedding = plain(net, sequences)
     embedder = load(weights, None, Geometry.centred(length, length // 128, 128))
@@ -164,7 +164,7 @@ class TestPositions:
         given = []
         for layer in net.transformer:
             layer[0].fn[1].to_rel_k.register_forward_hook(lambda _, seen, __: given.append(seen[0]))
-        sequences = codes(1, 168)
+        sequences = encoded(1, 168)
         tracks, _ = plain(net, sequences)
         assert len(given) == 2
         for seen in given:
@@ -202,7 +202,7 @@ class TestWeights:
         (tmp_path / "config.json").write_text(
             json.dumps({**CONFIG, "architectures": ["Enformer"], "model_type": "enformer", "use_checkpointing": True})
         )
-        sequences = codes(1)
+        sequences = encoded(1)
         expected, _ = plain(net, sequences)
         save_file({name: value.clone() for name, value in state.items()}, tmp_path / "model.safetensors")
         torch.testing.assert_close(load(tmp_path).predict(sequences).tracks, expected, atol=1e-5, rtol=1e-5)

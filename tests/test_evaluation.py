@@ -228,9 +228,9 @@ def test_pairs_are_differences_of_the_same_genes_and_tissues(figure, tmp_path, c
         assert float(row["difference"]) == pytest.approx(difference.mean(), abs=1e-6)
         assert float(row["p_wilcoxon"]) == pytest.approx(stats.wilcoxon(np.round(difference, 12)).pvalue, rel=1e-3)
         if row["panel"] == "cross-celltype":
-            means = [np.repeat(values[0] - values[1], times)[np.repeat(both, times)].mean() for times in scores[a].drawn]
+            means = [np.repeat(values[0] - values[1], times)[np.repeat(both, times)].mean() for times in found[a].drawn]
         else:
-            means = [(one - two)[both].mean() for one, two in zip(scores[a].resampled["cross_gene"], scores[b].resampled["cross_gene"], strict=True)]
+            means = [(one - two)[both].mean() for one, two in zip(found[a].resampled["cross_gene"], found[b].resampled["cross_gene"], strict=True)]
         np.testing.assert_allclose(
             [float(row["ci_low"]), float(row["ci_high"])], np.quantile(means, [0.025, 0.975]), atol=1e-5
         )
@@ -448,7 +448,7 @@ def test_the_doors_lead_from_predictions_to_a_figures_table(run, targets, tmp_pa
 OWN_METRIC = """
 import numpy as np
 
-from chrom2expr.metric import Metric
+from chrom2expr.evaluation.metric import Metric
 
 
 class Pearson(Metric):

@@ -54,7 +54,7 @@ def sequence_shards(folder):
     parts = []
     for number, genes in enumerate(np.array_split(np.arange(GENES), 2)):
         path, labels = folder / f"{number}.h5", {"gene_id": GENE_ID[genes], "strand": STRAND[genes]}
-        parts.append(write_checked(path, sequence_store.FORMAT, {"assembly": "grch38"}, ["codes"], codes=values[genes], **labels))
+        parts.append(write_checked(path, sequence_store.FORMAT, {"assembly": "grch38"}, ["encoded"], encoded=values[genes], **labels))
     return parts
 
 
@@ -65,7 +65,7 @@ KINDS = {
         np.float16, (5, 1), "1.h5: gene gene39, track b",
     ),
     "reduced": (
-        lambda folder: reduced_features.ReducedStore(reduced_file(folder)).select(CHOSEN, "all"),
+        lambda folder: reduced_features.ReducedFeatureStore(reduced_file(folder)).select(CHOSEN, "all"),
         np.float32, (7,), "reduced.h5: gene gene39, feature 2 of track b",
     ),
     "sequences": (
@@ -146,7 +146,7 @@ def test_what_is_not_finite_is_named(made):
 
 def test_a_head_of_ones_own_on_one_page_fits_reduced_features(tmp_path):
     """The perceptron of own_files, from a file, as the workflow gives it; the targets follow from the features."""
-    store = reduced_features.ReducedStore(reduced_file(tmp_path))
+    store = reduced_features.ReducedFeatureStore(reduced_file(tmp_path))
     select = {"train": GENE_ID[:24], "val": GENE_ID[24:32], "test": GENE_ID[32:]}
     weights = np.random.default_rng(2).normal(0, 0.1, (10 * TRACKS, 4))
     splits = {}

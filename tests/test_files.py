@@ -9,11 +9,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
+import scripts
 import torch
 from checked_files import leftover
 from chrom2expr.errors import InputError, SystemTrouble, reading, system_trouble
@@ -36,10 +36,10 @@ def python(code, *arguments, **options):
 
 WRITER = """
 import time
-from types import SimpleNamespace
-from chrom2expr.door import job
-from chrom2expr.files import whole_file
-with job(SimpleNamespace(log=[sys.argv[2]])), whole_file(sys.argv[1]) as partial:
+
+from chrom2expr.job import job
+from chrom2expr.files.whole import whole_file
+with job(SimpleNamespace(log=[sys.argv[2]], input=[], output=[], params={}, resources=None, threads=1)), whole_file(sys.argv[1]) as partial:
     partial.write_bytes(b"half")
     sys.__stdout__.write("written\\n")
     sys.__stdout__.flush()
@@ -138,7 +138,7 @@ def test_an_error_of_the_system_is_called_so_and_no_file_is_blamed(tmp_path, err
         raise error
     assert "damaged" not in str(caught.value) and "delete" not in str(caught.value)
     log = tmp_path / "log"
-    with pytest.raises(SystemExit), job(SimpleNamespace(log=[str(log)])):
+    with pytest.raises(SystemExit), job(scripts.snakemake(log=[str(log)])):
         raise error
     assert "\nSystem error: " in log.read_text()
 
@@ -160,7 +160,7 @@ def test_what_is_no_error_of_the_system_is_not_called_so(tmp_path):
 
 def test_an_error_in_a_writers_block_ends_the_job_as_it_is(tmp_path):
     for made in (RuntimeError("CUDA out of memory"), OSError("no errno"), ValueError("x")):
-        with pytest.raises(type(made), match=str(made)) as caught, job(SimpleNamespace(log=[str(tmp_path / "log")])):
+        with pytest.raises(type(made), match=str(made)) as caught, job(scripts.snakemake(log=[str(tmp_path / "log")])):
             with create_file(tmp_path / "x.h5", KIND):
                 raise made
         assert caught.value is made and caught.value.__cause__ is None
@@ -171,19 +171,19 @@ def test_a_model_half_written_is_gone_at_sigterm(tmp_path):
     """torch makes an error of its own of what stops it in a write."""
     code = """
 import os, signal
-from types import SimpleNamespace
-from chrom2expr.door import job
-with job(SimpleNamespace(log=[sys.argv[2]])):
+
+from chrom2expr.job import job
+with job(SimpleNamespace(log=[sys.argv[2]], input=[], output=[], params={}, resources=None, threads=1)):
     import torch
-    from chrom2expr.files import Format
-    from chrom2expr.tensors import write_tensors
+    from chrom2expr.files.whole import Format
+    from chrom2expr.files.tensors import write_tensors
 
     class Struck:
         def __reduce__(self):
             os.kill(os.getpid(), signal.SIGTERM)
             return (list, ())
 
-    from chrom2expr import tensors
+    from chrom2expr.files import tensors
     tensors._digest = lambda *_: "x"
     write_tensors(sys.argv[1], Format("t", 1), {"a": torch.ones(1000), "b": Struck()})
 """
@@ -196,9 +196,9 @@ with job(SimpleNamespace(log=[sys.argv[2]])):
 def test_a_second_sigterm_does_not_break_off_the_cleaning_up(tmp_path):
     code = """
 import os, signal
-from types import SimpleNamespace
-from chrom2expr.door import job
-with job(SimpleNamespace(log=[sys.argv[1]])):
+
+from chrom2expr.job import job
+with job(SimpleNamespace(log=[sys.argv[1]], input=[], output=[], params={}, resources=None, threads=1)):
     try:
         os.kill(os.getpid(), signal.SIGTERM)
     finally:
@@ -232,14 +232,14 @@ LIMITED = """
 import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
-from types import SimpleNamespace
-from chrom2expr.door import job
-with job(SimpleNamespace(log=[sys.argv[2]])):
+
+from chrom2expr.job import job
+with job(SimpleNamespace(log=[sys.argv[2]], input=[], output=[], params={}, resources=None, threads=1)):
     import numpy as np
     import torch
-    from chrom2expr.files import Format
-    from chrom2expr.hdf5 import create_file
-    from chrom2expr.tensors import write_tensors
+    from chrom2expr.files.whole import Format
+    from chrom2expr.files.hdf5 import create_file
+    from chrom2expr.files.tensors import write_tensors
     if sys.argv[1].endswith(".pt"):
         write_tensors(sys.argv[1], Format("t", 1), {"a": torch.ones(100_000)})
     else:
@@ -334,10 +334,10 @@ def test_every_text_file_names_its_encoding():
 
 def test_a_message_beyond_the_locale_reaches_log_and_console(tmp_path):
     code = """
-from types import SimpleNamespace
-from chrom2expr.door import job
+
+from chrom2expr.job import job
 from chrom2expr.errors import InputError
-with job(SimpleNamespace(log=[sys.argv[1]])):
+with job(SimpleNamespace(log=[sys.argv[1]], input=[], output=[], params={}, resources=None, threads=1)):
     print("progress: µ, 10 → 12")
     raise InputError("genes.csv, line 2: Chr1 is unknown (chr1, chr2, … 5 in all)")
 """

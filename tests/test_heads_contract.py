@@ -20,7 +20,7 @@ OWN = [f"{HERE}/own_files/mlp.py:MLP", f"{HERE}/own_files/elastic_net.py:Elastic
 NAMES = [*registry.names("heads"), *OWN]
 GENES, TISSUES = {"train": 60, "val": 25, "test": 12}, 3
 # How large the features are that each kind of head is given: (bin, track) or (feature,).
-SHAPES = {"store": (16, 5), "reduced": (10,)}
+SHAPES = {"store": (16, 5), "reduced_features": (10,)}
 # Values for the keys of a grid, where its schema has no example of its own; and smaller sizes than the defaults, of the
 # settings that a type has.
 GRID = {"learning_rate": [3e-3, 1e-2], "dropout": [0.1], "penalty": [0.01, 1.0]}

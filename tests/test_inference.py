@@ -27,31 +27,31 @@ class Toy(Backbone):
     def __init__(self) -> None:
         super().__init__(GEOMETRY)
 
-    def forward(self, codes: torch.Tensor) -> Prediction:
+    def forward(self, encoded: torch.Tensor) -> Prediction:
         margin = GEOMETRY.margin
-        bases = one_hot(codes)[:, margin:-margin].unflatten(1, (GEOMETRY.bins, GEOMETRY.bin_size)).mean(2)
+        bases = one_hot(encoded)[:, margin:-margin].unflatten(1, (GEOMETRY.bins, GEOMETRY.bin_size)).mean(2)
         return Prediction(bases[..., :3], 100 * bases)
 
 
 @pytest.fixture
-def codes_path(tmp_path):
+def sequences_path(tmp_path):
     rng = np.random.default_rng(0)
-    codes = rng.integers(0, 5, (GENES, GEOMETRY.sequence_length), dtype=np.uint8)
-    return write_codes(tmp_path / "codes.h5", codes)
+    encoded = rng.integers(0, 5, (GENES, GEOMETRY.sequence_length), dtype=np.uint8)
+    return write_sequences(tmp_path / "encoded.h5", encoded)
 
 
-def write_codes(path, codes):
-    labels = {"gene_id": [f"gene{row}" for row in range(len(codes))], "strand": ["+", "-"] * 3 + ["+"]}
-    labels = {name: values[: len(codes)] for name, values in labels.items()}
+def write_sequences(path, encoded):
+    labels = {"gene_id": [f"gene{row}" for row in range(len(encoded))], "strand": ["+", "-"] * 3 + ["+"]}
+    labels = {name: values[: len(encoded)] for name, values in labels.items()}
     attributes = {"assembly": "grch38", "genome_sha256": "abc"}
-    return write_checked(path, FORMAT, attributes, ["codes"], codes=codes, **labels)
+    return write_checked(path, FORMAT, attributes, ["encoded"], encoded=encoded, **labels)
 
 
-def predict(codes_path, output, backbone=None, **changes):
+def predict(sequences_path, output, backbone=None, **changes):
     settings = {"batch_size": 3, "reverse_complement": False, "central_bins": 2} | changes
     inference.predict_shard(
         backbone or Toy(),
-        codes_path,
+        sequences_path,
         output,
         tracks=TRACKS,
         geometry=GEOMETRY,
@@ -62,22 +62,22 @@ def predict(codes_path, output, backbone=None, **changes):
     return output
 
 
-def share(codes: np.ndarray, base: int) -> np.ndarray:
+def share(encoded: np.ndarray, base: int) -> np.ndarray:
     """Share of a base in every bin, (gene, bin), by a slow loop."""
-    return np.array([[np.mean(gene[8 + 8 * b : 16 + 8 * b] == base) for b in range(GEOMETRY.bins)] for gene in codes])
+    return np.array([[np.mean(gene[8 + 8 * b : 16 + 8 * b] == base) for b in range(GEOMETRY.bins)] for gene in encoded])
 
 
-def test_shard(codes_path, tmp_path):
-    with h5py.File(codes_path) as file:
-        codes = file["codes"][:]
-    with h5py.File(predict(codes_path, tmp_path / "shard.h5")) as shard:
-        expected = np.stack([share(codes, base) for base in range(3)], axis=-1)
+def test_shard(sequences_path, tmp_path):
+    with h5py.File(sequences_path) as file:
+        encoded = file["encoded"][:]
+    with h5py.File(predict(sequences_path, tmp_path / "shard.h5")) as shard:
+        expected = np.stack([share(encoded, base) for base in range(3)], axis=-1)
         assert shard["tracks"].dtype == np.float16
         np.testing.assert_allclose(shard["tracks"][:], expected, atol=1e-3)
         assert shard["central_tracks"].dtype == np.float32
         np.testing.assert_allclose(shard["central_tracks"][:], expected[:, 2:4].mean(1), atol=1e-6)
         assert shard["central_embedding"].shape == (GENES, 4)
-        np.testing.assert_allclose(shard["central_embedding"][:, 3], 100 * share(codes, 3)[:, 2:4].mean(1), atol=1e-4)
+        np.testing.assert_allclose(shard["central_embedding"][:, 3], 100 * share(encoded, 3)[:, 2:4].mean(1), atol=1e-4)
         assert list(shard["gene_id"].asstr()) == [f"gene{row}" for row in range(GENES)]
         assert list(shard["strand"].asstr()) == ["+", "-"] * 3 + ["+"]
         assert list(shard["track_id"].asstr()) == ["a", "b", "c"]
@@ -85,62 +85,62 @@ def test_shard(codes_path, tmp_path):
         assert attributes == {"source": "toy", "assembly": "grch38", "genome_sha256": "abc", "weights_sha256": "def"}
 
 
-def test_both_strands(codes_path, tmp_path):
-    with h5py.File(codes_path) as file:
-        codes = file["codes"][:]
-    with h5py.File(predict(codes_path, tmp_path / "shard.h5", reverse_complement=True)) as shard:
-        np.testing.assert_allclose(shard["tracks"][..., 0], (share(codes, 0) + share(codes, 3)) / 2, atol=1e-3)
-        np.testing.assert_allclose(shard["tracks"][..., 1], (share(codes, 1) + share(codes, 2)) / 2, atol=1e-3)
+def test_both_strands(sequences_path, tmp_path):
+    with h5py.File(sequences_path) as file:
+        encoded = file["encoded"][:]
+    with h5py.File(predict(sequences_path, tmp_path / "shard.h5", reverse_complement=True)) as shard:
+        np.testing.assert_allclose(shard["tracks"][..., 0], (share(encoded, 0) + share(encoded, 3)) / 2, atol=1e-3)
+        np.testing.assert_allclose(shard["tracks"][..., 1], (share(encoded, 1) + share(encoded, 2)) / 2, atol=1e-3)
 
 
-def test_batch_size_does_not_matter(codes_path, tmp_path):
+def test_batch_size_does_not_matter(sequences_path, tmp_path):
     def contents(path):
         with h5py.File(path) as shard:
             return {name: shard[name][()].tolist() for name in shard if name != "checksums"}
 
-    shards = [contents(predict(codes_path, tmp_path / f"{size}.h5", batch_size=size)) for size in (1, 3, 7, 100)]
+    shards = [contents(predict(sequences_path, tmp_path / f"{size}.h5", batch_size=size)) for size in (1, 3, 7, 100)]
     assert all(shard == shards[0] for shard in shards)
 
 
-def test_same_bytes_again(codes_path, tmp_path):
-    first, second = (predict(codes_path, tmp_path / name).read_bytes() for name in ("a.h5", "b.h5"))
+def test_same_bytes_again(sequences_path, tmp_path):
+    first, second = (predict(sequences_path, tmp_path / name).read_bytes() for name in ("a.h5", "b.h5"))
     assert first == second
 
 
-def test_no_means(codes_path, tmp_path):
-    with h5py.File(predict(codes_path, tmp_path / "none.h5", central_bins=0)) as shard:
+def test_no_means(sequences_path, tmp_path):
+    with h5py.File(predict(sequences_path, tmp_path / "none.h5", central_bins=0)) as shard:
         assert not {"central_tracks", "central_embedding"} & set(shard)
 
     class NoEmbedding(Toy):
         embedding_width = None
 
-        def forward(self, codes):
-            return Prediction(super().forward(codes).tracks, None)
+        def forward(self, encoded):
+            return Prediction(super().forward(encoded).tracks, None)
 
-    with h5py.File(predict(codes_path, tmp_path / "some.h5", NoEmbedding(), reverse_complement=True)) as shard:
+    with h5py.File(predict(sequences_path, tmp_path / "some.h5", NoEmbedding(), reverse_complement=True)) as shard:
         assert "central_tracks" in shard and "central_embedding" not in shard
 
 
 class Embedder(Toy):
-    def embed(self, codes, bins, reverse_complement=False):
-        return self.predict(codes, reverse_complement).embedding[:, (GEOMETRY.bins - bins) // 2 :][:, :bins]
+    def embed(self, encoded, bins, reverse_complement=False):
+        return self.predict(encoded, reverse_complement).embedding[:, (GEOMETRY.bins - bins) // 2 :][:, :bins]
 
 
-def embed(codes_path, output, backbone=None, **changes):
+def embed(sequences_path, output, backbone=None, **changes):
     settings = {"bins": 3, "batch_size": 3, "geometry": GEOMETRY, "reverse_complement": False} | changes
     provenance = {"source": "toy", "weights_sha256": "def"}
     inference.embed_shard(
-        backbone or Embedder(), codes_path, output, provenance=provenance, device=CPU, **settings
+        backbone or Embedder(), sequences_path, output, provenance=provenance, device=CPU, **settings
     )
     return output
 
 
-def test_embedding(codes_path, tmp_path):
-    with h5py.File(codes_path) as file:
-        codes = file["codes"][:]
-    with FeatureStore(embed(codes_path, tmp_path / "shard.h5")) as store:
+def test_embedding(sequences_path, tmp_path):
+    with h5py.File(sequences_path) as file:
+        encoded = file["encoded"][:]
+    with FeatureStore(embed(sequences_path, tmp_path / "shard.h5")) as store:
         found = store.select(store.gene_id, "embedding", "genomic").read(np.arange(GENES))
-        expected = np.stack([100 * share(codes, base)[:, 1:4] for base in range(4)], axis=-1)
+        expected = np.stack([100 * share(encoded, base)[:, 1:4] for base in range(4)], axis=-1)
         np.testing.assert_allclose(found, expected, rtol=1e-3)
         assert store.gene_id.tolist() == [f"gene{row}" for row in range(GENES)]
         assert store.strand.tolist() == ["+", "-"] * 3 + ["+"]
@@ -149,102 +149,102 @@ def test_embedding(codes_path, tmp_path):
         assert store.provenance == {"source": "toy", "assembly": "grch38", "genome_sha256": "abc", "weights_sha256": "def"}
         turned = store.select(store.gene_id, "embedding", "gene").read(np.arange(GENES))
         assert np.array_equal(turned[1], found[1, ::-1]) and np.array_equal(turned[2], found[2])
-    again = embed(codes_path, tmp_path / "again.h5", batch_size=100).read_bytes()
+    again = embed(sequences_path, tmp_path / "again.h5", batch_size=100).read_bytes()
     assert again == (tmp_path / "shard.h5").read_bytes()
 
 
-def test_embedding_of_both_strands(codes_path, tmp_path):
-    with h5py.File(codes_path) as file:
-        codes = file["codes"][:]
-    with h5py.File(embed(codes_path, tmp_path / "shard.h5", reverse_complement=True)) as shard:
-        both = 50 * (share(codes, 0) + share(codes, 3))
+def test_embedding_of_both_strands(sequences_path, tmp_path):
+    with h5py.File(sequences_path) as file:
+        encoded = file["encoded"][:]
+    with h5py.File(embed(sequences_path, tmp_path / "shard.h5", reverse_complement=True)) as shard:
+        both = 50 * (share(encoded, 0) + share(encoded, 3))
         np.testing.assert_allclose(shard["tracks"][..., 0], both[:, 1:4], rtol=1e-3)
 
 
-def test_embedding_of_a_window_of_the_sequences(codes_path, tmp_path):
-    with h5py.File(codes_path) as file:
-        codes = file["codes"][:]
+def test_embedding_of_a_window_of_the_sequences(sequences_path, tmp_path):
+    with h5py.File(sequences_path) as file:
+        encoded = file["encoded"][:]
     seen = []
 
     class Window(Embedder):
-        def embed(self, codes, bins, reverse_complement):
-            seen.append(codes.clone())
-            return torch.zeros(len(codes), bins, 4)
+        def embed(self, encoded, bins, reverse_complement):
+            seen.append(encoded.clone())
+            return torch.zeros(len(encoded), bins, 4)
 
-    embed(codes_path, tmp_path / "shard.h5", Window(), geometry=Geometry.centred(24, 3, 8))
-    assert np.array_equal(torch.cat(seen).numpy(), codes[:, 20:44])
+    embed(sequences_path, tmp_path / "shard.h5", Window(), geometry=Geometry.centred(24, 3, 8))
+    assert np.array_equal(torch.cat(seen).numpy(), encoded[:, 20:44])
 
 
-def test_embeddings_that_cannot_be_made(codes_path, tmp_path):
+def test_embeddings_that_cannot_be_made(sequences_path, tmp_path):
     with pytest.raises(InputError, match="7 central bins are asked for, but 64 bp give 6 only"):
-        embed(codes_path, tmp_path / "shard.h5", bins=7)
+        embed(sequences_path, tmp_path / "shard.h5", bins=7)
 
     class Broken(Embedder):
-        def embed(self, codes, bins, reverse_complement):
-            embedding = super().embed(codes, bins, reverse_complement)
+        def embed(self, encoded, bins, reverse_complement):
+            embedding = super().embed(encoded, bins, reverse_complement)
             return embedding.where(embedding != embedding.max(), float("nan"))
 
     with pytest.raises(InputError, match="gene.*, embedding_000"):
-        embed(codes_path, tmp_path / "shard.h5", Broken())
-    with pytest.raises(InputError, match="codes.h5: sequences of 64 bp, but the geometry needs 80 bp"):
-        embed(codes_path, tmp_path / "shard.h5", geometry=Geometry.centred(80, 10, 8))
+        embed(sequences_path, tmp_path / "shard.h5", Broken())
+    with pytest.raises(InputError, match="encoded.h5: sequences of 64 bp, but the geometry needs 80 bp"):
+        embed(sequences_path, tmp_path / "shard.h5", geometry=Geometry.centred(80, 10, 8))
     assert not (tmp_path / "shard.h5").exists()
 
 
-def test_not_a_number(codes_path, tmp_path):
+def test_not_a_number(sequences_path, tmp_path):
     class Broken(Toy):
-        def forward(self, codes):
-            tracks, embedding = super().forward(codes)
-            unlucky = (codes == torch.from_numpy(h5py.File(codes_path)["codes"][4])).all(1)
+        def forward(self, encoded):
+            tracks, embedding = super().forward(encoded)
+            unlucky = (encoded == torch.from_numpy(h5py.File(sequences_path)["encoded"][4])).all(1)
             tracks[unlucky, 2, 1] = float("nan")
             return Prediction(tracks, embedding)
 
     with pytest.raises(InputError, match="gene4"):
-        predict(codes_path, tmp_path / "out" / "shard.h5", Broken())
+        predict(sequences_path, tmp_path / "out" / "shard.h5", Broken())
     assert not list((tmp_path / "out").iterdir())
 
 
 @pytest.mark.parametrize("value, clipped", [(1e6, 65504), (float("inf"), None), (float("-inf"), None)])
-def test_a_large_prediction_is_clipped_and_an_infinite_one_refused(codes_path, tmp_path, capsys, value, clipped):
+def test_a_large_prediction_is_clipped_and_an_infinite_one_refused(sequences_path, tmp_path, capsys, value, clipped):
     class Large(Toy):
-        def forward(self, codes):
-            tracks, embedding = super().forward(codes)
-            unlucky = (codes == torch.from_numpy(h5py.File(codes_path)["codes"][4])).all(1)
+        def forward(self, encoded):
+            tracks, embedding = super().forward(encoded)
+            unlucky = (encoded == torch.from_numpy(h5py.File(sequences_path)["encoded"][4])).all(1)
             tracks[unlucky, 0, 1] = value
             return Prediction(tracks, embedding)
 
     if clipped is None:
         with pytest.raises(InputError, match=f"gene gene4, b, is not a finite number .{value}"):
-            predict(codes_path, tmp_path / "shard.h5", Large())
+            predict(sequences_path, tmp_path / "shard.h5", Large())
         return
-    with h5py.File(predict(codes_path, tmp_path / "shard.h5", Large())) as shard:
+    with h5py.File(predict(sequences_path, tmp_path / "shard.h5", Large())) as shard:
         assert shard["tracks"][4, 0, 1] == clipped
     assert "1 values beyond float16's range were clipped to +-65504, the first of gene gene4, b" in capsys.readouterr().out
 
 
-def test_central_bins(codes_path, tmp_path):
+def test_central_bins(sequences_path, tmp_path):
     for count in (3, 8):
         with pytest.raises(InputError, match=f"bins is {count}: the middle of 6 bins"):
-            predict(codes_path, tmp_path / "shard.h5", central_bins=count)
+            predict(sequences_path, tmp_path / "shard.h5", central_bins=count)
     assert not (tmp_path / "shard.h5").exists()
-    with FeatureStore(predict(codes_path, tmp_path / "shard.h5", central_bins=4)) as store:
+    with FeatureStore(predict(sequences_path, tmp_path / "shard.h5", central_bins=4)) as store:
         assert store.provenance["central_bins"] == "4"
-    with FeatureStore(predict(codes_path, tmp_path / "shard.h5", central_bins=0)) as store:
+    with FeatureStore(predict(sequences_path, tmp_path / "shard.h5", central_bins=0)) as store:
         assert "central_bins" not in store.provenance
 
 
-def test_failure_in_the_middle(codes_path, tmp_path, monkeypatch):
+def test_failure_in_the_middle(sequences_path, tmp_path, monkeypatch):
     class Dies(Toy):
         calls = 0
 
-        def forward(self, codes):
+        def forward(self, encoded):
             self.calls += 1
             if self.calls == 3:
                 raise RuntimeError("out of memory")
-            return super().forward(codes)
+            return super().forward(encoded)
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        predict(codes_path, tmp_path / "out" / "shard.h5", Dies())
+        predict(sequences_path, tmp_path / "out" / "shard.h5", Dies())
     assert not list((tmp_path / "out").iterdir())
 
     def full(*args, **kwargs):
@@ -253,27 +253,27 @@ def test_failure_in_the_middle(codes_path, tmp_path, monkeypatch):
     monkeypatch.setattr(inference.ShardWriter, "write", full)
     for size in (1, 100):  # in an earlier batch, in the last one
         with pytest.raises(OSError, match="no space left"):
-            predict(codes_path, tmp_path / "out" / "shard.h5", batch_size=size)
+            predict(sequences_path, tmp_path / "out" / "shard.h5", batch_size=size)
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_sequence_shards_that_cannot_be_used(codes_path, tmp_path):
-    write_codes(tmp_path / "short.h5", np.zeros((2, 32), np.uint8))
+def test_sequence_shards_that_cannot_be_used(sequences_path, tmp_path):
+    write_sequences(tmp_path / "short.h5", np.zeros((2, 32), np.uint8))
     with pytest.raises(InputError, match="short.h5: sequences of 32 bp, but the geometry needs 64 bp"):
         predict(tmp_path / "short.h5", tmp_path / "shard.h5")
     with h5py.File(tmp_path / "bare.h5", "w") as file:
-        file["codes"] = np.zeros((2, 64), np.uint8)
+        file["encoded"] = np.zeros((2, 64), np.uint8)
     with pytest.raises(InputError, match=r"bare.h5: no chrom2expr sequence file \(it names no format\)"):
         predict(tmp_path / "bare.h5", tmp_path / "shard.h5")
-    codes_path.write_bytes(codes_path.read_bytes()[:1000])
-    with pytest.raises(InputError, match="codes.h5: damaged, or no chrom2expr sequence file"):
-        predict(codes_path, tmp_path / "shard.h5")
+    sequences_path.write_bytes(sequences_path.read_bytes()[:1000])
+    with pytest.raises(InputError, match="encoded.h5: damaged, or no chrom2expr sequence file"):
+        predict(sequences_path, tmp_path / "shard.h5")
     assert not (tmp_path / "shard.h5").exists()
 
 
 def test_other_strand_and_one_hot():
-    codes = np.random.default_rng(1).integers(0, 5, (3, 20), dtype=np.uint8)
-    assert np.array_equal(other_strand(torch.from_numpy(codes)).numpy(), reverse_complement(codes))
+    encoded = np.random.default_rng(1).integers(0, 5, (3, 20), dtype=np.uint8)
+    assert np.array_equal(other_strand(torch.from_numpy(encoded)).numpy(), reverse_complement(encoded))
     hot = one_hot(torch.tensor([[0, 1, 2, 3, 4]], dtype=torch.uint8), "AGCT")
     expected = [[1, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]]
     assert hot.dtype == torch.float32 and hot[0].tolist() == expected

@@ -9,7 +9,7 @@ import torch
 from chrom2expr import registry
 from chrom2expr.backbones import attention
 from chrom2expr.evaluation.predictions import read_predictions
-from chrom2expr.figures import figure
+from chrom2expr.figures import attention_tables, figure
 from chrom2expr.heads import tasks
 from chrom2expr.heads.finetuned import FineTunedBackbone
 from chrom2expr.heads.frozen_trunk import FrozenTrunk
@@ -34,7 +34,7 @@ def files(tmp_path_factory):
         for parameter in backbone.parameters():
             parameter += 0.2 * torch.randn_like(parameter)
         # Its BatchNorm has seen a batch.
-        backbone(torch.from_numpy(files.codes[:8, 12:-12].copy()))
+        backbone(torch.from_numpy(files.encoded[:8, 12:-12].copy()))
     backbone.save(files.folder / "mine.pth")
     return files
 
@@ -46,7 +46,7 @@ def backbone(files):
 
 @pytest.fixture(scope="module")
 def encoded(files):
-    return torch.from_numpy(files.codes[:, 12:-12].copy())
+    return torch.from_numpy(files.encoded[:, 12:-12].copy())
 
 
 def call(script, output, given, **params):
@@ -68,11 +68,11 @@ def embedded(files, tmp_path_factory):
     """The store of its embedding."""
     folder = tmp_path_factory.mktemp("embedded")
     shards = []
-    for codes in files.shards:
-        given = {"codes": str(codes), "weights": str(files.folder / "mine.pth")}
+    for encoded in files.shards:
+        given = {"encoded": str(encoded), "weights": str(files.folder / "mine.pth")}
         params = {"type": TYPE, "geometry": SHAPE, "bins": BINS, "settings": SETTINGS}
         params |= {"source": "window", "reverse_complement": False}
-        shards.append(call("embed_sequences.py", folder / codes.name, given, **params))
+        shards.append(call("embed_sequences.py", folder / encoded.name, given, **params))
     store_reader.merge(shards, folder / "store.h5")
     return folder / "store.h5"
 
@@ -98,7 +98,7 @@ def test_tracks(files, backbone, encoded, tmp_path):
     rows = ["index\tgenome\tidentifier\tfile\tclip\tscale\tsum_stat\tdescription"]
     rows += [f"{number}\t0\tT{number}\tfile\t2\t1\tmean\tDNASE:{number}" for number in range(TRACKS)]
     (tmp_path / "tracks.txt").write_text("\n".join(rows) + "\n")
-    given = {"codes": str(files.shards[0]), "weights": str(files.folder / "mine.pth")}
+    given = {"encoded": str(files.shards[0]), "weights": str(files.folder / "mine.pth")}
     params = {"type": TYPE, "geometry": SHAPE, "settings": SETTINGS, "source": "mine", "central_bins": 3}
     shard = call(
         "predict_tracks.py",
@@ -154,7 +154,7 @@ def test_a_frozen_trunk_learns_what_the_head_on_the_stored_embedding_learns(file
 
 
 def test_attention(files, backbone, encoded, tuned, tmp_path):
-    given = {"codes": [str(shard) for shard in files.shards], "split": str(files.folder / "split.tsv")}
+    given = {"encoded": [str(shard) for shard in files.shards], "split": str(files.folder / "split.tsv")}
     known = {"geometry": SHAPE}
     base = call(
         "attend_genes.py",
@@ -173,7 +173,7 @@ def test_attention(files, backbone, encoded, tuned, tmp_path):
         assert found.query_bin == 4 and found.gene_id.tolist() == [files.gene_id[row] for row in TEST]
         np.testing.assert_allclose(found.attention, np.where(turned[:, None], rows[:, ::-1], rows), rtol=1e-5)
     models = [{"series": "Base", "run": "", "colour": ""}, {"series": "Tuned", "run": "a/b/c/d", "colour": ""}]
-    found = attention.read_models("mine", models, [str(base), str(after)])
+    found = attention_tables.read_models("mine", models, [str(base), str(after)])
     for kind, settings, points in (
         ("attention_map", {}, 18),
         ("distal_attention", {"distal_bins": 2, "thresholds": [0.05, 0.1]}, 4),

@@ -11,6 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
+from chrom2expr.config import schema
+from chrom2expr.errors import InputError
 from chrom2expr.evaluation.predictions import read_predictions
 from chrom2expr.heads.finetuned import FineTunedBackbone
 from scipy import stats
@@ -78,6 +81,23 @@ def test_mistyped_settings_are_refused_by_their_names(tmp_path):
         "metrics.pearson.scale: is unknown; known are type",
     ):
         assert message in text
+
+
+@pytest.mark.parametrize(
+    ("section", "declares", "message"),
+    [
+        ("heads", {"takes": "reduced"}, "takes reduced: declare one of store, sequences, reduced_features"),
+        ("heads", {}, "takes None: declare one of store"),
+        ("metrics", {"label": "a", "quantity": "b", "unit": "tissues"}, "has the unit tissues: declare tissue or gene"),
+    ],
+)
+def test_what_a_class_declares_wrongly_is_refused(tmp_path, section, declares, message):
+    file = tmp_path / "mine.py"
+    file.write_text(f"class Mine:\n    declares = { ({'api': 1} | declares)!r}\n")
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    config[section]["mine"] = {"type": f"{file}:Mine"}
+    with pytest.raises(InputError, match=f"{section}.mine.type: .*mine.py:Mine {message}"):
+        schema.checked(config, ROOT / "workflow/schemas/config.schema.yaml")
 
 
 # --- what they compute, through the scripts ------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from chrom2expr.files import ownership
 from chrom2expr.files.ownership import owned
 from chrom2expr.heads import resumable_training, run_files
 from small_enformer import Files, fit, run
-from test_finetune import bytes_of
+from test_finetuned import bytes_of
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "workflow/scripts"
 # Owns argv[1], says so, and once argv[3] is there checks, writes into the folder, and ends.
@@ -22,7 +22,7 @@ SOURCE = """
 import sys, time
 from pathlib import Path
 from chrom2expr.errors import InputError
-from chrom2expr.ownership import owned
+from chrom2expr.files.ownership import owned
 folder, stale_after, go, name = Path(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
 try:
     with owned(folder, stale_after) as owner:

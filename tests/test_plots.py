@@ -15,11 +15,11 @@ import pytest
 import torch
 import yaml
 from chrom2expr import registry
-from chrom2expr.backbones.attention import Point
 from chrom2expr.config import runs, schema
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation.scores import BASELINE, Bar
 from chrom2expr.figures import architecture, figure, plots
+from chrom2expr.figures.attention_tables import Point
 from chrom2expr.heads import cnn
 from jsonschema import Draft202012Validator
 from matplotlib.colors import to_hex
@@ -245,8 +245,8 @@ def check_overlaps(made):
 def test_the_same_table_gives_the_same_bytes_in_another_process(tmp_path):
     FIGURES["fig3_2"].write(tmp_path / "t.tsv", table("fig3_2"))
     plots.draw(FIGURES["fig3_2"], tmp_path / "t.tsv", tmp_path / "a.pdf", tmp_path / "a.png")
-    library = Path(plots.__file__).parents[1]
-    code = "from chrom2expr import figure, plots; plots.draw(figure.build('scores', 'fig3_2', {}), 't.tsv', 'b.pdf', 'b.png')"
+    library = Path(plots.__file__).parents[2]
+    code = "from chrom2expr.figures import figure, plots; plots.draw(figure.build('scores', 'fig3_2', {}), 't.tsv', 'b.pdf', 'b.png')"
     environment = os.environ | {"PYTHONPATH": str(library), "PYTHONHASHSEED": "7"}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
     for kind in ("pdf", "png"):
@@ -305,7 +305,7 @@ def test_a_run_has_its_own_colour_and_the_others_the_next_that_are_free():
 
 
 OWN_KIND = """
-from chrom2expr.figure import ScoreFigure
+from chrom2expr.figures.figure import ScoreFigure
 
 
 class Dots(ScoreFigure):

@@ -81,7 +81,7 @@ def test_a_dry_run_plans_its_jobs_which_depend_on_its_code(site, tmp_path):
     ):
         assert f"{PACKAGE}/{module}.py" in jobs[rule], rule
     fits = re.findall(r"^rule fit_head:\n    input: (.*)\n    output: (\S+)", text, re.MULTILINE)
-    assert len(fits) == 4
+    assert len(fits) == 3
     for given, made in fits:
         head, loss = Path(made).parts[-3:-1]
         assert (f"{PACKAGE}/nearest_genes.py" in given) == (head == "nearest_genes")
@@ -265,7 +265,8 @@ def test_the_workflow_runs_it_on_the_demo_and_an_edit_repeats_its_jobs(site, tmp
     copy = shutil.copytree(ROOT, tmp_path / "clone", ignore=shutil.ignore_patterns(*GENERATED))
     shutil.copytree(site, tmp_path / "site")
     weights = tmp_path / "dilated.pth"
-    (copy / "own.yaml").write_text(json.dumps({"resources": {"dilated_weights": {"path": str(weights)}}}))
+    own = {"resources": {"dilated_weights": {"path": str(weights)}}, "backbones": {"dilated": {"settings": SETTINGS}}}
+    (copy / "own.yaml").write_text(json.dumps(own))
     overlays = ["config/demo.yaml", "tests/plugin_example/config.yaml", "own.yaml"]
 
     def snakemake(*arguments):
@@ -281,17 +282,16 @@ def test_the_workflow_runs_it_on_the_demo_and_an_edit_repeats_its_jobs(site, tmp
     config = yaml.safe_load((EXAMPLE / "config.yaml").read_text())["backbones"]["dilated"]
     backbone = registry.find("backbones", f"{EXAMPLE}/{PACKAGE}/dilated.py:DilatedConvolutions").load()
     torch.manual_seed(0)
-    made = backbone(Geometry.from_config(config["geometry"]), len(read_tracks(tracks)), layers=6, **config["settings"])
+    made = backbone.build({}, Geometry.from_config(config["geometry"]), SETTINGS, len(read_tracks(tracks)))
     made.save(weights)
     snakemake()
     scored = pd.read_csv(copy / "results/demo/figures/plane.tsv", sep="\t")
     runs = scored[scored["series"] != "Training mean"]
-    assert len(runs) == 8 and np.isfinite(runs["mean"]).all()
+    assert len(runs) == 6 and np.isfinite(runs["mean"]).all()
     assert "Nothing to be done" in snakemake("-n")
     with open(tmp_path / "site" / PACKAGE / "huber.py", "a") as file:
         file.write("\nHALF = 0.5\n")
     text = snakemake("-n")
-    assert set(re.findall(r"(\w+)/huber/model.pt,", text)) == {"nearest_genes", "multi_cnn"}
-    assert re.search(r"^fit_head +2$", text, re.MULTILINE) and "/mse/model.pt" not in text
+    assert set(re.findall(r"^    output: .*/(\w+/\w+)/model.pt,", text, re.MULTILINE)) == {"multi_cnn/huber"}
     planned = set(re.findall(r"^(?:local)?rule (\w+):", text, re.MULTILINE))
     assert planned == {"fit_head", "evaluate_run", "tabulate_scores", "draw_figure"}

@@ -9,7 +9,7 @@ from chrom2expr import registry
 from chrom2expr.config import runs, schema
 from chrom2expr.errors import InputError
 from chrom2expr.genome.windows import Geometry
-from chrom2expr.tracks.reduced_features import ReducedStore
+from chrom2expr.tracks.reduced_features import ReducedFeatureStore
 from chrom2expr.tracks.reduction import reduce_store
 from chrom2expr.tracks.store_writer import ShardWriter
 
@@ -80,7 +80,7 @@ def test_the_file_holds_the_middle_bins_of_genes_turned_as_it_needs(name, tmp_pa
     if "orientation" in declares:
         minus = np.array(STRAND) == "-"
         tracks[minus] = tracks[minus, ::-1]
-    with ReducedStore(tmp_path / "r.h5", name) as store:
+    with ReducedFeatureStore(tmp_path / "r.h5", name) as store:
         assert (store.reduction, store.bins, store.tracks) == (name, BINS, "chromatin")
         found = store.select(store.gene_id)
         np.testing.assert_array_equal(found.read(np.arange(5)), made(name)(tracks[:, INSIDE]))
@@ -91,7 +91,7 @@ def test_the_file_holds_the_middle_bins_of_genes_turned_as_it_needs(name, tmp_pa
             np.testing.assert_array_equal(store.select(store.gene_id, orientation="genomic").read([3]), found.read([3]))
             np.testing.assert_allclose(made(name)(tracks[:, INSIDE][:, ::-1]), found.read(np.arange(5)), rtol=1e-6)
     with pytest.raises(InputError, match="its features have reduction .*, but another is asked for"):
-        ReducedStore(tmp_path / "r.h5", "another")
+        ReducedFeatureStore(tmp_path / "r.h5", "another")
 
 
 @pytest.fixture

@@ -340,7 +340,7 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
         ),
         output=SimpleNamespace(**{name: tmp_path / "run" / file for name, file in made.items()}),
         params=scripts.params(
-            type="ridge", tracks="chromatin", orientation="gene", bins=10, features="spatial_basis", part=0, parts=1,
+            type="ridge", tracks="chromatin", orientation="gene", bins=10, features="spatial_basis", job=0, jobs=1,
             loss={"type": "hybrid", "alpha": 0, "beta": 1}, settings={"standardise": False},
             grid={"penalty": [0.001, 0.1, 10]}, batch_size=64, max_epochs=0, patience=0,
             select_by="validation_cross_gene", seed=1,

@@ -1,4 +1,4 @@
-"""The genome's index, padded access and the sharded sequence codes, and the stage's doors end to end."""
+"""The genome's index, padded access and the sharded encoded sequences, and the stage's doors end to end."""
 
 import gzip
 import json
@@ -16,7 +16,7 @@ from chrom2expr.files.whole import sha256
 from chrom2expr.genome import genes, sequences, windows
 from chrom2expr.genome.windows import Geometry
 
-SCRIPTS = Path(sequences.__file__).parents[1]
+SCRIPTS = Path(sequences.__file__).parents[2]
 LENGTHS = {"chr1": 1000, "chr2": 333}
 
 
@@ -116,12 +116,12 @@ def test_a_file_that_is_no_fasta_is_refused_and_nothing_is_left(tmp_path, conten
 @pytest.mark.parametrize(
     "start, end", [(0, 1000), (55, 130), (-20, 40), (980, 1100), (-5, 1005), (-50, -10), (-9, 0), (1000, 1010), (5, 6)]
 )
-def test_codes_are_the_contigs_bases_and_n_past_its_ends(fasta, contigs, start, end):
+def test_encoded_are_the_contigs_bases_and_n_past_its_ends(fasta, contigs, start, end):
     padding = 200
     padded = "N" * padding + contigs["chr1"].upper() + "N" * padding
-    codes = sequences.Genome(fasta).codes("chr1", start, end)
-    assert codes.dtype == np.uint8
-    assert windows.decode(codes) == padded[start + padding : end + padding]
+    encoded = sequences.Genome(fasta).encoded("chr1", start, end)
+    assert encoded.dtype == np.uint8
+    assert windows.decode(encoded) == padded[start + padding : end + padding]
 
 
 def test_a_fasta_cut_short_after_indexing_is_refused(tmp_path, fasta):
@@ -129,7 +129,7 @@ def test_a_fasta_cut_short_after_indexing_is_refused(tmp_path, fasta):
     user = tmp_path / "user" / "genome.fasta"
     user.write_text(user.read_text()[:1100])
     with pytest.raises(InputError, match="cut short"):
-        genome.codes("chr2", 0, 333)
+        genome.encoded("chr2", 0, 333)
 
 
 def test_check_tss_names_gene_file_and_row():
@@ -153,18 +153,18 @@ def test_shards_are_those_of_array_split():
 
 @pytest.mark.parametrize("assembly", ["grch37", "grch38"])
 @pytest.mark.parametrize("geometry", [Geometry.centred(256, 2, 64), Geometry.sliding(200, 4, 50)])
-def test_written_codes_have_the_tss_where_the_geometry_says(tmp_path, fasta, contigs, assembly, geometry):
+def test_written_encoded_have_the_tss_where_the_geometry_says(tmp_path, fasta, contigs, assembly, geometry):
     genes = gene_table()
     path = tmp_path / "000.h5"
-    sequences.write_codes(path, genes, sequences.Genome(fasta), assembly, geometry, "abc")
+    sequences.write_sequences(path, genes, sequences.Genome(fasta), assembly, geometry, "abc")
     with h5py.File(path) as store:
-        assert store["codes"].shape == (3, geometry.sequence_length) and store["codes"].dtype == np.uint8
+        assert store["encoded"].shape == (3, geometry.sequence_length) and store["encoded"].dtype == np.uint8
         assert (store.attrs["assembly"], store.attrs["genome_sha256"]) == (assembly, "abc")
         assert store["gene_id"].asstr()[:].tolist() == ["G1", "G2", "G3"]
         strands = genes["strand" if assembly == "grch37" else "strand_grch38"].tolist()
         assert store["strand"].asstr()[:].tolist() == strands
         for row, strand in enumerate(strands):
-            sequence = windows.decode(store["codes"][row])
+            sequence = windows.decode(store["encoded"][row])
             contig = contigs[genes[f"chrom_{assembly}"][row]].upper()
             tss = genes[f"tss_{assembly}"][row] - 1
             index = geometry.tss_index_plus if strand == "+" else geometry.tss_index_minus
@@ -175,7 +175,7 @@ def test_written_codes_have_the_tss_where_the_geometry_says(tmp_path, fasta, con
 
 def test_the_same_genes_give_the_same_bytes(tmp_path, fasta):
     for name in ("a.h5", "b.h5"):
-        sequences.write_codes(
+        sequences.write_sequences(
             tmp_path / name, gene_table(), sequences.Genome(fasta), "grch37", Geometry.centred(256, 2, 64), "abc"
         )
     assert sha256(tmp_path / "a.h5") == sha256(tmp_path / "b.h5")
@@ -244,7 +244,7 @@ def stage(tmp_path):
                 chain=tmp_path / "over.chain",
                 info=tmp_path / "grch38.json",
             ),
-            output=dict(codes=tmp_path / "001.h5"),
+            output=dict(encoded=tmp_path / "001.h5"),
             params=dict(
                 assembly="grch38", geometry={"bin_size": 8, "bins": 4, "sequence_length": 64}, shard=1, shards=3
             ),
@@ -260,8 +260,8 @@ def test_the_doors_lead_from_files_to_one_shard(tmp_path, stage):
         assert store.attrs["genome_sha256"] == sha256(tmp_path / "grch38.fasta")
         assert targets["log_rpkm"].shape == (12, 2)
         # G4: chr1, TSS 60 of GRCh37 is 70 of GRCh38, index 69, in the middle of 64 bases.
-        expected = sequences.Genome(tmp_path / "grch38.fa").codes("chr1", 69 - 32, 69 + 32)
-        assert np.array_equal(store["codes"][0], expected)
+        expected = sequences.Genome(tmp_path / "grch38.fa").encoded("chr1", 69 - 32, 69 + 32)
+        assert np.array_equal(store["encoded"][0], expected)
 
 
 def test_a_chain_that_contradicts_the_genomes_stops_the_extraction(tmp_path, stage, capfd):

@@ -214,11 +214,11 @@ NETWORKS = {
 
 def test_examples_are_the_genes_asked_for_in_the_middle_of_their_sequences(tmp_path):
     rng = np.random.default_rng(0)
-    codes, tracks = rng.integers(0, 5, (4, 20), dtype=np.uint8), rng.random((4, 2, 1)).astype(np.float16)
+    encoded, tracks = rng.integers(0, 5, (4, 20), dtype=np.uint8), rng.random((4, 2, 1)).astype(np.float16)
     gene_id, strand = [f"g{row}" for row in range(4)], list("+-+-")
     for shard, rows in (("0.h5", slice(0, 2)), ("1.h5", slice(2, 4))):
         labels = {"gene_id": gene_id[rows], "strand": strand[rows]}
-        write_checked(tmp_path / shard, FORMAT, {}, ["codes"], codes=codes[rows], **labels)
+        write_checked(tmp_path / shard, FORMAT, {}, ["encoded"], encoded=encoded[rows], **labels)
     with ShardWriter(
         tmp_path / "features.h5", gene_id=gene_id, strand=strand, track_id=["t"], track_type=["chromatin"], bins=2,
         bin_size=4, provenance={},
@@ -226,7 +226,7 @@ def test_examples_are_the_genes_asked_for_in_the_middle_of_their_sequences(tmp_p
         writer.write(0, tracks)
     shards = [tmp_path / "0.h5", tmp_path / "1.h5"]
     made = backbones.Examples(shards, 16, tmp_path / "features.h5", ["g3", "g0"])
-    assert np.array_equal(made.codes, codes[[3, 0], 2:18]) and np.array_equal(made.tracks, tracks[[3, 0]])
+    assert np.array_equal(made.encoded, encoded[[3, 0], 2:18]) and np.array_equal(made.tracks, tracks[[3, 0]])
     with pytest.raises(InputError, match="gene g9 has no sequence"):
         backbones.Examples(shards, 16, tmp_path / "features.h5", ["g9"])
 
@@ -236,15 +236,15 @@ def examples(type_: str, count: int, seed: int) -> backbones.Examples:
     rng = np.random.default_rng(seed)
     geometry = GEOMETRIES[type_]
     made = backbones.Examples.__new__(backbones.Examples)
-    codes = rng.integers(4, size=(count, geometry.sequence_length), dtype=np.uint8)
+    encoded = rng.integers(4, size=(count, geometry.sequence_length), dtype=np.uint8)
     tracks = np.zeros((count, geometry.bins, 2), dtype=np.float32)
     motif = windows.encode("ACCTGATTGCAC")
     for gene in range(count):
         for bin_ in rng.choice(geometry.bins, 3, replace=False):
             start = geometry.margin + bin_ * geometry.bin_size + geometry.bin_size // 2 - 6
-            codes[gene, start : start + 12] = motif
+            encoded[gene, start : start + 12] = motif
             tracks[gene, bin_] = [4, 1]
-    made.codes, made.tracks = torch.from_numpy(codes), torch.from_numpy(tracks)
+    made.encoded, made.tracks = torch.from_numpy(encoded), torch.from_numpy(tracks)
     return made
 
 
@@ -259,13 +259,13 @@ def test_a_small_backbone_learns_a_motif_and_is_saved_as_the_real_one(type_, tmp
     assert correlation > 0.5
     network.save(tmp_path / "weights")
     settings = {} if type_ == "enformer" else NETWORKS[type_]
-    codes = examples(type_, 4, 4).codes
-    predicted = type(network).load(tmp_path / "weights", geometry, settings, 2).for_inference().predict(codes).tracks
+    encoded = examples(type_, 4, 4).encoded
+    predicted = type(network).load(tmp_path / "weights", geometry, settings, 2).for_inference().predict(encoded).tracks
     assert predicted.shape == (4, geometry.bins, 2)
-    assert torch.allclose(predicted, network.predict(codes).tracks, atol=1e-5)
+    assert torch.allclose(predicted, network.predict(encoded).tracks, atol=1e-5)
     if type_ == "enformer":
         plain = enformer.read(tmp_path / "weights", geometry).eval()
-        hot = torch.nn.functional.one_hot(codes.long(), 4).float()
+        hot = torch.nn.functional.one_hot(encoded.long(), 4).float()
         assert torch.allclose(predicted, plain(hot)["human"], atol=1e-5)
 
 
@@ -277,10 +277,10 @@ def test_a_type_without_a_recipe_is_named():
 def test_examples_are_moved_and_turned_round_together():
     made = examples("enformer", 4, 1)
     rows = torch.tensor([2, 0])
-    codes, tracks = made.batch(rows, 3, False)
-    assert torch.equal(codes[:, 3:], made.codes[rows][:, :-3]) and (codes[:, :3] == windows.N).all()
-    codes, _ = made.batch(rows, -3, False)
-    assert torch.equal(codes[:, :-3], made.codes[rows][:, 3:]) and (codes[:, -3:] == windows.N).all()
-    codes, turned = made.batch(rows, 0, True)
+    encoded, tracks = made.batch(rows, 3, False)
+    assert torch.equal(encoded[:, 3:], made.encoded[rows][:, :-3]) and (encoded[:, :3] == windows.N).all()
+    encoded, _ = made.batch(rows, -3, False)
+    assert torch.equal(encoded[:, :-3], made.encoded[rows][:, 3:]) and (encoded[:, -3:] == windows.N).all()
+    encoded, turned = made.batch(rows, 0, True)
     assert torch.equal(turned, tracks.flip(1))
-    assert np.array_equal(codes.numpy(), windows.reverse_complement(made.codes[rows].numpy()))
+    assert np.array_equal(encoded.numpy(), windows.reverse_complement(made.encoded[rows].numpy()))

@@ -245,7 +245,7 @@ def test_a_writer_killed_in_the_middle_leaves_no_shard(tmp_path):
     code = f"""
 import sys, time; sys.path.insert(0, {str(SCRIPTS)!r})
 import numpy as np
-from chrom2expr.store import ShardWriter
+from chrom2expr.tracks.store_writer import ShardWriter
 with ShardWriter({str(tmp_path / "x.h5")!r}, gene_id=["a", "b"], strand="+-", track_id=["t"], track_type=["cage"],
                  bins=4, bin_size=1, provenance={{}}) as writer:
     writer.write(0, np.ones((1, 4, 1)))

@@ -88,14 +88,14 @@ def test_impossible_geometry_is_refused_by_key(settings, words):
 def test_encode_and_decode():
     assert windows.encode("ACGTNacgtnRY-").tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 4, 4, 4]
     assert windows.decode(windows.encode("ACGTNacgtnRY")) == "ACGTNACGTNNN"
-    codes = np.random.default_rng(0).integers(0, 5, 1000).astype(np.uint8)
-    assert np.array_equal(windows.encode(windows.decode(codes)), codes)
+    encoded = np.random.default_rng(0).integers(0, 5, 1000).astype(np.uint8)
+    assert np.array_equal(windows.encode(windows.decode(encoded)), encoded)
 
 
 def test_reverse_complement():
     assert windows.decode(windows.reverse_complement(windows.encode("AACGTN"))) == "NACGTT"
-    codes = np.random.default_rng(1).integers(0, 5, (3, 100)).astype(np.uint8)
+    encoded = np.random.default_rng(1).integers(0, 5, (3, 100)).astype(np.uint8)
     pairs = str.maketrans("ACGT", "TGCA")
-    for row, turned in zip(codes, windows.reverse_complement(codes)):
+    for row, turned in zip(encoded, windows.reverse_complement(encoded)):
         assert windows.decode(turned) == windows.decode(row).translate(pairs)[::-1]
-    assert np.array_equal(windows.reverse_complement(windows.reverse_complement(codes)), codes)
+    assert np.array_equal(windows.reverse_complement(windows.reverse_complement(encoded)), encoded)

@@ -17,6 +17,7 @@ from chrom2expr.config import dependencies, runs
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "workflow/scripts"
+LIBRARY = SCRIPTS / "chrom2expr"
 RULE_FILES = sorted((ROOT / "workflow/rules").glob("*.smk"))
 # Kinds of which a script finds a class by the name in the config.
 KINDS = {
@@ -127,13 +128,36 @@ def test_every_env_holds_what_its_scripts_import():
         assert not {normal(name) for name in third_party(script)} - held, f"{script} needs more than envs/{env}.yaml"
 
 
-def test_library_imports_point_downwards():
-    library = SCRIPTS / "chrom2expr"
-    imports = {file: set(dependencies._imports(file, library)) for file in library.rglob("*.py") if file.name != "__init__.py"}
+# The packages of the library in the order in which data flows; each imports its own modules and those above it only.
+LAYERS = ("files", "genome", "tracks", "backbones", "losses", "evaluation", "heads", "figures", "simulation", "config")
+
+
+def layer(path):
+    """The place of a module of the library: 0 for those beside the packages (errors, job, registry)."""
+    first, *rest = path.relative_to(LIBRARY).parts
+    return LAYERS.index(first) + 1 if rest else 0
+
+
+def test_packages_import_only_those_above_them():
+    found = {path.parent.name for path in LIBRARY.glob("*/__init__.py")}
+    assert found == set(LAYERS)
+    for file in LIBRARY.rglob("*.py"):
+        for used in dependencies._imports(file, LIBRARY):
+            assert layer(used) <= layer(file), f"{file.relative_to(LIBRARY)} imports {used.relative_to(LIBRARY)}"
+
+
+def test_modules_do_not_import_each_other_in_a_circle():
+    imports = {file: set(dependencies._imports(file, LIBRARY)) for file in LIBRARY.rglob("*.py") if file.name != "__init__.py"}
     while imports:
         bottom = {name for name, uses in imports.items() if not uses & set(imports)}
         assert bottom, f"these modules import each other in a circle: {sorted(map(str, imports))}"
         imports = {name: uses for name, uses in imports.items() if name not in bottom}
+
+
+def test_the_config_is_for_the_workflow_alone():
+    for file in [*LIBRARY.rglob("*.py"), *SCRIPTS.glob("*.py")]:
+        if file.parent.name != "config":
+            assert not re.search(r"chrom2expr(\.| import )config", file.read_text()), file
 
 
 def planned_jobs(output):
@@ -203,8 +227,8 @@ def test_a_backbone_may_bring_an_environment_of_its_own(tmp_path):
 def test_bigwigs_of_ones_own_take_a_track_table_and_an_entry(tmp_path):
     table = tmp_path / "tracks.txt"
     table.write_text("identifier\tclip\tscale\tsum_stat\tdescription\nmine\t32\t1\tmean\tATAC:mine\n")
-    lab = {"kind": "measured", "backbone": "enformer", "tracks": "lab_tracks", "groups": 1, "missing_bigwigs": "error"}
-    lab["bigwigs"] = {"": f"{tmp_path}/{{identifier}}.bw"}
+    lab = {"kind": "measured", "backbone": "enformer", "split": "chr14", "tracks": "lab_tracks"}
+    lab |= {"groups": 1, "missing_bigwigs": "error", "bigwigs": {"": f"{tmp_path}/{{identifier}}.bw"}}
     overlay = tmp_path / "lab.yaml"
     overlay.write_text(json.dumps({"resources": {"lab_tracks": {"path": str(table)}}, "sources": {"lab": lab}}))
     run = "results/models/lab/chromatin/multi_cnn/mse/model.pt"

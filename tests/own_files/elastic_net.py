@@ -14,7 +14,7 @@ class ElasticNet(linear.LinearHead):
 
     declares = {
         "api": 1,
-        "takes": "reduced",
+        "takes": "reduced_features",
         "schema": {
             "properties": {
                 "settings": {

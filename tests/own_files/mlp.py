@@ -32,7 +32,7 @@ class MLP(NetworkHead):
 
     declares = {
         "api": 1,
-        "takes": "reduced",
+        "takes": "reduced_features",
         "schema": {
             "properties": {
                 "batch_size": {"minimum": 2, "description": "Genes in a step; BatchNorm needs two."},

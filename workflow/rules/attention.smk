@@ -4,7 +4,7 @@
 rule attend_base:
     """Attention of the test genes' TSS in a backbone as it came."""
     input:
-        codes=sequence_shards,
+        encoded=sequence_shards,
         split=split_of,
         weights=lambda wildcards: resource(backbone_of(wildcards.source)["weights"]),
         code=lambda wildcards: code("attend_genes.py", *backbone_files(wildcards)),
@@ -35,7 +35,7 @@ rule attend_base:
 rule attend_run:
     """Attention of the test genes' TSS in a backbone that a run fine-tuned."""
     input:
-        codes=sequence_shards,
+        encoded=sequence_shards,
         split=split_of,
         model=f"<results>/models/{RUN}/model.pt",
         code=lambda wildcards: code("attend_genes.py", *head_files(wildcards)),

@@ -66,7 +66,7 @@ wildcard_constraints:
     figure=one_of(config["figures"]),
     metric=one_of(config["metrics"]),
     shard=r"\d{3}",
-    part=r"\d{3}",
+    job=r"\d{3}",
 
 
 @cache
@@ -260,7 +260,7 @@ def attention_files(wildcards):
     ]
 
 
-def codes_of(backbone):
+def encoded_of(backbone):
     """All sequence shards of a backbone."""
     shards = shard_names(config["backbones"][backbone]["shards"])
     return expand("<results>/sequences/{backbone}/{shard}.h5", backbone=backbone, shard=shards)
@@ -270,7 +270,7 @@ def simulated_training_inputs(backbone):
     """What a small backbone is trained on: sequences and measured tracks of genes that the tracks' split trains on."""
     source = config["simulation"]["backbones"][backbone]["train_on"]
     return {
-        "codes": codes_of(backbone),
+        "encoded": encoded_of(backbone),
         "features": f"<results>/features/{source}.h5",
         "shards": shards_of(source),
         "split": split_file(source),
@@ -283,16 +283,16 @@ def head_features(wildcards):
     return (
         "<results>/features/{source}.h5"
         if features == "store"
-        else f"<results>/reduced/{features}/{{source}}/{{inputs}}.h5"
+        else f"<results>/reduced_features/{features}/{{source}}/{{inputs}}.h5"
     )
 
 
-def tissue_parts(file):
-    """One of the files that the parts of a run leave, each of some tissues."""
+def of_tissue_jobs(file):
+    """One of the files that the jobs of a run leave, each of some tissues."""
     return lambda wildcards: expand(
-        f"<results>/models/{RUN}/parts/{{part}}/{file}",
+        f"<results>/models/{RUN}/jobs/{{job}}/{file}",
         **wildcards,
-        part=shard_names(TISSUE_JOBS[wildcards.head]),
+        job=shard_names(TISSUE_JOBS[wildcards.head]),
     )
 
 
@@ -308,4 +308,4 @@ def source_geometry(wildcards):
 
 def sequence_shards(wildcards):
     """All sequence shards of a source's backbone."""
-    return codes_of(SOURCES[wildcards.source]["backbone"])
+    return encoded_of(SOURCES[wildcards.source]["backbone"])

@@ -29,7 +29,7 @@ rule reduce_features:
         shards=feature_shards,
         code=lambda wildcards: code("reduce_features.py", *files_of(("reductions", wildcards.reduction))),
     output:
-        "<results>/reduced/{reduction}/{source}/{inputs}.h5",
+        "<results>/reduced_features/{reduction}/{source}/{inputs}.h5",
     log:
         "<logs>/reduce_features/{reduction}/{source}/{inputs}.log",
     benchmark:

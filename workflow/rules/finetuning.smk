@@ -5,7 +5,7 @@
 rule embed_sequences:
     """Embed the windows of one shard of genes; the model is loaded once."""
     input:
-        codes=lambda wildcards: "<results>/sequences/{}/{}.h5".format(
+        encoded=lambda wildcards: "<results>/sequences/{}/{}.h5".format(
             SOURCES[wildcards.source]["backbone"], wildcards.shard
         ),
         weights=lambda wildcards: resource(backbone_of(wildcards.source)["weights"]),
@@ -42,7 +42,7 @@ rule embed_sequences:
 rule finetune_backbone:
     """Fine-tune a backbone and predict the validation and test genes; killed, it goes on from its last epoch."""
     input:
-        codes=sequence_shards,
+        encoded=sequence_shards,
         weights=lambda wildcards: resource(backbone_of(wildcards.source)["weights"]),
         split=split_of,
         expression="<results>/genes/expression.h5",

@@ -42,8 +42,8 @@ rule fit_head:
         patience=param(setting("heads", "patience")),
         select_by=param(setting("heads", "select_by")),
         seed=param(config["seed"]),
-        part=param(lambda wildcards: int(wildcards.get("part", 0))),
-        parts=param(lambda wildcards: TISSUE_JOBS[wildcards.head]),
+        job=param(lambda wildcards: int(wildcards.get("job", 0))),
+        jobs=param(lambda wildcards: TISSUE_JOBS[wildcards.head]),
     script:
         "../scripts/fit_head.py"
 
@@ -51,25 +51,25 @@ rule fit_head:
 use rule fit_head as fit_tissues with:
     # Some of the tissues of a head whose settings ask for several jobs.
     output:
-        model=f"<results>/models/{RUN}/parts/{{part}}/model.pt",
-        grid=f"<results>/models/{RUN}/parts/{{part}}/grid.tsv",
-        predictions=f"<results>/models/{RUN}/parts/{{part}}/predictions.h5",
-        summary=f"<results>/models/{RUN}/parts/{{part}}/summary.json",
+        model=f"<results>/models/{RUN}/jobs/{{job}}/model.pt",
+        grid=f"<results>/models/{RUN}/jobs/{{job}}/grid.tsv",
+        predictions=f"<results>/models/{RUN}/jobs/{{job}}/predictions.h5",
+        summary=f"<results>/models/{RUN}/jobs/{{job}}/summary.json",
     log:
-        f"<logs>/fit_tissues/{RUN}/{{part}}.log",
+        f"<logs>/fit_tissues/{RUN}/{{job}}.log",
     benchmark:
-        f"<benchmarks>/fit_tissues/{RUN}/{{part}}.tsv"
+        f"<benchmarks>/fit_tissues/{RUN}/{{job}}.tsv"
     wildcard_constraints:
         head=one_of(SPLIT_HEADS),
 
 
 rule join_tissues:
-    """Join the parts of a run, each of some tissues, into one run."""
+    """Join what the jobs of a run left, each of some tissues, into one run."""
     input:
-        models=tissue_parts("model.pt"),
-        grids=tissue_parts("grid.tsv"),
-        predictions=tissue_parts("predictions.h5"),
-        summaries=tissue_parts("summary.json"),
+        models=of_tissue_jobs("model.pt"),
+        grids=of_tissue_jobs("grid.tsv"),
+        predictions=of_tissue_jobs("predictions.h5"),
+        summaries=of_tissue_jobs("summary.json"),
         code=lambda wildcards: code("join_tissues.py", *head_files(wildcards)),
     output:
         model=f"<results>/models/{RUN}/model.pt",

@@ -4,7 +4,7 @@
 rule predict_tracks:
     """Predict the tracks of one shard of genes; the model is loaded once."""
     input:
-        codes=lambda wildcards: "<results>/sequences/{}/{}.h5".format(
+        encoded=lambda wildcards: "<results>/sequences/{}/{}.h5".format(
             SOURCES[wildcards.source]["backbone"], wildcards.shard
         ),
         weights=lambda wildcards: resource(backbone_of(wildcards.source)["weights"]),

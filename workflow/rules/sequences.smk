@@ -25,7 +25,7 @@ rule index_genome:
 
 
 rule extract_sequences:
-    """Write the codes of one shard of genes' sequences, after checking every gene against the genome."""
+    """Write the encoded sequences of one shard of genes, after checking every gene against the genome."""
     input:
         tss="<results>/genes/tss.tsv",
         fasta=genome_of("fa"),

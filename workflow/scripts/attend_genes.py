@@ -24,9 +24,9 @@ with job(snakemake) as call:
         weights, _ = whole.weights(given.weights)
         trunk = registry.find("backbones", params.type).load().load(weights, geometry, params.settings)
     trunk = trunk.to(device)
-    with SequenceStore(given.codes, geometry.sequence_length) as store:
+    with SequenceStore(given.encoded, geometry.sequence_length) as store:
         attention.attend_genes(
-            lambda codes: trunk.attend(torch.from_numpy(codes).to(device), query).cpu().numpy(),
+            lambda encoded: trunk.attend(torch.from_numpy(encoded).to(device), query).cpu().numpy(),
             store.select(gene_id[split == "test"]),
             geometry,
             call.output[0],

@@ -1,4 +1,4 @@
-"""Embed the windows of one shard of genes with a backbone: sequence codes in, a feature shard out."""
+"""Embed the windows of one shard of genes with a backbone: encoded sequences in, a feature shard out."""
 
 from chrom2expr.job import job
 
@@ -19,7 +19,7 @@ with job(snakemake) as call:
     backbone = network.load(weights, geometry, params.settings).for_inference().to(device)
     inference.embed_shard(
         backbone,
-        given.codes,
+        given.encoded,
         call.output[0],
         geometry=geometry,
         bins=params.bins,

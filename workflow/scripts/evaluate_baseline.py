@@ -1,4 +1,4 @@
-"""A split of the genes and their expression in; the scores of predicting every gene the training genes' mean expression out."""
+"""A split and the genes' expression in; the scores of predicting every gene the training genes' mean out."""
 
 from chrom2expr.job import job
 

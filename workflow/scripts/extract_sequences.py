@@ -1,4 +1,4 @@
-"""The genes' TSS positions and an indexed genome in; the sequence codes of one shard of genes out."""
+"""The genes' TSS positions and an indexed genome in; the encoded sequences of one shard of genes out."""
 
 
 from chrom2expr.job import job
@@ -14,7 +14,7 @@ with job(snakemake) as call:
     genes = read_genes(source.tss)
     check_chain(read_chain(source.chain), params.assembly, genome["contigs"])
     check_tss(genes, genome["contigs"], params.assembly, source.tss)
-    sequences.write_codes(
+    sequences.write_sequences(
         call.output[0],
         sequences.shard_of(genes, params.shard, params.shards),
         sequences.Genome(source.fasta, genome["fai_sha256"]),

@@ -26,7 +26,7 @@ with job(snakemake) as call:
         adaptation=params.adaptation,
         weights_sha256=weights_sha256,
     )
-    data = finetuned.read_data(given.codes, given.split, given.expression, params.source, geometry)
+    data = finetuned.read_data(given.encoded, given.split, given.expression, params.source, geometry)
     device = choose_device(call.resources.allow_cpu)
     task = tasks.Task.of(data, params, device)
     folder = Path(made.model).parent

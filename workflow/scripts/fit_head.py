@@ -20,6 +20,6 @@ with job(snakemake) as call:
         params.features,
     )
     device = choose_device(call.resources.allow_cpu)
-    task = tasks.Task.of(tasks.of_tissues(data, params.part, params.parts), params, device)
+    task = tasks.Task.of(tasks.of_tissues(data, params.job, params.jobs), params, device)
     head = registry.find("heads", params.type).load().fit(task)
     run_files.write_run(task, head, made.model, made.grid, made.predictions, made.summary)

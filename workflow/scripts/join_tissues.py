@@ -1,4 +1,4 @@
-"""The parts of a run, each of some tissues, in; the run's files out, as one job would have left them."""
+"""What the jobs of a run left, each of some tissues, in; the run's files out, as one job would have left them."""
 
 from chrom2expr.job import job
 

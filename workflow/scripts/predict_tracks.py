@@ -1,4 +1,4 @@
-"""Predict the tracks of one shard of genes with a backbone: sequence codes in, a feature shard out."""
+"""Predict the tracks of one shard of genes with a backbone: encoded sequences in, a feature shard out."""
 
 from chrom2expr.job import job
 
@@ -21,7 +21,7 @@ with job(snakemake) as call:
     backbone = network.load(weights, geometry, params.settings, len(tracks)).for_inference().to(device)
     inference.predict_shard(
         backbone,
-        given.codes,
+        given.encoded,
         call.output[0],
         tracks=tracks,
         geometry=geometry,

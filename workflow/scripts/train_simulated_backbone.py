@@ -14,7 +14,7 @@ with job(snakemake) as call:
     geometry = windows.Geometry.from_config(params.geometry)
     gene_id, split = splits.read_split(given.split)
     train, held_out = (
-        backbones.Examples(given.codes, geometry.sequence_length, given.features, gene_id[rows].tolist())
+        backbones.Examples(given.encoded, geometry.sequence_length, given.features, gene_id[rows].tolist())
         for rows in (split == "train", split != "train")
     )
     backbone = backbones.train(

@@ -19,7 +19,7 @@ class NearestGenes(Head):
 
     declares = {
         "api": 1,
-        "takes": "reduced",
+        "takes": "reduced_features",
         "schema": {
             "properties": {
                 "settings": {

@@ -45,7 +45,10 @@ OWN: dict[str, dict[str, str]] = {
         "attention_map": "chrom2expr.figures.attention_figures:AttentionMap",
         "distal_attention": "chrom2expr.figures.attention_figures:DistalAttention",
     },
-    "adaptations": {"all": "chrom2expr.heads.adaptations:AllParameters", "frozen": "chrom2expr.heads.adaptations:Frozen"},
+    "adaptations": {
+        "all": "chrom2expr.heads.adaptations:AllParameters",
+        "frozen": "chrom2expr.heads.adaptations:Frozen",
+    },
     "reductions": {
         "spatial_basis": "chrom2expr.tracks.reductions:SpatialBasis",
         "central_means": "chrom2expr.tracks.reductions:CentralMeans",

@@ -164,12 +164,12 @@ def other_strand(sequence: Tensor) -> Tensor:
     return torch.tensor([3, 2, 1, 0, N], dtype=torch.uint8, device=sequence.device)[sequence.flip(-1).int()]
 
 
-def one_hot(codes: Tensor, channels: str = BASES) -> Tensor:
-    """One-hot (batch, length, 4) float32 of codes (batch, length) uint8, in the order of `channels`; N is all zeros."""
-    table = torch.zeros(N + 1, len(BASES), device=codes.device)
+def one_hot(encoded: Tensor, channels: str = BASES) -> Tensor:
+    """One-hot (batch, length, 4) float32 of encoded (batch, length) uint8, in the order of `channels`; N is all zeros."""
+    table = torch.zeros(N + 1, len(BASES), device=encoded.device)
     for channel, base in enumerate(channels):
         table[BASES.index(base), channel] = 1
-    return table[codes.int()]
+    return table[encoded.int()]
 
 
 def check_track_count(weights: Path, predicted: int, described: int) -> None:

@@ -151,7 +151,7 @@ class Enformer(Backbone):
                         "num_downsamples": {
                             "type": "integer",
                             "minimum": 3,
-                            "description": "How often the sequence is halved: bins have 2 to this power bp, published 7.",
+                            "description": "How often the sequence is halved: bins have 2 to this power bp (7).",
                         },
                         "dropout_rate": {
                             "type": "number",
@@ -423,7 +423,9 @@ def _check_geometry(network: Network, geometry: Geometry, where: str) -> None:
     config, bin_size = network.config, 2**network.config.num_downsamples
     bins, remainder = divmod(geometry.sequence_length, bin_size)
     if geometry.bin_size != bin_size:
-        raise InputError(f"{where}: bins of {bin_size} bp, but the config's geometry has bins of {geometry.bin_size} bp")
+        raise InputError(
+            f"{where}: bins of {bin_size} bp, but the config's geometry has bins of {geometry.bin_size} bp"
+        )
     # Cropping an odd difference would lose a bin.
     if remainder or bins < geometry.bins or (bins - geometry.bins) % 2:
         raise InputError(
@@ -433,6 +435,6 @@ def _check_geometry(network: Network, geometry: Geometry, where: str) -> None:
     shape = (2 * bins - 1, config.dim // config.heads // 6)
     if network.use_tf_gamma and shape != tuple(TF_GAMMAS.shape):
         raise InputError(
-            f"{where}: use_tf_gamma is for 196,608 bp and the published width only (it exists for 1,536 bins), here are "
-            f"{bins:,} bins of {shape[1]} gamma features; set use_tf_gamma: false in the backbone's settings"
+            f"{where}: use_tf_gamma is for 196,608 bp and the published width only (it exists for 1,536 bins), here "
+            f"are {bins:,} bins of {shape[1]} gamma features; set use_tf_gamma: false in the backbone's settings"
         )

@@ -1,4 +1,4 @@
-"""A shard of sequence codes through a backbone into a shard of the feature store."""
+"""A shard of encoded sequences through a backbone into a shard of the feature store."""
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -34,7 +34,7 @@ def provenance(source: str, weights_sha256: str, software: Sequence[str], device
 
 def predict_shard(
     backbone: Backbone,
-    codes_path: Path,
+    sequences_path: Path,
     output: Path,
     *,
     tracks: pd.DataFrame,
@@ -45,7 +45,7 @@ def predict_shard(
     provenance: Mapping[str, str],
     device: torch.device,
 ) -> None:
-    """Predict every gene of the sequence shard `codes_path` and write the feature shard `output`.
+    """Predict every gene of the sequence shard `sequences_path` and write the feature shard `output`.
 
     `tracks` is the track table (track_id, track_type), one row a predicted track. With `central_bins` > 0 the float32
     means over that many central bins are kept too, of the tracks and of the embedding if the backbone has one. A batch
@@ -64,11 +64,11 @@ def predict_shard(
         if backbone.embedding_width:
             means["central_embedding"] = backbone.embedding_width
 
-    def compute(codes: torch.Tensor) -> Values:
-        prediction = backbone.predict(codes, reverse_complement)
+    def compute(encoded: torch.Tensor) -> Values:
+        prediction = backbone.predict(encoded, reverse_complement)
         return prediction.tracks, _central(prediction, means, here)
 
-    with SequenceStore([codes_path], geometry.sequence_length) as sequences:
+    with SequenceStore([sequences_path], geometry.sequence_length) as sequences:
         writer = ShardWriter(
             output,
             gene_id=sequences.gene_id,
@@ -86,7 +86,7 @@ def predict_shard(
 
 def embed_shard(
     backbone: Backbone,
-    codes_path: Path,
+    sequences_path: Path,
     output: Path,
     *,
     geometry: Geometry,
@@ -96,7 +96,7 @@ def embed_shard(
     provenance: Mapping[str, str],
     device: torch.device,
 ) -> None:
-    """Write the embedding of the `bins` central bins of every gene of `codes_path` as the feature shard `output`.
+    """Write the embedding of the `bins` central bins of every gene of `sequences_path` as the feature shard `output`.
 
     Its tracks are the embedding's features, of type "embedding". The sequences are cropped to the geometry's; the
     network is in eval mode, reads the forward strand or both (`reverse_complement`), and computes no tracks. Raises
@@ -108,7 +108,7 @@ def embed_shard(
             "only: change bins or geometry of the source"
         )
     width = backbone.embedding_width
-    with SequenceStore([codes_path], geometry.sequence_length) as sequences:
+    with SequenceStore([sequences_path], geometry.sequence_length) as sequences:
         writer = ShardWriter(
             output,
             gene_id=sequences.gene_id,
@@ -121,7 +121,11 @@ def embed_shard(
         )
         print(f"batch size {batch_size}, {_strands(reverse_complement)}, {bins} bins of {width} features")
         _fill(
-            writer, sequences, lambda codes: (backbone.embed(codes, bins, reverse_complement), {}), batch_size, device
+            writer,
+            sequences,
+            lambda encoded: (backbone.embed(encoded, bins, reverse_complement), {}),
+            batch_size,
+            device,
         )
 
 
@@ -141,8 +145,8 @@ def _fill(
     progress = Progress(len(everything), "genes")
     with writer, ThreadPoolExecutor(max_workers=1) as thread:
         written: Future | None = None
-        for rows, codes in sequences.select(sequences.gene_id).batches(everything, batch_size):
-            tracks, means = compute(torch.from_numpy(codes).to(device))
+        for rows, encoded in sequences.select(sequences.gene_id).batches(everything, batch_size):
+            tracks, means = compute(torch.from_numpy(encoded).to(device))
             half = tracks.half()
             # What float16 cannot hold goes as it is, so that the writer tells large values from infinite ones.
             values = (tracks if half.isinf().any() else half).cpu().numpy()

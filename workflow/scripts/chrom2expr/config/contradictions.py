@@ -11,7 +11,10 @@ from chrom2expr.errors import InputError
 from chrom2expr.genome.windows import Geometry, central
 
 # What only sources of one kind have.
-OWN_KEYS = {"measured": {"bigwigs", "groups", "missing_bigwigs", "tracks"}, "embedded": {"geometry", "bins", "settings"}}
+OWN_KEYS = {
+    "measured": {"bigwigs", "groups", "missing_bigwigs", "tracks"},
+    "embedded": {"geometry", "bins", "settings"},
+}
 
 
 def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
@@ -73,6 +76,8 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         if missing := [key for key in ("label", "quantity", "unit") if key not in declared]:
             yield f"metrics.{name}.type: {metric['type']} does not declare {', '.join(missing)} (docs/extending.md)"
             continue
+        if declared["unit"] not in ("tissue", "gene"):
+            yield f"metrics.{name}.type: {metric['type']} has the unit {declared['unit']}: declare tissue or gene"
         label = declared["label"]
         if label in labels:
             yield f"metrics: {labels[label]} and {name} are both called {label!r} in figures: keep one"
@@ -104,15 +109,19 @@ def _not_offered(config: Mapping[str, Any], backbone: str, needed: str, where: s
 def _head_contradictions(name: str, head: Mapping[str, Any]) -> Iterator[str]:
     """Lines that say what a head's keys ask of its type that it does not do."""
     declared = registry.find("heads", head["type"]).declares
-    given = head["features"] if head["features"] in ("store", "sequences") else "reduced"
-    if given != declared["takes"]:
-        wanted = {"store": "the feature store", "sequences": "sequences", "reduced": "reduced features"}
+    given = head["features"] if head["features"] in ("store", "sequences") else "reduced_features"
+    wanted = {"store": "the feature store", "sequences": "sequences", "reduced_features": "reduced features"}
+    if declared.get("takes") not in wanted:
+        yield f"heads.{name}.type: {head['type']} takes {declared.get('takes')}: declare one of {', '.join(wanted)}"
+    elif given != declared["takes"]:
         yield f"heads.{name}.features: {head['features']}, but type {head['type']} takes {wanted[declared['takes']]}"
+    if given == "reduced_features" and (bins := reduction(head["features"]).get("bins")) not in ("inputs", "backbone"):
+        yield f"heads.{name}.features: {head['features']} takes the bins of {bins}: declare inputs or backbone"
     if head["jobs"] > 1 and not declared.get("by_tissue"):
         yield f"heads.{name}.jobs: the tissues of type {head['type']} learn from one another and need one job"
     if head["devices"] > 1 and not declared.get("devices"):
         yield f"heads.{name}.devices: type {head['type']} works on one device"
-    if "adaptation" in head and declared["takes"] != "sequences":
+    if "adaptation" in head and declared.get("takes") != "sequences":
         yield f"heads.{name}.adaptation: type {head['type']} trains no backbone: only heads that take sequences do"
 
 
@@ -168,8 +177,8 @@ def _run_contradictions(config: Mapping[str, Any], run: Mapping[str, str]) -> It
         yield f"{where}: knows upstream and downstream only, so inputs.{run['inputs']}.orientation must be {needed}"
     if features == "sequences" and inputs["orientation"] != "gene":
         yield (
-            f"inputs.{run['inputs']}.orientation: {run['head']} reads the forward strand, and its pool does not know the "
-            "order of bins, so there is none to choose: set gene, or leave its runs out of figures"
+            f"inputs.{run['inputs']}.orientation: {run['head']} reads the forward strand, and its pool does not know "
+            "the order of bins, so there is none to choose: set gene, or leave its runs out of figures"
         )
     if features == "sequences" and backbone["reverse_complement"]:
         yield (

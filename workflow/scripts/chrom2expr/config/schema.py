@@ -178,7 +178,7 @@ def _complete(config: dict[str, Any], path: Sequence[str], rules: Mapping[str, A
 
 
 def _complete_types(config: dict[str, Any]) -> Iterator[str]:
-    """Fill in the defaults of what sections name by `type` or `kind`; lines that say what its schema rejects in them."""
+    """Fill in the defaults of what sections name by `type` or `kind`; lines that say what its schema rejects."""
     for kind, path, name in _typed_sections(config):
         try:
             rules = _declared_rules(kind, name)
@@ -238,7 +238,8 @@ def _unfit_runs(config: Mapping[str, Any]) -> Iterator[str]:
             for rules in (head.get("run"), kind.get("run"), TAKEN_RUNS.get(takes(config, figure))):
                 for line in _rejected(_sections_of(config, run), rules) if rules else ():
                     yield f"figures.{figure}.runs: {run['run']}: {line}"
-        yield from _rejected({**section, "runs": runs}, _declared_rules("figures", section["kind"]), ("figures", figure))
+        rules = _declared_rules("figures", section["kind"])
+        yield from _rejected({**section, "runs": runs}, rules, ("figures", figure))
 
 
 def _sections_of(config: Mapping[str, Any], run: Mapping[str, str]) -> dict[str, Any]:

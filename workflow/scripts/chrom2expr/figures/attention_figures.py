@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from chrom2expr.backbones import attention
-from chrom2expr.backbones.attention import AttendingModel, Point
+from chrom2expr.figures import attention_tables
+from chrom2expr.figures.attention_tables import AttendingModel, Point
 from chrom2expr.figures.figure import AttentionFigure
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ class AttentionMap(AttentionFigure):
     declares = {"api": 1, "takes": "attention", "schema": {}}
 
     def tabulate(self, given: Sequence[AttendingModel]) -> list[Point]:
-        return attention.map_points(self.figure, given)
+        return attention_tables.map_points(self.figure, given)
 
     def draw(self, rows: Sequence[Point]) -> "Figure":
         from chrom2expr.figures import plots
@@ -52,7 +52,8 @@ class DistalAttention(AttentionFigure):
     }
 
     def tabulate(self, given: Sequence[AttendingModel]) -> list[Point]:
-        return attention.distal_points(self.figure, given, self.settings["distal_bins"], self.settings["thresholds"])
+        distal_bins, thresholds = self.settings["distal_bins"], self.settings["thresholds"]
+        return attention_tables.distal_points(self.figure, given, distal_bins, thresholds)
 
     def draw(self, rows: Sequence[Point]) -> "Figure":
         from chrom2expr.figures import plots

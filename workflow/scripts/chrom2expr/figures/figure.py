@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from chrom2expr import registry
-from chrom2expr.backbones.attention import AttendingModel, Point
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation.scores import Bar, Scored, bars
+from chrom2expr.figures.attention_tables import AttendingModel, Point
 from chrom2expr.files.tables import read_rows, write_table
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class FigureKind(ABC):
     `declares`, beside what all classes declare (see registry), holds `takes`, what `tabulate` is given:
 
     - "scores": evaluation.Scored, the runs with their scores, and the baselines of their groups;
-    - "attention": [attention.AttendingModel], the backbones that the runs started from, then the runs;
+    - "attention": [attention_tables.AttendingModel], the backbones that the runs started from, then the runs;
     - "models": [FittedRun], the runs' heads;
     - "sources": Sources, what heads are given of each backbone.
 
@@ -112,7 +112,7 @@ class FittedRun(NamedTuple):
 
 
 class Sources(NamedTuple):
-    """What heads are given: of each backbone (see diagrams.overview), the labels of the heads, the number of tissues."""
+    """What heads are given of each backbone (see diagrams.overview), the labels of heads, the number of tissues."""
 
     backbones: Sequence[Mapping[str, Any]]
     heads: Sequence[str]

@@ -19,9 +19,9 @@ from matplotlib.colors import is_color_like, to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from chrom2expr.backbones.attention import Point
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation.scores import BASELINE, Bar
+from chrom2expr.figures.attention_tables import Point
 from chrom2expr.figures.diagrams import MEASURED, STAGES, Layer, Part
 from chrom2expr.files.whole import whole_file
 
@@ -151,7 +151,8 @@ def bar_charts(
     and baselines, which are those of groups, are left out.
     """
     if missing := set(metrics) - {bar.metric for bar in bars}:
-        raise InputError(f"the table of {bars[0].figure} has no {', '.join(sorted(missing))}; tabulate the figure again.")
+        absent = ", ".join(sorted(missing))
+        raise InputError(f"the table of {bars[0].figure} has no {absent}; tabulate the figure again.")
     shown = [bar for name in metrics for bar in bars if bar.metric == name]
     if legend == "groups":
         shown = [bar._replace(series=bar.x, x=bar.series) for bar in shown if bar.series != BASELINE]

@@ -243,7 +243,7 @@ def write_targets(
     if len(unknown := np.flatnonzero(rows < 0)):
         raise InputError(
             f"{matrix_path}: gene {genes['gene_id'].iloc[unknown[0]]} ({len(unknown):,} such genes) is not in the gene "
-            "table that the matrix was matched to; the TSS positions were made from another one: delete tss.tsv and run again"
+            "table that the matrix was matched to; tss.tsv was made from another one: delete it and run again"
         )
     rpkm = matrix.rpkm[rows]
     absent = np.isnan(rpkm)

@@ -10,7 +10,9 @@ from chrom2expr.genome import batching
 
 
 class Features(ABC):
-    """Features of some genes in a certain order; a row is the index of a gene in it. A subclass defines `fill`, `where`.
+    """Features of some genes in a certain order; a row is the index of a gene in it.
+
+    A subclass defines `fill` and `where`.
 
     shape: (gene, ...), the numbers of genes and of what each has: (bin, track) of a feature store, (feature,) of
     reduced features, (base,) of encoded sequences. dtype: of what is read. bytes_read: bytes handed out so far.

@@ -1,4 +1,4 @@
-"""Sequence shards, read: the codes of some genes, cropped to the window that a network sees (see `sequences`)."""
+"""Sequence shards, read: encoded sequences of some genes, cropped to the window of a network (see `sequences`)."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -11,7 +11,7 @@ from chrom2expr.files.hdf5 import CheckedFile
 from chrom2expr.files.whole import Format, allow_open_files
 from chrom2expr.genome.features import Features
 
-FORMAT = Format("chrom2expr sequence", 1)
+FORMAT = Format("chrom2expr sequence", 2)
 
 
 class SequenceStore:
@@ -62,7 +62,7 @@ class SequenceStore:
 
 
 class Sequences(Features):
-    """Codes of some genes of a store, read by rows: A C G T N = 0 … 4, forward strand, whatever the gene's.
+    """Encoded sequences of some genes of a store, read by rows: A C G T N = 0 … 4, forward strand, whatever the gene's.
 
     gene_id, strand: (gene,); the strand is that in the assembly of the sequences.
     """
@@ -73,16 +73,16 @@ class Sequences(Features):
         self.shape = (len(genes), store.length)
         self.gene_id, self.strand = store.gene_id[genes], store.strand[genes]
         self._store, self._genes = store, genes
-        self._ends = np.cumsum([shard.shapes["codes"][0] for shard in store.shards])
+        self._ends = np.cumsum([shard.shapes["encoded"][0] for shard in store.shards])
 
     def fill(self, rows: np.ndarray, out: np.ndarray) -> None:
-        """Write codes (row, base); an InputError names shard and gene."""
+        """Write encoded sequences (row, base); an InputError names shard and gene."""
         genes = self._genes[rows]
         # In the order of the files.
         for row in np.argsort(genes, kind="stable"):
             file, place = self._place(int(genes[row]))
-            start = (file.shapes["codes"][1] - self.shape[1]) // 2
-            file.read_row("codes", place, out[row], start, f"gene {self._store.gene_id[genes[row]]}")
+            start = (file.shapes["encoded"][1] - self.shape[1]) // 2
+            file.read_row("encoded", place, out[row], start, f"gene {self._store.gene_id[genes[row]]}")
 
     def where(self, row: int, base: int) -> str:
         """File, gene and base of one code, a base's index being that in the window."""
@@ -93,12 +93,12 @@ class Sequences(Features):
         """The shard that holds a gene of the store, and its row there."""
         shard = int(np.searchsorted(self._ends, gene, side="right"))
         file = self._store.shards[shard]
-        return file, int(gene - (self._ends[shard] - file.shapes["codes"][0]))
+        return file, int(gene - (self._ends[shard] - file.shapes["encoded"][0]))
 
 
 def _check_length(shard: CheckedFile, length: int) -> None:
     """Raise InputError if a shard has no `length` bp in the middle of its sequences."""
-    stored = shard.shapes["codes"][1]
+    stored = shard.shapes["encoded"][1]
     if stored < length or (stored - length) % 2:
         raise InputError(
             f"{shard.path}: sequences of {stored:,} bp, but the geometry needs {length:,} bp, as much cut off on one "

@@ -1,4 +1,4 @@
-"""Sequence codes around the TSSs: the genome's index, N-padded access, and the sharded files backbones read.
+"""Encoded sequences around the TSSs: the genome's index, N-padded access, and the sharded files backbones read.
 
 All coordinates are 0-based half-open, on the forward strand.
 """
@@ -64,7 +64,7 @@ def _read_fai(fai: str | Path) -> dict[str, int]:
 
 
 class Genome:
-    """An indexed FASTA: `contigs` {name: length in bp}, and codes of any interval, N past a contig's ends.
+    """An indexed FASTA: `contigs` {name: length in bp}, and any interval encoded, N past a contig's ends.
 
     Raises InputError if the index is not the one whose SHA-256 is given, so that a cut one shows.
     """
@@ -76,12 +76,12 @@ class Genome:
         self.contigs: dict[str, int] = _read_fai(f"{fasta}.fai")
         self._extractor = FastaStringExtractor(str(fasta))
 
-    def codes(self, chrom: str, start: int, end: int) -> np.ndarray:
-        """Codes (end - start,) uint8 (see `windows.encode`) of [start, end) on `chrom`, which may reach past its ends.
+    def encoded(self, chrom: str, start: int, end: int) -> np.ndarray:
+        """[start, end) of `chrom`, which may reach past its ends, encoded (end - start,) uint8 (see `windows.encode`).
 
         Raises InputError if the FASTA holds less there than its index says.
         """
-        codes = np.full(end - start, windows.N, dtype=np.uint8)
+        encoded = np.full(end - start, windows.N, dtype=np.uint8)
         first, last = max(start, 0), min(end, self.contigs[chrom])
         if first < last:
             # kipoiseq returns a shorter string past the end and fails at a negative start: only ask for what is there.
@@ -91,8 +91,8 @@ class Genome:
                     f"{self.fasta}: {len(sequence)} bp at {chrom}:{first}-{last}, where the index promises "
                     f"{last - first}. The file is cut short, or was changed after it was indexed"
                 )
-            codes[first - start : last - start] = windows.encode(sequence)
-        return codes
+            encoded[first - start : last - start] = windows.encode(sequence)
+        return encoded
 
 
 def shard_of(genes: pd.DataFrame, shard: int, shards: int) -> pd.DataFrame:
@@ -102,7 +102,7 @@ def shard_of(genes: pd.DataFrame, shard: int, shards: int) -> pd.DataFrame:
     return genes.iloc[np.array_split(np.arange(len(genes)), shards)[shard]]
 
 
-def write_codes(
+def write_sequences(
     path: str | Path,
     genes: pd.DataFrame,
     genome: Genome,
@@ -112,7 +112,7 @@ def write_codes(
 ) -> None:
     """Write the sequences of `genes` (rows of a tss.tsv) to HDF5, one gene in memory at a time.
 
-    `codes` (gene, sequence_length) uint8, forward strand, N past a contig's ends; `gene_id`; `strand` of the gene in
+    `encoded` (gene, sequence_length) uint8, forward strand, N past a contig's ends; `gene_id`; `strand` of the gene in
     `assembly`; attributes assembly, genome_sha256.
     """
     located = locate(genes, assembly)
@@ -120,9 +120,9 @@ def write_codes(
     with create_file(path, FORMAT, {"assembly": assembly, "genome_sha256": genome_sha256}) as store:
         store.write("gene_id", genes["gene_id"].to_numpy(dtype=str))
         store.write("strand", located["strand"].to_numpy(dtype=str))
-        store.create("codes", (len(genes), length), np.uint8)
+        store.create("encoded", (len(genes), length), np.uint8)
         progress = Progress(len(genes), "sequences")
         for row, place in enumerate(located.itertuples()):
             start = geometry.sequence_start(place.tss, place.strand)
-            store.put("codes", row, genome.codes(place.chrom, start, start + length)[None])
+            store.put("encoded", row, genome.encoded(place.chrom, start, start + length)[None])
             progress.advance(1)

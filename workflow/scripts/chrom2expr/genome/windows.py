@@ -121,15 +121,15 @@ def turned(strand: np.ndarray, orientation: str) -> np.ndarray:
 
 
 def encode(sequence: str) -> np.ndarray:
-    """Codes (length,) uint8 of a sequence: A 0, C 1, G 2, T 3, anything else 4."""
+    """Encoded (length,) uint8 of a sequence: A 0, C 1, G 2, T 3, anything else 4."""
     return _CODE[np.frombuffer(sequence.encode("ascii"), dtype=np.uint8)]
 
 
-def decode(codes: np.ndarray) -> str:
-    """The sequence of codes (length,), upper case, with N for 4."""
-    return np.frombuffer(b"ACGTN", dtype=np.uint8)[codes].tobytes().decode("ascii")
+def decode(encoded: np.ndarray) -> str:
+    """The sequence of an encoded one (length,), upper case, with N for 4."""
+    return np.frombuffer(b"ACGTN", dtype=np.uint8)[encoded].tobytes().decode("ascii")
 
 
-def reverse_complement(codes: np.ndarray) -> np.ndarray:
-    """Codes of the other strand, read in its own direction; reverses the last axis."""
-    return _COMPLEMENT[codes[..., ::-1]]
+def reverse_complement(encoded: np.ndarray) -> np.ndarray:
+    """An encoded sequence of the other strand, read in its own direction; reverses the last axis."""
+    return _COMPLEMENT[encoded[..., ::-1]]

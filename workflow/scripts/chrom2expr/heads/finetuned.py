@@ -227,8 +227,8 @@ class FineTunedBackbone(Head):
         A killed run goes on from its `checkpoints`, if any are kept. Remove them when its files are written. `gpus` is
         how many of the GPUs that `task.devices` asks for it was given.
 
-        Raises InputError as `resumable_training.fit` does, and then says what becomes of the checkpoints; and when a tissue has no
-        training gene with a value.
+        Raises InputError as `resumable_training.fit` does, and then says what becomes of the checkpoints; and when a
+        tissue has no training gene with a value.
         """
         data, settings = task.data, dict(task.settings)
         tasks.check_tissues(data, train=1, val=0)
@@ -321,6 +321,6 @@ def _checksum(data: tasks.Data) -> str:
         split = data.splits[name]
         digest.update("\n".join(map(str, data.gene_id[name])).encode())
         digest.update(np.ascontiguousarray(split.observed))
-        for _, codes in split.features.batches(np.arange(len(split.observed)), 64):
-            digest.update(codes)
+        for _, encoded in split.features.batches(np.arange(len(split.observed)), 64):
+            digest.update(encoded)
     return digest.hexdigest()

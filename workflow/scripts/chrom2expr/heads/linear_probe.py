@@ -35,7 +35,7 @@ class LinearProbe(linear.LinearHead):
 
     declares = {
         "api": 1,
-        "takes": "reduced",
+        "takes": "reduced_features",
         "schema": {
             "properties": {
                 "features": {"const": "central_means", "description": "Means over the bins at the TSS."},

@@ -58,9 +58,9 @@ def rate(step: int, warmup: int, total: int) -> float:
 class Checkpoints:
     """`last.pt`, from which a killed run goes on, and `best.pt`, the network at the best epoch; no more than these.
 
-    `identity`, set before `resume`, is what decides the result, by name, possibly nested; a run with another one is refused. `check` is
-    called before anything is written or removed, and raises if the folder is no longer this process's (see
-    `ownership`). Without a `folder` nothing is written, and the best network is kept in memory.
+    `identity`, set before `resume`, is what decides the result, by name, possibly nested; a run with another one is
+    refused. `check` is called before anything is written or removed, and raises if the folder is no longer this
+    process's (see `ownership`). Without a `folder` nothing is written, and the best network is kept in memory.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ def fit(
     device: torch.device,
     checkpoints: Checkpoints,
 ) -> tuple[training.Model, list[dict[str, Any]]]:
-    """Train `build(point)` for every point of the grid; return the best network, on `device` in eval mode, and the table.
+    """Train `build(point)` for every point of the grid: the best network, on `device` in eval mode, and the table.
 
     A point's only key is learning_rate. `gene_id` names the genes of the splits train and val. The best epoch, the
     early stop and the table are those of training.fit_grid, but a point that diverges is not dropped: InputError names

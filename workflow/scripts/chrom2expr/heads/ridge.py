@@ -38,7 +38,7 @@ class Ridge(linear.LinearHead):
 
     declares = {
         "api": 1,
-        "takes": "reduced",
+        "takes": "reduced_features",
         "schema": {
             "properties": {
                 "select_by": {
@@ -89,17 +89,17 @@ class Ridge(linear.LinearHead):
     def fit(cls, task: Task) -> Self:
         """Fit every tissue with every penalty of `task.grid["penalty"]`; keep each tissue's best.
 
-        The best has the highest cross-gene Spearman over the tissue's validation genes, the first of equals. A tissue where
-        that is undefined for every penalty (a constant target) takes the penalty that is best on average for the others,
-        and is named. `task.settings["standardise"]` (False if absent, as in ExPecto): bring every feature to mean 0 and
-        variance 1 over the training genes first, those that a tissue lacks included. Constant features have no influence
-        either way.
+        The best has the highest cross-gene Spearman over the tissue's validation genes, the first of equals. A tissue
+        where that is undefined for every penalty (a constant target) takes the penalty that is best on average for the
+        others, and is named. `task.settings["standardise"]` (False if absent, as in ExPecto): bring every feature to
+        mean 0 and variance 1 over the training genes first, those that a tissue lacks included. Constant features have
+        no influence either way.
 
         The table has a row a tissue and penalty: tissue, penalty, validation_cross_gene (None where undefined),
         validation_genes (over how many), chosen (yes or no).
 
-        Raises InputError when the features are not reduced, the loss is not the squared error, a penalty is not above 0, a
-        feature is not a finite number, or a tissue has fewer than two training or validation genes.
+        Raises InputError when the features are not reduced, the loss is not the squared error, a penalty is not above
+        0, a feature is not a finite number, or a tissue has fewer than two training or validation genes.
         """
         penalties = _checked(task)
         train, validation = task.data.splits["train"], task.data.splits["val"]

@@ -223,7 +223,7 @@ class SingleTissueCNNs(Head):
             "properties": {
                 "loss": {
                     "properties": {
-                        "one_tissue": {"const": True, "description": "A network of one tissue has no others to compare."},
+                        "one_tissue": {"const": True, "description": "It has no other tissue to compare."},
                     },
                 },
             },
@@ -238,32 +238,32 @@ class SingleTissueCNNs(Head):
     def fit(cls, task: Task) -> Self:
         """Train a network for every tissue and grid point (learning_rate x dropout), and keep each tissue's best.
 
-        `task.settings`: those of the multi-tissue CNN (see cnn.ExpressionCNN), and `bundle`, the networks trained at a time
-        (0 or absent: all), which bounds memory: a network takes four times its weights, and its activations for a batch,
-        about batch_size * bins * width * 50 bytes. Every bundle reads the training and validation genes once an epoch,
-        whatever its size, so half the size is twice the reading; results do not depend on it but for rounding.
+        `task.settings`: those of the multi-tissue CNN (see cnn.ExpressionCNN), and `bundle`, the networks trained at a
+        time (0 or absent: all), which bounds memory: a network takes four times its weights, and its activations for a
+        batch, about batch_size * bins * width * 50 bytes. Every bundle reads the training and validation genes once an
+        epoch, whatever its size, so half the size is twice the reading; results do not depend on it but for rounding.
 
         A network's best epoch and a tissue's best point are those of the highest Spearman over the tissue's validation
-        genes (select_by validation_cross_gene; where it is undefined, of the lowest loss, and the tissue is named) or of
-        the lowest mean squared error (validation_loss); the first of equals. Networks that have stopped or diverged leave
-        the bundle at the end of the epoch.
+        genes (select_by validation_cross_gene; where it is undefined, of the lowest loss, and the tissue is named) or
+        of the lowest mean squared error (validation_loss); the first of equals. Networks that have stopped or diverged
+        leave the bundle at the end of the epoch.
 
         A batch holds any training genes, with values or without, in an order that follows from the seed. A gene that a
-        tissue lacks is left out of that network's loss, though not of its BatchNorm's statistics; in a batch without any
-        gene observed in its tissue, a network takes no step of AdamW. Initial weights and dropout follow from the seed and
-        the tissue's name. So nothing of a network depends on which other tissues there are, or what they lack.
+        tissue lacks is left out of that network's loss, though not of its BatchNorm's statistics; in a batch without
+        any gene observed in its tissue, a network takes no step of AdamW. Initial weights and dropout follow from the
+        seed and the tissue's name. So nothing of a network depends on which other tissues there are, or what they lack.
 
         The table has a row a tissue and point: tissue, its settings, status (ok or diverged), epochs run, epoch chosen,
-        validation_loss and validation_cross_gene there (None where undefined), validation_tissues (1 where defined, or 0),
-        chosen (yes or no).
+        validation_loss and validation_cross_gene there (None where undefined), validation_tissues (1 where defined, or
+        0), chosen (yes or no).
 
-        Raises InputError when the loss is not defined over one tissue, a tissue has fewer than two training or validation genes, and when all
-        networks of a tissue diverge.
+        Raises InputError when the loss is not defined over one tissue, a tissue has fewer than two training or
+        validation genes, and when all networks of a tissue diverge.
         """
         if not task.loss.has("one_tissue"):
             raise InputError(
-                "a network of one tissue needs a loss that is defined over one, and this one compares tissues: fit it with "
-                "another, such as hybrid with alpha 0 (config: losses)"
+                "a network of one tissue needs a loss that is defined over one, and this one compares tissues: fit it "
+                "with another, such as hybrid with alpha 0 (config: losses)"
             )
         check_tissues(task.data)
         settings = {"transform": "log1p", **task.settings}
@@ -277,11 +277,13 @@ class SingleTissueCNNs(Head):
         training.check(rows, train, validation, options)
         starts = training.target_means(train.observed)
         points = training.expand(task.grid)
-        runs = [_TissueTrial(tissue, str(name), point) for tissue, name in enumerate(task.data.tissue) for point in points]
+        runs = [
+            _TissueTrial(tissue, str(name), point) for tissue, name in enumerate(task.data.tissue) for point in points
+        ]
         parts = _parts(len(runs), size)
         print(
-            f"{len(task.data.tissue)} tissues x {len(points)} grid points = {len(runs)} networks in {len(parts)} bundles "
-            f"of up to {len(parts[0])}, each at most {options.max_epochs} epochs of {len(rows):,} training genes"
+            f"{len(task.data.tissue)} tissues x {len(points)} grid points = {len(runs)} networks in {len(parts)} "
+            f"bundles of up to {len(parts[0])}, each at most {options.max_epochs} epochs of {len(rows):,} training genes"
         )
         progress = Progress(len(parts) * options.max_epochs * len(rows), "genes (of all epochs and bundles)")
         for part in parts:

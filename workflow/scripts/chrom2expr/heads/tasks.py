@@ -94,7 +94,7 @@ def read_data(
     InputError when the files disagree about the genes, when a split is empty, and when the store lacks genes, the kind
     of tracks, or bins that can be the middle.
     """
-    store = FeatureStore(features) if kind == "store" else reduced_features.ReducedStore(features, kind)
+    store = FeatureStore(features) if kind == "store" else reduced_features.ReducedFeatureStore(features, kind)
     source = str(store.provenance.get("source", ""))
     inputs = {"source": source, "tracks": tracks, "orientation": orientation, "bins": bins or store.bins}
     return split_data(
@@ -120,16 +120,16 @@ def split_data(
     return Data(splits, ids, targets.tissue, track_id, inputs, targets.pseudocount)
 
 
-def of_tissues(data: Data, part: int, parts: int) -> Data:
-    """The same genes and features with one of `parts` runs of tissues, equally long to within one; `part` is 0-based.
+def of_tissues(data: Data, job: int, jobs: int) -> Data:
+    """The same genes and features with the tissues of one of `jobs` jobs, equally long to within one; `job` is 0-based.
 
-    Raises InputError when there are fewer tissues than parts.
+    Raises InputError when there are fewer tissues than jobs.
     """
-    if parts > len(data.tissue):
+    if jobs > len(data.tissue):
         raise InputError(
-            f"{len(data.tissue)} tissues cannot be dealt out to {parts} jobs: lower heads: NAME: jobs"
+            f"{len(data.tissue)} tissues cannot be dealt out to {jobs} jobs: lower heads: NAME: jobs"
         )
-    columns = np.array_split(np.arange(len(data.tissue)), parts)[part]
+    columns = np.array_split(np.arange(len(data.tissue)), jobs)[job]
     splits = {
         name: Split(split.features, split.observed[:, columns], split.usable) for name, split in data.splits.items()
     }

@@ -208,7 +208,9 @@ class _NetworkTrial(Trial):
         return better
 
 
-def _validate(active: Sequence[_NetworkTrial], epoch: int, validation: Split, options: TrainingOptions, device: torch.device) -> None:
+def _validate(
+    active: Sequence[_NetworkTrial], epoch: int, validation: Split, options: TrainingOptions, device: torch.device
+) -> None:
     """Score every active point on the validation genes, from one pass over their features."""
     observed = torch.from_numpy(validation.observed)
     predictions = predict([run.model for run in active], validation.features, options.batch_size, device)

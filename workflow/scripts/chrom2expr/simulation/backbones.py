@@ -26,7 +26,7 @@ from chrom2expr.genome.sequence_store import SequenceStore
 from chrom2expr.job import Progress
 from chrom2expr.tracks.store_reader import FeatureStore
 
-# A batch is (codes (batch, length) uint8, tracks (batch, bin, track) float32), bins in genomic order.
+# A batch is (encoded (batch, length) uint8, tracks (batch, bin, track) float32), bins in genomic order.
 Batch = tuple[Tensor, Tensor]
 
 
@@ -34,30 +34,30 @@ class Examples:
     """Sequences and measured tracks of some genes, in memory: a demo's worth, some hundred genes."""
 
     def __init__(
-        self, codes: Sequence[str | Path], length: int, features: str | Path, gene_ids: Sequence[str]
+        self, encoded: Sequence[str | Path], length: int, features: str | Path, gene_ids: Sequence[str]
     ) -> None:
-        """`codes` are the sequence shards, cropped to `length` bp, `features` a measured feature store.
+        """`encoded` are the sequence shards, cropped to `length` bp, `features` a measured feature store.
 
         Genes are in the order of `gene_ids`. Raises InputError as the two stores do.
         """
         everything = np.arange(len(gene_ids))
-        with SequenceStore(codes, length) as sequences:
-            self.codes = torch.from_numpy(sequences.select(gene_ids).read(everything))
+        with SequenceStore(encoded, length) as sequences:
+            self.encoded = torch.from_numpy(sequences.select(gene_ids).read(everything))
         with FeatureStore(features) as store:
             selection = store.select(gene_ids, tracks="all", orientation="genomic")
             self.tracks = torch.from_numpy(selection.read(everything)).float()
 
     def __len__(self) -> int:
-        return len(self.codes)
+        return len(self.encoded)
 
     def batch(self, rows: Tensor, shift: int, flip: bool) -> Batch:
         """The examples `rows`, moved by `shift` bp (N at the end that opens), on the other strand if `flip`."""
-        codes, tracks = self.codes[rows], self.tracks[rows]
+        encoded, tracks = self.encoded[rows], self.tracks[rows]
         if shift:
-            codes = codes.roll(shift, 1)
-            codes[:, :shift] = windows.N if shift > 0 else codes[:, :shift]
-            codes[:, shift:] = windows.N if shift < 0 else codes[:, shift:]
-        return (other_strand(codes), tracks.flip(1)) if flip else (codes, tracks)
+            encoded = encoded.roll(shift, 1)
+            encoded[:, :shift] = windows.N if shift > 0 else encoded[:, :shift]
+            encoded[:, shift:] = windows.N if shift < 0 else encoded[:, shift:]
+        return (other_strand(encoded), tracks.flip(1)) if flip else (encoded, tracks)
 
 
 def start_at_motifs(weight: Tensor, motifs: Sequence[np.ndarray], channels: str, gain: float = 0.5) -> None:
@@ -150,11 +150,11 @@ class _Enformer:
         with torch.no_grad():
             plain.heads["human"][0].bias.copy_(mean.expm1().log())
 
-    def predict(self, codes: Tensor) -> Tensor:
-        return self.backbone(codes).tracks
+    def predict(self, encoded: Tensor) -> Tensor:
+        return self.backbone(encoded).tracks
 
-    def loss(self, codes: Tensor, tracks: Tensor) -> Tensor:
-        return functional.poisson_nll_loss(self.predict(codes), tracks, log_input=False)
+    def loss(self, encoded: Tensor, tracks: Tensor) -> Tensor:
+        return functional.poisson_nll_loss(self.predict(encoded), tracks, log_input=False)
 
 
 class _Beluga:
@@ -188,13 +188,13 @@ class _Beluga:
             plain.model[1][4][1].weight.mul_(0.1)
             plain.model[1][4][1].bias.copy_(mean.logit())
 
-    def predict(self, codes: Tensor) -> Tensor:
+    def predict(self, encoded: Tensor) -> Tensor:
         # All regions at once: here they are short.
-        return self.backbone.scan(as_one_hot(codes, CHANNELS))
+        return self.backbone.scan(as_one_hot(encoded, CHANNELS))
 
-    def loss(self, codes: Tensor, tracks: Tensor) -> Tensor:
+    def loss(self, encoded: Tensor, tracks: Tensor) -> Tensor:
         target = (tracks / self.peak).clamp(0, 1)
-        return functional.binary_cross_entropy(self.predict(codes), target)
+        return functional.binary_cross_entropy(self.predict(encoded), target)
 
 
 # How a small backbone of a type is trained.
@@ -204,7 +204,8 @@ TRAINERS = {"enformer": _Enformer, "beluga": _Beluga}
 def _correlation(predict: Callable[[Tensor], Tensor], examples: Examples, batch_size: int) -> np.ndarray:
     """Pearson correlation (track,) between prediction and measurement over all bins of all genes."""
     with torch.inference_mode():
-        predicted = torch.cat([predict(codes) for codes in examples.codes.split(batch_size)]).flatten(0, 1).numpy()
+        batches = examples.encoded.split(batch_size)
+        predicted = torch.cat([predict(encoded) for encoded in batches]).flatten(0, 1).numpy()
     observed = examples.tracks.flatten(0, 1).numpy()
     predicted, observed = predicted - predicted.mean(0), observed - observed.mean(0)
     norm = np.sqrt((predicted**2).sum(0) * (observed**2).sum(0))

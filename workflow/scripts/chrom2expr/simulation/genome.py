@@ -75,7 +75,7 @@ class Simulation:
 
     settings: Settings
     seed: int
-    grch37: dict[str, np.ndarray]  # codes of each contig, uint8
+    grch37: dict[str, np.ndarray]  # encoded of each contig, uint8
     grch38: dict[str, np.ndarray]
     edits: dict[str, pd.DataFrame]  # start, deleted (bp of GRCh37), inserted (bp of GRCh38), ascending
     genes: pd.DataFrame  # id, symbol, chrom, strand, tss (GRCh37, 0-based), annotated_tss, type; in the file's order
@@ -104,7 +104,7 @@ def simulate(settings: Settings, seed: int) -> Simulation:
     edits = {name: _draw_edits(settings, genes, sites, name, len(grch37[name]), rng)
              for (name, rng) in zip(grch37, next(streams).spawn(len(grch37)))}
     inserts = next(streams)
-    grch38 = {name: _apply(edits[name], codes, inserts) for name, codes in grch37.items()}
+    grch38 = {name: _apply(edits[name], encoded, inserts) for name, encoded in grch37.items()}
     log_expression = _express(settings, len(genes), motifs, sites, activity, lineage, next(streams))
     return Simulation(settings, seed, grch37, grch38, edits, genes.drop(columns="lost"), motifs, sites, activity,
                       lineage, log_expression)
@@ -165,7 +165,7 @@ def _plant(settings: Settings, genes: pd.DataFrame, motifs: pd.DataFrame, rng: n
     """GRCh37, random but for the sites planted in it, and the table of the sites."""
     grch37 = {name: rng.choice(4, count * settings.gene_spacing, p=[0.29, 0.21, 0.21, 0.29]).astype(np.uint8)
               for name, count in settings.genes.items()}
-    taken = {name: np.zeros(len(codes), dtype=bool) for name, codes in grch37.items()}
+    taken = {name: np.zeros(len(encoded), dtype=bool) for name, encoded in grch37.items()}
     consensus = np.array([windows.encode(motif) for motif in motifs.consensus])
     core = np.flatnonzero(motifs.role == "core")
     regulators = np.flatnonzero(motifs.role == "regulator")
@@ -213,13 +213,13 @@ def _draw_edits(settings: Settings, genes: pd.DataFrame, sites: pd.DataFrame, ch
     return pd.concat([edits, lost]).sort_values("start", ignore_index=True)
 
 
-def _apply(edits: pd.DataFrame, codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The codes of GRCh38's contig."""
+def _apply(edits: pd.DataFrame, encoded: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """GRCh38's contig, encoded."""
     pieces, done = [], 0
     for start, deleted, inserted in edits.itertuples(index=False):
-        pieces += [codes[done:start], rng.integers(4, size=inserted, dtype=np.uint8)]
+        pieces += [encoded[done:start], rng.integers(4, size=inserted, dtype=np.uint8)]
         done = start + deleted
-    return np.concatenate([*pieces, codes[done:]])
+    return np.concatenate([*pieces, encoded[done:]])
 
 
 def _express(settings: Settings, genes: int, motifs: pd.DataFrame, sites: pd.DataFrame, activity: np.ndarray,
@@ -343,10 +343,10 @@ def _signal(simulation: Simulation, track: Track, chrom: str, lengths: Mapping[s
 
 
 def write_fasta(path: str | Path, contigs: Mapping[str, np.ndarray]) -> None:
-    """Contigs of codes (length,) as FASTA, 60 bases a line."""
+    """Contigs, encoded (length,), as FASTA, 60 bases a line."""
     with whole_file(path) as partial, open(partial, "wb") as handle:
-        for name, codes in contigs.items():
-            letters = np.frombuffer(b"ACGTN", dtype=np.uint8)[codes]
+        for name, encoded in contigs.items():
+            letters = np.frombuffer(b"ACGTN", dtype=np.uint8)[encoded]
             whole = len(letters) // 60 * 60
             lines = np.full((whole // 60, 61), ord("\n"), dtype=np.uint8)
             lines[:, :60] = letters[:whole].reshape(-1, 60)
@@ -426,7 +426,7 @@ def write_bigwigs(folder: str | Path, simulation: Simulation, tracks: list[Track
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     contigs = simulation.grch38 if assembly == "grch38" else simulation.grch37
-    lengths = {name: len(codes) for name, codes in contigs.items()}
+    lengths = {name: len(encoded) for name, encoded in contigs.items()}
     lift = simulation.lift if assembly == "grch38" else (lambda chrom, positions: positions)
     step = simulation.settings.resolution
     for number, track in enumerate(tracks):
@@ -448,5 +448,5 @@ def write_motifs(path: str | Path, motifs: pd.DataFrame) -> None:
 
 
 def read_motifs(path: str | Path) -> list[np.ndarray]:
-    """Codes (length,) of the motifs in a motifs.tsv."""
+    """The motifs, encoded (length,), in a motifs.tsv."""
     return [windows.encode(consensus) for consensus in pd.read_csv(io.StringIO(read_lines(path)), sep="\t").consensus]

@@ -22,7 +22,7 @@ from chrom2expr.genome.windows import turned
 FORMAT = Format("chrom2expr reduced feature", 2)
 
 
-class ReducedStore:
+class ReducedFeatureStore:
     """A file of reduced features, open for reading; it offers what heads use of reader.FeatureStore.
 
     gene_id: (gene,); track_id, track_type: (track,); bins: how many went into a feature; tracks: their kind; reduction,
@@ -44,7 +44,7 @@ class ReducedStore:
             self.provenance = {name: value for name, value in attributes.items() if isinstance(value, str)}
             self._stack = stack.pop_all()
 
-    def __enter__(self) -> "ReducedStore":
+    def __enter__(self) -> "ReducedFeatureStore":
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -57,7 +57,7 @@ class ReducedStore:
 
     def select(
         self, gene_ids: Sequence[str], tracks: str = "chromatin", orientation: str = "gene", bins: int | None = None
-    ) -> "ReducedSelection":
+    ) -> "ReducedFeatures":
         """The reduced features of some genes, in the order given; nothing is read yet.
 
         Raises InputError on an unknown gene, and when the file was reduced from other tracks or bins, or in another
@@ -74,7 +74,7 @@ class ReducedStore:
                 f"{self.path}: gene {unknown[0]} is not among the reduced features ({len(unknown)} of {len(gene_ids)} "
                 "are not); they were made from another gene table, delete the file and rerun"
             )
-        return ReducedSelection(self, np.array([rows[gene] for gene in gene_ids], dtype=np.intp))
+        return ReducedFeatures(self, np.array([rows[gene] for gene in gene_ids], dtype=np.intp))
 
     def _check(self, name: str, asked: object, found: object) -> None:
         if asked != found:
@@ -84,12 +84,12 @@ class ReducedStore:
             )
 
 
-class ReducedSelection(Features):
+class ReducedFeatures(Features):
     """Genes x reduced features, float32, read by rows."""
 
     dtype = np.float32
 
-    def __init__(self, store: ReducedStore, genes: np.ndarray) -> None:
+    def __init__(self, store: ReducedFeatureStore, genes: np.ndarray) -> None:
         self.shape = (len(genes), store.file.shapes["features"][1])
         self._store, self._genes = store, genes
 

@@ -22,7 +22,7 @@ BATCH_BYTES = 1 << 26
 
 
 class Reduction(ABC):
-    """Makes a few features of each track of a gene, gene by gene. It is called with batches; a subclass says what it does.
+    """Makes a few features of each track of a gene; it is called with batches, and a subclass says what it does.
 
     `declares`, beside what all classes declare (see registry; there are no settings), holds `bins`: "inputs" where it
     takes the bins that the input set asks for, "backbone" where it takes the backbone's `central_bins`. It may hold

@@ -553,25 +553,28 @@ def test_loss_labels(config):
 
 
 def test_modules_follow_imports_and_leave_out_what_only_talks(tmp_path):
-    library = tmp_path / "chrom2expr"
-    library.mkdir()
-    (tmp_path / "door.py").write_text("from chrom2expr.door import job\nwith job():\n    from chrom2expr import a\n")
+    (tmp_path / "script.py").write_text("from chrom2expr.job import job\nwith job():\n    from chrom2expr.lower import a\n")
     for name, text in {
-        "a": "from chrom2expr.b import x\n",
-        "b": "import numpy\nimport chrom2expr.errors\n",
-        "c": "",
-        "door": "from chrom2expr.errors import y\n",
+        "lower/__init__": '"""A package."""\n',
+        "lower/a": "from chrom2expr.upper.b import x\n",
+        "upper/__init__": "",
+        "upper/b": "import numpy\nimport chrom2expr.errors\nfrom chrom2expr.upper import d\n",
+        "upper/c": "",
+        "upper/d": "",
+        "job": "from chrom2expr.errors import y\n",
         "errors": "",
-        "found": "from chrom2expr import c\n",
+        "found": "from chrom2expr.upper import c\n",
     }.items():
-        (library / f"{name}.py").write_text(text)
+        file = tmp_path / "chrom2expr" / f"{name}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
 
     def names(*found):
-        loaded = [library / f"{name}.py" for name in found]
-        return [Path(path).stem for path in dependencies.modules(tmp_path, "door.py", loaded)]
+        loaded = [tmp_path / "chrom2expr" / f"{name}.py" for name in found]
+        return sorted(Path(path).stem for path in dependencies.modules(tmp_path, "script.py", loaded))
 
-    assert names() == ["a", "b"]
-    assert names("found") == ["a", "b", "c", "found"]
+    assert names() == ["a", "b", "d"]
+    assert names("found") == ["a", "b", "c", "d", "found"]
 
 
 def test_what_a_method_alone_imports_can_be_left_out(tmp_path):
@@ -591,7 +594,12 @@ def test_what_a_method_alone_imports_can_be_left_out(tmp_path):
 
 def test_drawing_never_invalidates_computing():
     scripts = ROOT / "workflow/scripts"
-    for script, names in {"predict_tracks.py": ["enformer", "beluga"], "fit_head.py": ["cnn"], "bin_bigwigs.py": []}.items():
-        loaded = [scripts / f"chrom2expr/{name}.py" for name in names]
-        used = {Path(path).stem for path in dependencies.modules(scripts, script, loaded)}
-        assert used and not used & {"plots", "evaluation", "settings", "simulate"}
+    found = {
+        "predict_tracks.py": [("backbones", name) for name in registry.OWN["backbones"]],
+        "fit_head.py": [("heads", "cnn"), ("losses", "hybrid")],
+        "bin_bigwigs.py": [],
+    }
+    for script, entries in found.items():
+        loaded = [registry.find(*entry).path for entry in entries]
+        used = {Path(path).parent.name for path in dependencies.modules(scripts, script, loaded)}
+        assert used and not used & {"figures", "config", "simulation"}

@@ -73,7 +73,7 @@ def means_of(store, output, *asked):
 
 
 def read_all(path, **options):
-    with reduced_features.ReducedStore(path) as store:
+    with reduced_features.ReducedFeatureStore(path) as store:
         return store.select(store.gene_id, **options).read(np.arange(len(store.gene_id)))
 
 
@@ -157,7 +157,7 @@ def test_the_size_of_a_batch_does_not_matter_and_the_store_is_read_once(tmp_path
 def test_the_reader_gives_rows_in_any_order_and_knows_what_it_holds(tmp_path):
     sums(write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA)), tmp_path / "r.h5", BELUGA, 100)
     whole = read_all(tmp_path / "r.h5")
-    with reduced_features.ReducedStore(tmp_path / "r.h5") as store:
+    with reduced_features.ReducedFeatureStore(tmp_path / "r.h5") as store:
         assert store.track_id.tolist() == ["track0", "track2"] and store.track_type.tolist() == ["chromatin"] * 2
         assert (store.bins, store.provenance["source"], store.kind("chromatin").tolist()) == (100, "made up", [0, 1])
         selection = store.select(["gene4", "gene0", "gene2"])
@@ -207,7 +207,7 @@ def test_means_that_the_store_holds_are_taken_as_they_are(tmp_path, tracks, keep
     store = write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA), central_tracks=means)
     means_of(store, tmp_path / "r.h5", BELUGA, 10, tracks)
     np.testing.assert_array_equal(read_all(tmp_path / "r.h5", tracks=tracks), means[:, keep])
-    with reduced_features.ReducedStore(tmp_path / "r.h5") as read:
+    with reduced_features.ReducedFeatureStore(tmp_path / "r.h5") as read:
         assert read.track_id.tolist() == [f"track{track}" for track in keep]
         assert read.track_type.tolist() == [KINDS[track] for track in keep]
         assert (read.reduction, read.bins, read.tracks) == ("central_means", 10, tracks)
@@ -218,7 +218,7 @@ def test_the_embedding_is_averaged_too(tmp_path):
     store = write_store(tmp_path / "s.h5", BELUGA, random_tracks(BELUGA), central_embedding=embedding)
     means_of(store, tmp_path / "r.h5", BELUGA, 10, "embedding")
     np.testing.assert_array_equal(read_all(tmp_path / "r.h5", tracks="embedding"), embedding)
-    with reduced_features.ReducedStore(tmp_path / "r.h5") as read:
+    with reduced_features.ReducedFeatureStore(tmp_path / "r.h5") as read:
         assert read.track_id.tolist() == ["embedding_0000", "embedding_0001", "embedding_0002", "embedding_0003"]
         assert read.track_type.tolist() == ["embedding"] * 4 and read.provenance["source"] == "made up"
         for asked, message in (("chromatin", "tracks embedding, but chromatin"), ("all", "but all")):
@@ -288,7 +288,7 @@ def test_a_file_whose_reduction_was_changed_is_refused(tmp_path):
         with h5py.File(tmp_path / "r.h5", "r+") as file:
             file.attrs["reduction"] = name
         with pytest.raises(InputError, match=r"r\.h5: its checksum does not match.*delete it and run again"):
-            reduced_features.ReducedStore(tmp_path / "r.h5")
+            reduced_features.ReducedFeatureStore(tmp_path / "r.h5")
 
 
 def test_bad_input_is_named_and_nothing_is_left(tmp_path):
@@ -338,7 +338,7 @@ def test_a_damaged_or_incomplete_file_is_named(tmp_path):
         read_all(tmp_path / "r.h5")
     (tmp_path / "r.h5").write_bytes(content[:-300])
     with pytest.raises(InputError, match=r"r\.h5: damaged"):
-        reduced_features.ReducedStore(tmp_path / "r.h5")
+        reduced_features.ReducedFeatureStore(tmp_path / "r.h5")
 
 
 @pytest.mark.parametrize(("name", "bins"), [("spatial_basis", 314), ("central_means", 10)])

@@ -23,13 +23,13 @@ def embed(files, folder, **changes):
     """Run the door that embeds, for both shards, and merge them as the workflow does."""
     (folder / "window").mkdir()
     shards = []
-    for codes in files.shards:
-        shards.append(folder / "window" / codes.name)
+    for encoded in files.shards:
+        shards.append(folder / "window" / encoded.name)
         params = {"type": "enformer", "bins": BINS, "settings": {}, "source": "window", "reverse_complement": False}
         geometry = {key: getattr(GEOMETRY, key) for key in ("sequence_length", "bins", "bin_size")}
         weights = [str(files.folder / "weights" / name) for name in ("config.json", "pytorch_model.bin")]
         snakemake = SimpleNamespace(
-            input=SimpleNamespace(codes=str(codes), weights=Namedlist(weights)),
+            input=SimpleNamespace(encoded=str(encoded), weights=Namedlist(weights)),
             output=[str(shards[-1])],
             params=scripts.params(**{**params, **changes}, geometry=geometry),
             resources=SimpleNamespace(batch_size=4, allow_cpu=0),
@@ -90,10 +90,10 @@ def test_both_strands_are_embedded_if_the_backbone_reads_both(files, embedded, t
             return store.select(store.gene_id, "embedding", "genomic").read(np.arange(len(store.gene_id)))
 
     backbone = Enformer.load(files.folder / "weights", GEOMETRY, {}).for_inference()
-    margin = (files.codes.shape[1] - GEOMETRY.sequence_length) // 2
-    codes = torch.from_numpy(files.codes[:, margin : margin + GEOMETRY.sequence_length])
+    margin = (files.encoded.shape[1] - GEOMETRY.sequence_length) // 2
+    encoded = torch.from_numpy(files.encoded[:, margin : margin + GEOMETRY.sequence_length])
     found = read(embed(files, tmp_path, reverse_complement=True))
-    np.testing.assert_allclose(found, backbone.embed(codes, BINS, True), atol=1e-2)
+    np.testing.assert_allclose(found, backbone.embed(encoded, BINS, True), atol=1e-2)
     assert abs(found - read(embedded)).max() > 0.1
 
 

@@ -271,7 +271,7 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
         params=scripts.params(
             type="probe", tracks="embedding", orientation="gene", bins=0, features="central_means",
             loss={"type": "hybrid", "alpha": 0, "beta": 1}, settings={}, grid={}, batch_size=64, max_epochs=0,
-            patience=0, select_by="validation_loss", seed=1, part=0, parts=1,
+            patience=0, select_by="validation_loss", seed=1, job=0, jobs=1,
         ),
         threads=torch.get_num_threads(),
         resources=SimpleNamespace(allow_cpu=0),

@@ -45,8 +45,8 @@ def small(adaptation=AllParameters(), **options):
 
 
 def hot(batch=3, seed=0):
-    codes = np.random.default_rng(seed).integers(0, 5, (batch, GEOMETRY.sequence_length), dtype=np.uint8)
-    return as_one_hot(torch.from_numpy(codes))
+    encoded = np.random.default_rng(seed).integers(0, 5, (batch, GEOMETRY.sequence_length), dtype=np.uint8)
+    return as_one_hot(torch.from_numpy(encoded))
 
 
 def statistics(model):
@@ -80,7 +80,7 @@ class TestLoop:
         net.eval()
         for rows in batches[1:]:
             optimiser.param_groups[0]["lr"] = next(rates)
-            window = torch.from_numpy(files.codes[rows][:, 12:-12])
+            window = torch.from_numpy(files.encoded[rows][:, 12:-12])
             sequences = torch.stack([(window == code).float() for code in range(4)], dim=-1)
             embedding = net(sequences, return_only_embeddings=True)[:, 2:6]
             weights = (embedding @ pool.score.weight[0]).softmax(dim=1)
@@ -311,7 +311,7 @@ class TestBadInput:
     def test_damaged_sequences_show_before_work(self, tmp_path):
         files = Files(tmp_path)
         with h5py.File(files.shards[1]) as file:
-            place = file["codes"].id.get_offset() + 3 * 96
+            place = file["encoded"].id.get_offset() + 3 * 96
         with open(files.shards[1], "r+b") as handle:
             handle.seek(place + 40)
             handle.write(b"\x09\x09")
@@ -428,15 +428,15 @@ class TestResume:
             fit(files.task(max_epochs=1, **changes), files.trunk(**trunk), tmp_path)
         assert (tmp_path / "last.pt").read_bytes() == kept
 
-    @pytest.mark.parametrize("change", ["observed", "codes", "split"])
+    @pytest.mark.parametrize("change", ["observed", "encoded", "split"])
     def test_other_data_is_refused(self, tmp_path, change):
         files = Files(tmp_path)
         fit(files.task(max_epochs=1), files.trunk(), tmp_path / "checkpoints")
         if change == "observed":
             files.observed[12, 3] += 1e-3
             files.write_expression()
-        elif change == "codes":
-            files.codes[1, 50] = (files.codes[1, 50] + 1) % 5
+        elif change == "encoded":
+            files.encoded[1, 50] = (files.encoded[1, 50] + 1) % 5
             files.write_sequences()
         else:
             table = (tmp_path / "split.tsv").read_text()
@@ -487,7 +487,7 @@ class TestResume:
     def test_a_process_that_is_killed(self, with_dropout, undisturbed, tmp_path):
         """SIGKILL, as a scheduler or the kernel sends it, at moments spread over the run."""
         source = (
-            "import sys; from pathlib import Path; from small_enformer import *; from test_finetune import TestResume\n"
+            "import sys; from pathlib import Path; from small_enformer import *; from test_finetuned import TestResume\n"
             "Files.__init__ = lambda self, folder: setattr(self, 'folder', folder)\n"
             "files = Files(Path(sys.argv[1])); files.shards = [files.folder / '000.h5', files.folder / '001.h5']\n"
             "torch.set_num_threads(1); run('finetune_backbone.py', files.job(Path(sys.argv[2]), **TestResume.KEYS))\n"
@@ -522,7 +522,7 @@ def test_files_of_a_run(files, tmp_path):
     model, _ = load(tmp_path / "model.pt")
     with h5py.File(tmp_path / "predictions.h5") as file:
         assert list(file["gene_id"].asstr()) == files.gene_id[11:]
-        expected = model(model.prepare(torch.from_numpy(files.codes[11:, 12:-12])))
+        expected = model(model.prepare(torch.from_numpy(files.encoded[11:, 12:-12])))
         np.testing.assert_allclose(file["predicted"][:], expected.detach(), atol=1e-5)
 
 
