@@ -55,13 +55,13 @@ def test_an_installed_package_brings_a_class(tmp_path, monkeypatch):
     (tmp_path / "labs_models" / "__init__.py").write_text("")
     write(tmp_path / "labs_models", "raise SystemError\n" + CLASS.format(name="Mine", declares="{'api': 1}"))
     monkeypatch.syspath_prepend(tmp_path)
-    points = [EntryPoint("mine", "labs_models.mine:Mine", "chrom2expr.heads.tasks")]
+    points = [EntryPoint("mine", "labs_models.mine:Mine", "chrom2expr.heads")]
     monkeypatch.setattr(registry, "entry_points", lambda group: [p for p in points if p.group == group])
     registry._brought.cache_clear()
     assert registry.find("heads", "mine").path == tmp_path / "labs_models" / "mine.py"
     assert registry.names("heads")[-1] == "mine" and "mine" not in registry.names("losses")
     assert "labs_models.mine" not in sys.modules
-    points.append(EntryPoint("ridge", "labs_models.mine:Mine", "chrom2expr.heads.tasks"))
+    points.append(EntryPoint("ridge", "labs_models.mine:Mine", "chrom2expr.heads"))
     registry.find.cache_clear()
     registry._brought.cache_clear()
     with pytest.raises(InputError, match="an installed package brings heads ridge, a name of chrom2expr's own"):
