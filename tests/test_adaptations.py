@@ -1,6 +1,7 @@
-"""What every adaptation must give, on a small Enformer and on a backbone of one's own."""
+"""What every adaptation must give, that of a file too, on a small Enformer and on a backbone of one's own."""
 
 import doctest
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -14,6 +15,7 @@ from small_backbone import TYPE
 from test_backbones import Small
 
 TISSUES = 4
+NAMES = [*registry.names("adaptations"), f"{Path(__file__).parent}/own_files/biases.py:Biases"]
 
 
 @pytest.fixture(params=["enformer", TYPE], ids=["enformer", "own"])
@@ -21,7 +23,7 @@ def small(request):
     return Small(request.param)
 
 
-@pytest.fixture(params=registry.names("adaptations"))
+@pytest.fixture(params=NAMES, ids=lambda name: name.split("/")[-1])
 def section(request):
     return {"type": request.param}
 

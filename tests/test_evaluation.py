@@ -499,7 +499,7 @@ def test_a_metric_of_ones_own_is_in_the_table_and_the_figure(tmp_path):
     assert drawn.axes[0].get_ylabel() == "Pearson correlation"
 
 
-@pytest.mark.parametrize("name", registry.names("metrics"))
+@pytest.mark.parametrize("name", [*registry.names("metrics"), f"{REPOSITORY}/tests/own_files/pearson.py:Pearson"])
 def test_every_metric_keeps_its_contract(name):
     (found,) = metric.build([{"name": "m", "type": name}]).values()
     assert {"label", "quantity", "unit"} <= set(found.declares) and found.declares["unit"] in scores.UNITS

@@ -21,7 +21,8 @@ NAMES = [*registry.names("heads"), *OWN]
 GENES, TISSUES = {"train": 60, "val": 25, "test": 12}, 3
 # How large the features are that each kind of head is given: (bin, track) or (feature,).
 SHAPES = {"store": (16, 5), "reduced_features": (10,)}
-# Values for the keys of a grid, and smaller sizes than the defaults; keys that a type lacks are left out.
+# Values for the keys of a grid, where its schema has no example of its own; and smaller sizes than the defaults, of the
+# settings that a type has.
 GRID = {"learning_rate": [3e-3, 1e-2], "dropout": [0.1], "penalty": [0.01, 1.0]}
 SMALL = {"width": 8, "blocks": 2, "kernel_size": 3, "warmup_steps": 2}
 
@@ -44,14 +45,15 @@ def section(name):
     rules = registry.find("heads", name).declares["schema"]
     properties = rules.get("properties", {})
     own = {part: properties.get(part, {}) for part in ("settings", "grid")}
-    keys = {key for part in own["grid"].get("properties", {}) for key in [part]} | set(own["grid"].get("required", []))
+    described = own["grid"].get("properties", {})
+    keys = {*described, *own["grid"].get("required", [])}
     asked = {
         "batch_size": 8,
         "max_epochs": 2,
         "patience": 2,
         "select_by": properties.get("select_by", {}).get("const", "validation_loss"),
         "settings": {key: value for key, value in SMALL.items() if key in own["settings"].get("properties", {})},
-        "grid": {key: GRID[key] for key in keys},
+        "grid": {key: described.get(key, {}).get("examples", [GRID.get(key)])[0] for key in keys},
     }
     full = schema._with_defaults(asked, rules, rules)
     assert not list(schema._rejected(full, rules))

@@ -76,6 +76,8 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         if missing := [key for key in ("label", "quantity", "unit") if key not in declared]:
             yield f"metrics.{name}.type: {metric['type']} does not declare {', '.join(missing)} (docs/extending.md)"
             continue
+        if declared["unit"] not in ("tissue", "gene"):
+            yield f"metrics.{name}.type: {metric['type']} has the unit {declared['unit']}: declare tissue or gene"
         label = declared["label"]
         if label in labels:
             yield f"metrics: {labels[label]} and {name} are both called {label!r} in figures: keep one"
@@ -108,14 +110,18 @@ def _head_contradictions(name: str, head: Mapping[str, Any]) -> Iterator[str]:
     """Lines that say what a head's keys ask of its type that it does not do."""
     declared = registry.find("heads", head["type"]).declares
     given = head["features"] if head["features"] in ("store", "sequences") else "reduced_features"
-    if given != declared["takes"]:
-        wanted = {"store": "the feature store", "sequences": "sequences", "reduced_features": "reduced features"}
+    wanted = {"store": "the feature store", "sequences": "sequences", "reduced_features": "reduced features"}
+    if declared.get("takes") not in wanted:
+        yield f"heads.{name}.type: {head['type']} takes {declared.get('takes')}: declare one of {', '.join(wanted)}"
+    elif given != declared["takes"]:
         yield f"heads.{name}.features: {head['features']}, but type {head['type']} takes {wanted[declared['takes']]}"
+    if given == "reduced_features" and (bins := reduction(head["features"]).get("bins")) not in ("inputs", "backbone"):
+        yield f"heads.{name}.features: {head['features']} takes the bins of {bins}: declare inputs or backbone"
     if head["jobs"] > 1 and not declared.get("by_tissue"):
         yield f"heads.{name}.jobs: the tissues of type {head['type']} learn from one another and need one job"
     if head["devices"] > 1 and not declared.get("devices"):
         yield f"heads.{name}.devices: type {head['type']} works on one device"
-    if "adaptation" in head and declared["takes"] != "sequences":
+    if "adaptation" in head and declared.get("takes") != "sequences":
         yield f"heads.{name}.adaptation: type {head['type']} trains no backbone: only heads that take sequences do"
 
 
