@@ -83,7 +83,7 @@ def load(path: Path) -> tuple[finetuned.FineTuned, dict]:
 
 
 class Files:
-    """Everything a run reads, in `folder`, and the `snakemake` objects of the doors."""
+    """Everything a run reads, in `folder`, and the `snakemake` objects of the scripts."""
 
     def __init__(self, folder: Path, **changes) -> None:
         self.folder, random = folder, np.random.default_rng(3)
@@ -154,7 +154,7 @@ class Files:
 
 
 def run(script: str, snakemake: SimpleNamespace) -> None:
-    """Run a door as Snakemake does."""
+    """Run a script as Snakemake does."""
     threads = torch.get_num_threads()
     try:
         runpy.run_path(str(SCRIPTS / script), init_globals={"snakemake": snakemake})

@@ -331,11 +331,11 @@ def run_script(name, **parts):
 
 
 class TestScripts:
-    """The doors: both kinds of models, and the table."""
+    """The scripts: both kinds of models, and the table."""
 
     @pytest.fixture
     def attend(self, tmp_path):
-        """Runs the door on three test genes, on the strands of the assembly of the sequences."""
+        """Runs the script on three test genes, on the strands of the assembly of the sequences."""
         sequences = np.random.default_rng(1).integers(0, 4, (5, 21 * 128), dtype=np.uint8)
         genes = [f"g{i}" for i in range(5)]
         labels = {"gene_id": genes, "strand": list("+-++-")}

@@ -99,7 +99,7 @@ def test_embedding(small):
 
 
 def results(small, backbone, sequence, **options):
-    """All that a backbone gives of a sequence: a dictionary of tensors with a row a gene."""
+    """All that a backbone gives of a sequence: a dictionary of tensors with a row for each gene."""
     found = {}
     if "tracks" in small.offers:
         found["tracks"] = backbone.predict(sequence, **options).tracks

@@ -614,13 +614,13 @@ def test_modules_follow_imports_and_leave_out_what_only_talks(tmp_path):
 def test_what_a_method_alone_imports_can_be_left_out(tmp_path):
     library = tmp_path / "chrom2expr"
     library.mkdir()
-    (tmp_path / "door.py").write_text("from chrom2expr import a\n")
+    (tmp_path / "script.py").write_text("from chrom2expr import a\n")
     kind = "class Kind:\n    def draw(self):\n        import chrom2expr.b\n    def tabulate(self):\n        import chrom2expr.c\n"
     for name, text in {"a": "def draw():\n    import chrom2expr.d\n", "b": "", "c": "", "d": "", "kind": kind}.items():
         (library / f"{name}.py").write_text(text)
 
     def names(without):
-        return [Path(path).stem for path in dependencies.modules(tmp_path, "door.py", [library / "kind.py"], without)]
+        return [Path(path).stem for path in dependencies.modules(tmp_path, "script.py", [library / "kind.py"], without)]
 
     assert names("") == ["a", "b", "c", "d", "kind"]
     assert names("draw") == ["a", "c", "d", "kind"] and names("tabulate") == ["a", "b", "d", "kind"]

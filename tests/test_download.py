@@ -122,7 +122,7 @@ def test_what_is_not_to_be_unpacked_stays_packed(server, target):
     assert gzip.decompress(target.read_bytes()) == CONTENT
 
 
-def test_the_door_unpacks_what_the_config_says(server, target, tmp_path):
+def test_the_script_unpacks_what_the_config_says(server, target, tmp_path):
     for url in (f"{server}/genome.fa.gz?download=1", f"{server}/plain.fa?name=x.gz"):
         source = resources.download_source({"url": url}, "genome.fa")
         snakemake = scripts.snakemake(

@@ -387,7 +387,7 @@ def test_a_thesis_value_given_twice_is_refused(tmp_path):
         scores.read_thesis_values(path)
 
 
-def door(folder, script, **snakemake):
+def run_script(folder, script, **snakemake):
     runpy.run_path(
         str(REPOSITORY / "workflow" / "scripts" / script),
         {"snakemake": scripts.snakemake(log=[str(folder / "log")], **snakemake)},
@@ -395,7 +395,7 @@ def door(folder, script, **snakemake):
 
 
 @pytest.mark.parametrize("compare", [True, False])
-def test_the_doors_lead_from_predictions_to_a_figures_table(run, targets, tmp_path, compare):
+def test_the_scripts_lead_from_predictions_to_a_figures_table(run, targets, tmp_path, compare):
     metrics = [{"name": name, "type": name} for name in METRICS]
     settings = {"resamples": 20, "seed": 1, "metrics": metrics}
 
@@ -405,12 +405,12 @@ def test_the_doors_lead_from_predictions_to_a_figures_table(run, targets, tmp_pa
 
     run_scores, means = made(""), made("baseline")
     given = SimpleNamespace(predictions=run.path)
-    door(tmp_path, "evaluate_run.py", input=given, output=run_scores, params=scripts.params(**settings))
+    run_script(tmp_path, "evaluate_run.py", input=given, output=run_scores, params=scripts.params(**settings))
     baseline_params = scripts.params(backbone="enformer", **settings)
-    door(tmp_path, "evaluate_baseline.py", input=targets, output=means, params=baseline_params)
+    run_script(tmp_path, "evaluate_baseline.py", input=targets, output=means, params=baseline_params)
     thesis = REPOSITORY / "config" / "thesis_values.tsv"
     bootstrap = [run_scores.bootstrap, means.bootstrap]
-    door(
+    run_script(
         tmp_path,
         "tabulate_scores.py",
         input=SimpleNamespace(scores=[*run_scores.scores, *means.scores], bootstrap=bootstrap, thesis=thesis),
@@ -434,7 +434,7 @@ def test_the_doors_lead_from_predictions_to_a_figures_table(run, targets, tmp_pa
     stated = [bar.thesis for bar in bars if bar.series == "B"]
     np.testing.assert_array_equal(stated, [0.831, 0.427] if compare else [np.nan, np.nan])
     assert not rows(tmp_path / "pairs.tsv"), "other genes: no pair"
-    door(
+    run_script(
         tmp_path,
         "tabulate_variation.py",
         input=SimpleNamespace(expression=targets.expression, thesis=thesis),
@@ -477,9 +477,9 @@ def test_a_metric_of_ones_own_is_in_the_table_and_the_figure(tmp_path):
     tables = [tmp_path / "cross_celltype.tsv", tmp_path / "pearson.tsv"]
     made = SimpleNamespace(scores=tables, bootstrap=tmp_path / "b.h5")
     params = scripts.params(metrics=sections, resamples=50, seed=1)
-    door(tmp_path, "evaluate_run.py", input=SimpleNamespace(predictions=tmp_path / "p.h5"), output=made, params=params)
+    run_script(tmp_path, "evaluate_run.py", input=SimpleNamespace(predictions=tmp_path / "p.h5"), output=made, params=params)
     settings = {"metrics": ["pearson"]}
-    door(
+    run_script(
         tmp_path,
         "tabulate_scores.py",
         input=SimpleNamespace(scores=tables, bootstrap=[tmp_path / "b.h5"], thesis=REPOSITORY / "config/thesis_values.tsv"),

@@ -87,7 +87,7 @@ def test_numbers_that_can_be_both_ask_for_a_declaration(tmp_path):
         ("abcd", "abcd", "index", "line 2: the running index is 'a' .* expression: ids: index"),
         # Neither reading: the likelier one's problem.
         ([7, 5, 6, 9], [7, 5, 6, 8], "auto", "line 5: gene id 9 is not in genes.csv"),
-        ([7, 5, 6, 5], [7, 5, 6, 8], "auto", "line 5: gene id 5 stands already on line 3"),
+        ([7, 5, 6, 5], [7, 5, 6, 8], "auto", "line 5: gene id 5 is already on line 3"),
         ([91, 92, 93, 94], [7, 5, 6, 8], "auto", "line 2: gene id 91 is not in genes.csv"),
         ([1, 2, 4, 3], [7, 5, 6, 8], "auto", "line 4: the running index is '4' where 3"),
         ([1, 2, "", 4], None, "auto", "line 4: the running index is '' where 3"),

@@ -20,7 +20,7 @@ from snakemake.iocontainers import Namedlist
 
 
 def embed(files, folder, **changes):
-    """Run the door that embeds, for both shards, and merge them as the workflow does."""
+    """Run the script that embeds, for both shards, and merge them as the workflow does."""
     (folder / "window").mkdir()
     shards = []
     for encoded in files.shards:

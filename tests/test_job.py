@@ -1,4 +1,4 @@
-"""What every script does at its door, when a cluster's profile tries its job again."""
+"""What every script does when a cluster's profile tries its job again."""
 
 from types import SimpleNamespace
 

@@ -66,7 +66,7 @@ def test_shards_that_cannot_be_used(shards, tmp_path):
     with pytest.raises(InputError, match="other.h5: not of the same genome as .*000.h5"):
         SequenceStore([*paths, other], LENGTH)
     twice = write(tmp_path / "twice.h5", encoded[:1], ["gene4"])
-    with pytest.raises(InputError, match="twice.h5: gene gene4 stands twice"):
+    with pytest.raises(InputError, match="twice.h5: gene gene4 is twice in them"):
         SequenceStore([*paths, twice], LENGTH)
     with SequenceStore(paths, LENGTH) as store, pytest.raises(InputError, match=r"gene9 has no sequence there \(1 of 2"):
         store.select(["gene1", "gene9"])

@@ -1,4 +1,4 @@
-"""The genome's index, padded access and the sharded encoded sequences, and the stage's doors end to end."""
+"""The genome's index, padded access and the sharded encoded sequences, and the stage's scripts end to end."""
 
 import gzip
 import json
@@ -188,7 +188,7 @@ class Files(SimpleNamespace):
         return list(vars(self).values())[index]
 
 
-def run_door(script, log, **given):
+def run_script(script, log, **given):
     params = scripts.params(**given.pop("params", {}))
     job = scripts.snakemake(log=[str(log)], params=params, **{key: Files(**values) for key, values in given.items()})
     runpy.run_path(str(SCRIPTS / script), init_globals={"snakemake": job})
@@ -196,7 +196,7 @@ def run_door(script, log, **given):
 
 @pytest.fixture
 def stage(tmp_path):
-    """Inputs of the genes and sequences stages on a small pair of genomes, and a function that runs their doors."""
+    """Inputs of the genes and sequences stages on a small pair of genomes, and a function that runs their scripts."""
     rows = [f"G{i},S{i},chr{1 + i % 2},{'+-'[i % 3 == 0]},{i},{20 + 10 * i},coding" for i in range(12)]
     header = "id,symbol,seqnames,strand,TSS,CAGE_representative_TSS,type"
     (tmp_path / "genes.csv").write_text("\n".join([header, *rows]) + "\n")
@@ -210,21 +210,21 @@ def stage(tmp_path):
     def run():
         log = tmp_path / "log"
         tss = tmp_path / "tss.tsv"
-        run_door(
+        run_script(
             "lift_genes.py",
             log,
             input=dict(annotation=tmp_path / "genes.csv", chain=tmp_path / "over.chain"),
             output=dict(tss=tss, dropped=tmp_path / "dropped.tsv"),
             params=dict(exclude_types=[], exclude_chromosomes=[], contigs="all"),
         )
-        run_door(
+        run_script(
             "split_genes.py",
             log,
             input=dict(tss=tss, dropped=tmp_path / "dropped.tsv", file=[]),
             output=dict(split=tmp_path / "split.tsv"),
             params=dict(name="chr2", section={"held_out": ["chr2"]}, seed=1),
         )
-        run_door(
+        run_script(
             "compute_targets.py",
             log,
             input=dict(annotation=tmp_path / "genes.csv", expression=tmp_path / "exp.csv", tss=tss),
@@ -234,8 +234,8 @@ def stage(tmp_path):
         for assembly in ("grch37", "grch38"):
             fa = tmp_path / f"{assembly}.fa"
             output = dict(fasta=fa, fai=f"{fa}.fai", info=tmp_path / f"{assembly}.json")
-            run_door("index_genome.py", log, input=dict(fasta=tmp_path / f"{assembly}.fasta"), output=output)
-        run_door(
+            run_script("index_genome.py", log, input=dict(fasta=tmp_path / f"{assembly}.fasta"), output=output)
+        run_script(
             "extract_sequences.py",
             log,
             input=dict(
@@ -253,7 +253,7 @@ def stage(tmp_path):
     return run
 
 
-def test_the_doors_lead_from_files_to_one_shard(tmp_path, stage):
+def test_the_scripts_lead_from_files_to_one_shard(tmp_path, stage):
     stage()
     with h5py.File(tmp_path / "001.h5") as store, h5py.File(tmp_path / "expression.h5") as targets:
         assert store["gene_id"].asstr()[:].tolist() == ["G4", "G5", "G6", "G7"]

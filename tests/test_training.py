@@ -325,8 +325,8 @@ def test_files_of_a_run(job, planted):
 
 
 @pytest.mark.parametrize(("gene", "value"), [(7, np.nan), (300, -np.inf), (350, np.nan)])
-@pytest.mark.parametrize("room", ["cnn", "single_cnn"])
-def test_a_feature_that_is_no_number_is_named_in_any_split(job, planted, tmp_path, capsys, room, gene, value):
+@pytest.mark.parametrize("type", ["cnn", "single_cnn"])
+def test_a_feature_that_is_no_number_is_named_in_any_split(job, planted, tmp_path, capsys, type, gene, value):
     store = tmp_path / "broken.h5"
     store.write_bytes(planted.path.read_bytes())
 
@@ -334,7 +334,7 @@ def test_a_feature_that_is_no_number_is_named_in_any_split(job, planted, tmp_pat
         datasets["tracks"][gene, 3, 2] = value
 
     alter(store, FORMAT, change)
-    snakemake = job("broken", max_epochs=2, room=room)
+    snakemake = job("broken", max_epochs=2, type=type)
     snakemake.input.features = store
     with pytest.raises(SystemExit):
         _run(snakemake)

@@ -2,7 +2,7 @@
 
 A small world in the real formats goes through all scripts once (small_workflow). Then each param and input of each is
 changed by itself, and another result is demanded: other numbers, not just another description of where they come from.
-What is documented to change nothing stands in the table too, with the reason, and then must not. The table is complete,
+What is documented to change nothing is in the table too, with the reason, and then must not. The table is complete,
 or a test fails: who adds a param to a rule, a key to a head's settings or a script adds a line here.
 """
 
@@ -26,7 +26,7 @@ from small_world import ROOT, SCRIPTS, Raw, Refusal, World, differing, of
 
 SCHEMAS = ROOT / "workflow" / "schemas"
 
-# What stands in the world beside the files that the base steps read.
+# What is in the world beside the files that the base steps read.
 OTHER_LIFT = of("lift", "tss", input__chain=Raw("other.over.chain.gz"))
 FEWER_TRACKS = of("collect_0", "manifest", params__groups=3)
 PRIMARY = {"input.tss": of("lift", "tss", params__contigs="primary")}

@@ -1,5 +1,5 @@
 # Sequences -> the embedding of a window around each TSS, once, for the heads on a frozen trunk; and a trunk fine-tuned
-# from the same sequences. The runs of both stand beside those of other heads, and are scored by evaluate_run.
+# from the same sequences. The runs of both lie beside those of other heads, and are scored by evaluate_run.
 
 
 rule embed_sequences:

@@ -1,4 +1,4 @@
-"""What every script does at its door: a log, a plain message for bad input, progress with an ETA."""
+"""What every script does: a log, a plain message for bad input, progress with an ETA."""
 
 import json
 import signal

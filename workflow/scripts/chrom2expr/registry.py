@@ -1,4 +1,4 @@
-"""Find the class that a name in the config stands for, and what it declares, without importing it.
+"""Find the class that a name in the config means, and what it declares, without importing it.
 
 A name is one of chrom2expr's own (`OWN`), or one that an installed package brings by an entry point of the group
 `chrom2expr.heads` (`.backbones`, `.losses`, ...), or `path/to/file.py:Class`, a file of one's own.
@@ -62,7 +62,7 @@ OWN: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True)
 class Entry:
-    """What a name stands for: the class `attribute` of `module`, whose text lies in `path`, and what it declares."""
+    """What a name means: the class `attribute` of `module`, whose text lies in `path`, and what it declares."""
 
     kind: str
     name: str
@@ -122,7 +122,11 @@ def find(kind: str, name: str) -> Entry:
 
 
 def names(kind: str) -> list[str]:
-    """The names of a kind, chrom2expr's own first, then those that installed packages bring."""
+    """The names of a kind, chrom2expr's own first, then those that installed packages bring.
+
+    >>> names("losses")[0]
+    'hybrid'
+    """
     return [*OWN[kind], *sorted(entry.name for entry in _brought(kind))]
 
 

@@ -20,7 +20,7 @@ FORMAT = Format("chrom2expr attention", 1)
 
 
 class Sequences(Protocol):
-    """Encoded sequences of genes (see encoded.Sequences)."""
+    """Encoded sequences of genes (see sequence_store.Sequences)."""
 
     gene_id: np.ndarray
     strand: np.ndarray  # in the assembly of the sequences

@@ -1,6 +1,6 @@
 """What a backbone is, whatever its network: from weights and sequences to tracks, an embedding, attention.
 
-`Backbone` is all that the workflow asks of a sequence model. Beside it stands what backbones share: one-hot input, both
+`Backbone` is all that the workflow asks of a sequence model. Beside it is what backbones share: one-hot input, both
 strands, checkpoints loaded exactly.
 """
 
@@ -149,6 +149,9 @@ def as_one_hot(sequence: Tensor, channels: str = BASES) -> Tensor:
 
     >>> as_one_hot(torch.tensor([[0, 3, 4]], dtype=torch.uint8))[0].tolist()  # A, T, N
     [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+
+    >>> as_one_hot(torch.tensor([[0, 3, 4]], dtype=torch.uint8))[0].tolist()
+    [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
     """
     if sequence.dim() == 2:
         return one_hot(sequence, channels).transpose(1, 2)
@@ -158,7 +161,11 @@ def as_one_hot(sequence: Tensor, channels: str = BASES) -> Tensor:
 
 
 def other_strand(sequence: Tensor) -> Tensor:
-    """Reverse complement of a sequence in either form, on its device."""
+    """Reverse complement of a sequence in either form, on its device.
+
+    >>> other_strand(torch.tensor([[0, 0, 1, 4]], dtype=torch.uint8)).tolist()
+    [[4, 2, 3, 3]]
+    """
     if sequence.dim() == 3:
         return sequence.flip(1, 2)
     return torch.tensor([3, 2, 1, 0, N], dtype=torch.uint8, device=sequence.device)[sequence.flip(-1).int()]

@@ -10,7 +10,11 @@ _PACKED = re.compile(r"\.gz$", re.IGNORECASE)
 
 
 def resource_path(resource: Mapping[str, Any], name: str) -> str | list[str]:
-    """Where a resource lies, as a pattern with <resources>: one file, or its `files` in their folder."""
+    """Where a resource lies, as a pattern with <resources>: one file, or its `files` in their folder.
+
+    >>> resource_path({"url": "https://example.org/hg19.fa.gz"}, "genome")
+    '<resources>/genome/hg19.fa'
+    """
     folder = resource.get("path")
     if resource.get("files"):
         return [f"{folder or f'<resources>/{name}'}/{file}" for file in resource["files"]]

@@ -9,7 +9,7 @@ from chrom2expr.errors import InputError
 
 # What names a run, in the order of its folder: models/{source}/{inputs}/{head}/{loss}.
 RUN = ("source", "inputs", "head", "loss")
-# What the baseline is called in tables and figures (evaluation.BASELINE).
+# What the baseline is called in tables and figures (scores.BASELINE).
 BASELINE = "Training mean"
 # The keys of a figure that all kinds have; the others are its kind's settings.
 FIGURE_KEYS = ("kind", "runs", "groups", "series", "caption")
@@ -35,7 +35,7 @@ def settings(config: Mapping[str, Any], figure: str) -> dict[str, Any]:
 
 
 def reduction(features: str) -> Mapping[str, Any]:
-    """What the reduction that a head's `features` names declares (see reduction.Reduction); empty if it is none."""
+    """What the reduction that a head's `features` names declares (see reduction.Reduction); empty for others."""
     return {} if features in ("store", "sequences") else registry.find("reductions", features).declares
 
 

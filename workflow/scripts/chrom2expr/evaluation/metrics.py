@@ -20,12 +20,20 @@ def cross_gene(predicted: np.ndarray, observed: np.ndarray) -> np.ndarray:
     Ties share their average rank. NaN in `observed` is a missing value and is left out pair by pair. The correlation is
     NaN, undefined, where fewer than two pairs are left, where either side of them is constant, or where a prediction
     is NaN.
+
+    >>> predicted = np.array([[0.0, 3.0], [1.0, 2.0], [2.0, 1.0]])
+    >>> cross_gene(predicted, np.array([[0.1, 0.1], [0.2, np.nan], [0.3, 0.3]])).tolist()
+    [1.0, -1.0]
     """
     return cross_celltype(np.transpose(predicted), np.transpose(observed))
 
 
 def cross_celltype(predicted: np.ndarray, observed: np.ndarray) -> np.ndarray:
-    """Spearman over the tissues, one value a gene: (gene, tissue) twice -> (gene,) float64; else as `cross_gene`."""
+    """Spearman over the tissues, one value a gene: (gene, tissue) twice -> (gene,) float64; else as `cross_gene`.
+
+    >>> cross_celltype(np.array([[1.0, 2.0, 3.0]]), np.array([[5.0, 6.0, 7.0]])).tolist()
+    [1.0]
+    """
     present = ~np.isnan(observed)
     broken = (np.isnan(predicted) & present).any(axis=1)
     first = _centred_ranks(predicted, present)
@@ -39,6 +47,9 @@ def summarise(values: np.ndarray) -> Summary:
     """Mean and SEM (sample standard deviation, ddof 1, over the root of n) of the values that are not NaN.
 
     The mean of none, and the SEM of fewer than two, are NaN.
+
+    >>> summarise(np.array([0.2, 0.4, np.nan]))
+    Summary(mean=0.30000000000000004, sem=0.1, n=2, undefined=1)
     """
     values = np.asarray(values, dtype=np.float64)
     defined = values[~np.isnan(values)]

@@ -25,7 +25,7 @@ _NAMES = {
 def layers(figure: str, network: ExpressionCNN, tracks: int, bins: int) -> list[Layer]:
     """The input of a network and every layer of its `forward`, in order, with output sizes for one gene.
 
-    Whatever `forward` does stands in the table: a step without a name of ours keeps its own, and a residual block, one
+    Whatever `forward` does is in the table: a step without a name of ours keeps its own, and a residual block, one
     layer here, has what it does to its input x as its formula.
     """
     network = copy.deepcopy(network)  # the caller's own stays where it is

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-# The stages of the strategy, in the order in which they stand, left to right.
+# The stages of the strategy, from left to right.
 STAGES = ("sequence", "backbone", "tracks", "head", "expression")
 MEASURED = "measured"
 

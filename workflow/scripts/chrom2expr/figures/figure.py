@@ -30,7 +30,7 @@ class FigureKind(ABC):
 
     `declares`, beside what all classes declare (see registry), holds `takes`, what `tabulate` is given:
 
-    - "scores": evaluation.Scored, the runs with their scores, and the baselines of their groups;
+    - "scores": scores.Scored, the runs with their scores, and the baselines of their groups;
     - "attention": [attention_tables.AttendingModel], the backbones that the runs started from, then the runs;
     - "models": [FittedRun], the runs' heads;
     - "sources": Sources, what heads are given of each backbone.

@@ -247,7 +247,7 @@ def distal_attention(points: Sequence[Point]) -> Figure:
 def grouped_bars(axes: Axes, bars: Sequence[Bar]) -> dict[str, Artist]:
     """Draw one bar a series in a group for each x, with error bars of +-1 SEM; return the legend's entries by label.
 
-    Groups and series keep the order of their first bars; the bars that a group has stand in its middle. Colours follow
+    Groups and series keep the order of their first bars; the bars that a group has are in its middle. Colours follow
     the series, but for runs with a colour of their own. A black diamond is the value the thesis states. A mean that is
     undefined is written out in its place. Where bars point down, a line marks zero. The baseline is a line
     across its group, not a bar.

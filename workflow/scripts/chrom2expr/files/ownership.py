@@ -1,6 +1,6 @@
 """One owner of a folder at a time, on any of the machines that share it.
 
-The owner's file stands beside the folder: `.NAME.owner.N`, N = 1, 2, ... Whoever creates it (O_EXCL, which NFS keeps
+The owner's file lies beside the folder: `.NAME.owner.N`, N = 1, 2, ... Whoever creates it (O_EXCL, which NFS keeps
 too; no locks) owns the folder, and touches it as a sign of life. An owner that has ended is followed by the next
 number, which only one of those who wait can create; then the old file goes. A rename of the old file would not do: of
 two who saw it stale, the slower one would rename the file of the faster. An owner whose file is gone has lost the

@@ -20,7 +20,7 @@ from chrom2expr.genome.splits import read_split
 FORMAT = Format("chrom2expr expression", 1)
 # What the first column of a matrix is; auto: what the gene table's ids allow.
 Ids = Literal["auto", "index", "gene_id"]
-# What may stand in the file for a missing value.
+# What a missing value may look like in the file.
 MISSING = frozenset(["", "NA", "NaN", "nan"])
 
 
@@ -118,7 +118,7 @@ def _check_tissues(path: str | Path, tissue: list[str]) -> None:
     name, count = Counter(tissue).most_common(1)[0]
     if count > 1:
         columns = ", ".join(str(column) for column, other in enumerate(tissue, start=2) if other == name)
-        raise InputError(f"{path}, line 1: tissue '{name}' stands {count} times, in columns {columns}")
+        raise InputError(f"{path}, line 1: tissue '{name}' is there {count} times, in columns {columns}")
 
 
 def _numbers(path: str | Path, line: int, tissue: list[str], fields: list[str]) -> np.ndarray:
@@ -176,7 +176,7 @@ def _by_id(
         if not name:
             raise InputError(f"{path}, line {line}: the gene id is missing")
         if name in rows:
-            raise InputError(f"{path}, line {line}: gene id {name} stands already on line {lines[rows[name]]}")
+            raise InputError(f"{path}, line {line}: gene id {name} is already on line {lines[rows[name]]}")
         rows[name] = row
     unknown = rows.keys() - set(wanted)
     if unknown:
@@ -205,6 +205,9 @@ def pseudocounts(pseudocount: float | Mapping[str, float], tissue: list[str]) ->
 
     A table names every tissue, or has an entry `default` for those it does not name. Raises InputError otherwise, and
     for a tissue that the matrix lacks or a pseudocount that is not above 0.
+
+    >>> pseudocounts({"default": 1e-4, "liver": 0.01}, ["liver", "lung"]).tolist()
+    [0.01, 0.0001]
     """
     table = pseudocount if isinstance(pseudocount, Mapping) else {"default": pseudocount}
     unknown = [name for name in table if name != "default" and name not in tissue]

@@ -16,6 +16,15 @@ class Features(ABC):
 
     shape: (gene, ...), the numbers of genes and of what each has: (bin, track) of a feature store, (feature,) of
     reduced features, (base,) of encoded sequences. dtype: of what is read. bytes_read: bytes handed out so far.
+
+    >>> class Ones(Features):
+    ...     dtype, shape, bytes_read = np.float32, (5, 2), 0
+    ...     def fill(self, rows, out):
+    ...         out[:] = 1
+    ...     def where(self, row, *place):
+    ...         return f"gene {row}"
+    >>> [(rows.tolist(), values.shape) for rows, values in Ones().batches(np.array([4, 0, 2]), 2)]
+    [([4, 0], (2, 2)), ([2], (1, 2))]
     """
 
     shape: tuple[int, ...]

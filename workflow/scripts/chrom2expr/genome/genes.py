@@ -93,7 +93,7 @@ def _check_genes(
     if duplicated.any():
         row = table[duplicated].iloc[0]
         first = table.loc[table["gene_id"] == row["gene_id"], "line"].iloc[0]
-        raise InputError(f"{path}, line {row['line']}: gene id {row['gene_id']} stands already on line {first}")
+        raise InputError(f"{path}, line {row['line']}: gene id {row['gene_id']} is already on line {first}")
     for column in chrom_columns:
         fail(table[column] == "", "{gene_id} has no chromosome")
     for column in strand_columns:
@@ -270,7 +270,7 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
 def read_genes(path: str | Path) -> pd.DataFrame:
     """A tss.tsv as a table with index 0 … n-1; `tss_*` are whole numbers, 1-based.
 
-    Row i stands on line i + 2 of the file.
+    Row i is line i + 2 of the file.
 
     Raises InputError, naming file and line, for what `read_annotation` rejects, in either assembly.
     """

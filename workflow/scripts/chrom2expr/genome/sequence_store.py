@@ -20,7 +20,7 @@ class SequenceStore:
     gene_id, strand: (gene,), the shards' genes one after another; provenance: what all shards say of their genome.
     Sequences are cropped to the `length` bp in their middle, so that the TSS stays where windows.Geometry.centred puts
     it. Raises InputError on a shard that is damaged, too short, or of another genome than the first, and on a gene that
-    stands twice.
+    is there twice.
     """
 
     def __init__(self, paths: Sequence[str | Path], length: int) -> None:
@@ -41,7 +41,7 @@ class SequenceStore:
             if (counts > 1).any():
                 files = ", ".join(str(shard.path) for shard in self.shards)
                 twice = names[counts > 1][0]
-                raise InputError(f"{files}: gene {twice} stands twice in them; delete them and run again")
+                raise InputError(f"{files}: gene {twice} is twice in them; delete them and run again")
             self._stack = stack.pop_all()
 
     def __enter__(self) -> "SequenceStore":

@@ -1,6 +1,6 @@
 """Where the sequence and the bins of a gene lie: the one definition for both assemblies and both strands.
 
-Everything is 0-based half-open, and bins stand in ascending genomic order whatever the gene's strand; readers of the
+Everything is 0-based half-open, and bins are in ascending genomic order whatever the gene's strand; readers of the
 feature store turn minus-strand genes round (see `store`).
 """
 
@@ -50,7 +50,11 @@ class Geometry:
 
     @classmethod
     def centred(cls, sequence_length: int, bins: int, bin_size: int) -> "Geometry":
-        """Enformer's: a window of `sequence_length` bp whose middle, index length // 2, is the TSS, on both strands."""
+        """Enformer's: a window of `sequence_length` bp whose middle, index length // 2, is the TSS, on both strands.
+
+        >>> Geometry.centred(196_608, 896, 128).bins_start(tss=1_000_000, strand="+")
+        942656
+        """
         middle = sequence_length // 2
         return cls(sequence_length, bins, bin_size, middle, middle)
 
@@ -61,6 +65,10 @@ class Geometry:
         A window's centre is TSS + s * strand, and it covers the 1-based positions [centre - window/2 + 1, centre +
         window/2]; its bin is the `bin_size` bp in its middle. So the span is shifted by one bin between the strands.
         (Zhou et al. 2018, ExPecto's chromatin.py; 200 windows of 2,000 bp, 200 bp apart.)
+
+        >>> geometry = Geometry.sliding(2_000, 200, 200)
+        >>> geometry.sequence_length, geometry.tss_index_minus - geometry.tss_index_plus
+        (41800, -200)
         """
         if window % 2:
             raise InputError(f"geometry: window is {window} bp, but must be even: as long on both sides of its centre")
@@ -92,6 +100,9 @@ def central(bins: int, count: int | None = None) -> slice:
     """The middle `count` of `bins` bins, which is the same whichever end one counts from; all of them if None.
 
     Raises InputError when there are not so many, and when they would leave more bins on one side than on the other.
+
+    >>> central(896, 314)
+    slice(291, 605, None)
     """
     count = bins if count is None else count
     if not 0 < count <= bins or (bins - count) % 2:
@@ -121,7 +132,11 @@ def turned(strand: np.ndarray, orientation: str) -> np.ndarray:
 
 
 def encode(sequence: str) -> np.ndarray:
-    """Encoded (length,) uint8 of a sequence: A 0, C 1, G 2, T 3, anything else 4."""
+    """Encoded (length,) uint8 of a sequence: A 0, C 1, G 2, T 3, anything else 4.
+
+    >>> encode("ACGTn").tolist()
+    [0, 1, 2, 3, 4]
+    """
     return _CODE[np.frombuffer(sequence.encode("ascii"), dtype=np.uint8)]
 
 
@@ -131,5 +146,9 @@ def decode(encoded: np.ndarray) -> str:
 
 
 def reverse_complement(encoded: np.ndarray) -> np.ndarray:
-    """An encoded sequence of the other strand, read in its own direction; reverses the last axis."""
+    """An encoded sequence of the other strand, read in its own direction; reverses the last axis.
+
+    >>> decode(reverse_complement(encode("AACG")))
+    'CGTT'
+    """
     return _COMPLEMENT[encoded[..., ::-1]]

@@ -1,4 +1,4 @@
-"""What stands on an embedding in fine-tuning: attention over the bins, then one linear layer to the tissues."""
+"""What fine-tuning puts on an embedding: attention over the bins, then one linear layer to the tissues."""
 
 import numpy as np
 import torch

@@ -29,7 +29,7 @@ class ExpressionCNN(training.Model):
     one pixel high: only images have a memory format with the tracks last, which is the store's, so that nothing is
     transposed, and a step takes a tenth to a third less time on a CPU.
 
-    The thesis does not say, and we chose: dropout stands once, before the Linear; all convolutions have `width`
+    The thesis does not say, and we chose: there is one dropout, before the Linear; all convolutions have `width`
     channels and zero padding; the output's bias starts at `start`, the mean of each tissue's training targets, so that
     the few epochs need not be spent on it. Every model draws its initial weights and its dropout from streams of its
     own, both started from `seed`, so that models trained in company are the same to the bit as models trained alone.

@@ -30,7 +30,7 @@ class Head(ABC):
     setting that says how often it halves the bins.
 
     table: the rows of grid.tsv, a row for each point tried, with `chosen` yes or no; empty of a head that was loaded.
-    metadata: track_id, tissue, inputs and loss (see heads.described), and what else the head says.
+    metadata: track_id, tissue, inputs and loss (see tasks.described), and what else the head says.
     """
 
     declares: ClassVar[Mapping[str, Any]]

@@ -49,7 +49,11 @@ class FineTuningOptions(training.TrainingOptions):
 
 
 def rate(step: int, warmup: int, total: int) -> float:
-    """Share of the learning rate at `step` (1 … total): a linear rise over `warmup` steps, half a cosine to 0."""
+    """Share of the learning rate at `step` (1 … total): a linear rise over `warmup` steps, half a cosine to 0.
+
+    >>> [rate(step, warmup=2, total=4) for step in (1, 2, 3, 4)]
+    [0.5, 1.0, 0.5, 0.0]
+    """
     if step <= warmup:
         return step / warmup
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))

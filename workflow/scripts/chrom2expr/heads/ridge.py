@@ -103,7 +103,7 @@ class Ridge(linear.LinearHead):
         mean 0 and variance 1 over the training genes first, those that a tissue lacks included. Constant features have
         no influence either way.
 
-        The table has a row a tissue and penalty: tissue, penalty, validation_cross_gene (None where undefined),
+        The table has a row for each tissue and penalty: tissue, penalty, validation_cross_gene (None where undefined),
         validation_genes (over how many), chosen (yes or no).
 
         Raises InputError when the features are not reduced, the loss is not the squared error, a penalty is not above
@@ -306,7 +306,7 @@ def _solve(factors: _Factors, observed: np.ndarray, penalties: np.ndarray) -> tu
 
     Features are centred, so that the intercept is the mean of y less that of the columns G of missing genes, and both
     are centred too; kept among G, the dual's eigenvalue of 0 would drown all others. The coefficients c of G solve
-    G'A^-1 G c = G'A^-1 y, where A is XX' + penalty; u follows from y - G c. What stands in y for a missing value has no
+    G'A^-1 G c = G'A^-1 y, where A is XX' + penalty; u follows from y - G c. What y holds for a missing value has no
     influence.
     """
     solutions = np.empty((len(penalties), len(factors.values), observed.shape[1]))

@@ -55,7 +55,7 @@ def write_run(
 
 
 def _write_grid(path: Path, table: Sequence[Mapping[str, Any]]) -> None:
-    """grid.tsv: a row a point; empty where a point has no value."""
+    """grid.tsv: a row for each point; empty where a point has no value."""
     # All their digits.
     rows = ([repr(cell) if type(cell) is float else cell for cell in row.values()] for row in table)
     write_table(path, list(table[0]), rows)

@@ -1,6 +1,6 @@
 """The single-tissue CNNs: a network of one output for every tissue and grid point, trained side by side as bundles.
 
-The networks of a bundle stand beside one another in the channels of one wide network: the stem is one convolution from
+The networks of a bundle lie beside one another in the channels of one wide network: the stem is one convolution from
 the tracks to all networks' channels, and from there on the channels are grouped by network, so that no network sees
 another. A batch is read and prepared once for all of them; each has its own initial weights and stream of dropout,
 learning rate and early stop, and ends as it would have ended alone, but for the order in which floating-point sums are
@@ -272,9 +272,9 @@ class SingleTissueCNNs(Head):
         any gene observed in its tissue, a network takes no step of AdamW. Initial weights and dropout follow from the
         seed and the tissue's name. So nothing of a network depends on which other tissues there are, or what they lack.
 
-        The table has a row a tissue and point: tissue, its settings, status (ok or diverged), epochs run, epoch chosen,
-        validation_loss and validation_cross_gene there (None where undefined), validation_tissues (1 where defined, or
-        0), chosen (yes or no).
+        The table has a row for each tissue and point: tissue, its settings, status (ok or diverged), epochs run, epoch
+        chosen, validation_loss and validation_cross_gene there (None where undefined), validation_tissues (1 where
+        defined, or 0), chosen (yes or no).
 
         Raises InputError when the loss is not defined over one tissue, a tissue has fewer than two training or
         validation genes, and when all networks of a tissue diverge.

@@ -45,7 +45,11 @@ class Model(torch.nn.Module):
 
 
 def expand(grid: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:
-    """Every combination of the grid's values, the last key's changing fastest."""
+    """Every combination of the grid's values, the last key's changing fastest.
+
+    >>> expand({"learning_rate": [1e-3, 1e-2], "dropout": [0]})
+    [{'learning_rate': 0.001, 'dropout': 0}, {'learning_rate': 0.01, 'dropout': 0}]
+    """
     return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
 
 
@@ -68,7 +72,7 @@ def fit_grid(
     A last batch of a single gene is no basis for BatchNorm: that gene, another one each epoch, sits the epoch out.
     Genes without any observed value take no part.
 
-    The table has a row a point: its settings, `status` (ok or diverged), `epochs` run, `epoch` chosen (1-based),
+    The table has a row for each point: its settings, `status` (ok or diverged), `epochs` run, `epoch` chosen (1-based),
     `validation_loss` and `validation_cross_gene` (mean over the tissues where it is defined) at that epoch,
     `validation_tissues` (how many those are), `chosen` (yes or no).
 

@@ -68,6 +68,10 @@ def hybrid_loss(predicted: torch.Tensor, observed: torch.Tensor, alpha: float, b
     or no variance in either argument) is left out of the Pearson term, and a gene without observed values out of both;
     a term that no gene is left for is 0. A term of weight 0 is not computed. NaN in `predicted` gives NaN. Every gene
     weighs the same, so over a whole split the value does not depend on how its predictions were batched.
+
+    >>> observed = torch.tensor([[0.0, 1.0, 2.0]])
+    >>> round(hybrid_loss(observed + 1, observed, alpha=10, beta=1).item(), 4)
+    1.0
     """
     present = ~observed.isnan()
     predicted = torch.where(present, predicted, 0)

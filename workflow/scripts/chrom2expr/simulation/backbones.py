@@ -63,7 +63,7 @@ class Examples:
 def start_at_motifs(weight: Tensor, motifs: Sequence[np.ndarray], channels: str, gain: float = 0.5) -> None:
     """Set the first filters of `weight` (filter, 4, kernel) to the motifs and their reverse complements, in place.
 
-    A motif stands in the middle of a longer filter; a filter shorter than the motif takes the motif's middle.
+    A motif is in the middle of a longer filter; a filter shorter than the motif takes the motif's middle.
     """
     kernel = weight.shape[-1]
     both = [strand for motif in motifs for strand in (motif, windows.reverse_complement(motif))]

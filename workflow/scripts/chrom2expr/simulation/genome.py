@@ -2,8 +2,8 @@
 
 What is planted, and nothing else, links sequence, tracks and expression:
 
-- Core motifs stand in promoters. Their counts set a gene's baseline, the same in every tissue; the last of them is a
-  silencer. Regulator motifs stand in promoters and in distal enhancers; each regulator is active in some lineages, and
+- Core motifs are in promoters. Their counts set a gene's baseline, the same in every tissue; the last of them is a
+  silencer. Regulator motifs are in promoters and in distal enhancers; each regulator is active in some lineages, and
   raises expression in the tissues of those lineages, less so with distance from the TSS.
 - A site is drawn from its motif with mutations, and is weaker the more it is mutated.
 - ln RPKM (gene, tissue) = baseline + tissue part + noise of the gene + noise, each scaled to a standard deviation of
@@ -31,7 +31,7 @@ from chrom2expr.files.tables import read_lines, write_lines
 from chrom2expr.files.whole import whole_file
 from chrom2expr.genome import windows
 
-# Sites stand in slots of this many bp, so that they never overlap.
+# Sites lie in slots of this many bp, so that they never overlap.
 _SLOT = 16
 # Promoter and enhancer in bp from the TSS and from the enhancer's middle, in gene orientation.
 _PROMOTER = (-400, 96)

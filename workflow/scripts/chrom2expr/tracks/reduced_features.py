@@ -23,7 +23,7 @@ FORMAT = Format("chrom2expr reduced feature", 2)
 
 
 class ReducedFeatureStore:
-    """A file of reduced features, open for reading; it offers what heads use of reader.FeatureStore.
+    """A file of reduced features, open for reading; it offers what heads use of store_reader.FeatureStore.
 
     gene_id: (gene,); track_id, track_type: (track,); bins: how many went into a feature; tracks: their kind; reduction,
     orientation: what made it, and what that needs; provenance: strings by name.

@@ -18,7 +18,7 @@ def shifts(geometry: Geometry, bins: int | None = None) -> np.ndarray:
     """s of the central `bins` bins (all if None), (bin,) float64: bp from the TSS to the bin's centre, upstream < 0.
 
     In gene orientation, the same for both strands. A bin of even length has its centre between two bases, and the TSS
-    is a base: s is the mean of the two strands' distances, so that Enformer's bins stand at +-64, +-192, ... (one of
+    is a base: s is the mean of the two strands' distances, so that Enformer's bins are at +-64, +-192, ... (one of
     an odd number at 0), and ExPecto's are its shifts, -20000 to 19800.
     """
     middle = (np.arange(geometry.bins) - (geometry.bins - 1) / 2) * geometry.bin_size

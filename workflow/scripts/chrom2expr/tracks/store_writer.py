@@ -5,7 +5,7 @@ An HDF5 file (see `hdf5`) with `tracks` (gene, bin, track) float16, bins in asce
 `bin_order` and the provenance, each a string. Where they apply: `covered` (gene, bin, track) bool, False where nothing
 was measured (the value there is 0), and means over the central bins, `central_tracks` (gene, track) and
 `central_embedding` (gene, width), float32. Independent jobs write shards, of some genes or of some tracks;
-`reader.merge` joins them in a virtual dataset that copies nothing.
+`store_reader.merge` joins them in a virtual dataset that copies nothing.
 
 `tracks` lie in one piece, gene after gene, so that a gene, or its central bins, are one run of the file. A checksum is
 over one gene, all tracks of the file, and as many bins as fit in RUN_BYTES.
