@@ -12,7 +12,7 @@ with job(snakemake) as call:
     from chrom2expr.genome.splits import read_split
     from chrom2expr.genome.windows import Geometry
 
-    given, params = call.input, call.params
+    given, made, params = call.input, call.output, call.params
     torch.set_num_threads(call.threads)
     geometry = Geometry.from_config(params.geometry)
     query = attention.tss_bin(geometry)
@@ -29,5 +29,5 @@ with job(snakemake) as call:
             lambda encoded: trunk.attend(torch.from_numpy(encoded).to(device), query).cpu().numpy(),
             store.select(gene_id[split == "test"]),
             geometry,
-            call.output[0],
+            made[0],
         )

@@ -1,19 +1,18 @@
 """Gene table and expression matrix in; the targets of the genes to work with out."""
 
-
 from chrom2expr.job import job
 
 with job(snakemake) as call:
     from chrom2expr.genome import expression, genes
 
-    source, params = call.input, call.params
-    annotation = genes.read_annotation(source.annotation)
+    given, made, params = call.input, call.output, call.params
+    annotation = genes.read_annotation(given.annotation)
     expression.write_targets(
-        call.output[0],
-        expression.read_matrix(source.expression, annotation, source.annotation, params.ids),
+        made[0],
+        expression.read_matrix(given.expression, annotation, given.annotation, params.ids),
         annotation,
-        genes.read_genes(source.tss),
-        source.expression,
+        genes.read_genes(given.tss),
+        given.expression,
         pseudocount=params.pseudocount,
         missing=params.missing,
     )

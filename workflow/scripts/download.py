@@ -1,11 +1,9 @@
 """Download one resource."""
 
-
-from chrom2expr.files import download
 from chrom2expr.job import job
 
 with job(snakemake) as call:
-    source = call.params.source
-    download.resource(
-        source["url"], call.output[0], source["member"], source["sha256"], unpack=source["unpack"]
-    )
+    from chrom2expr.files import download
+
+    made, source = call.output, call.params.source
+    download.resource(source["url"], made[0], source["member"], source["sha256"], unpack=source["unpack"])

@@ -5,6 +5,6 @@ from chrom2expr.job import job
 with job(snakemake) as call:
     from chrom2expr.figures import figure, plots
 
-    params = call.params
+    given, made, params = call.input, call.output, call.params
     kind = figure.build(params.kind, params.figure, params.settings)
-    plots.draw(kind, call.input.table, call.output.pdf, call.output.png)
+    plots.draw(kind, given.table, made.pdf, made.png)

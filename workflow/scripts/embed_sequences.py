@@ -10,7 +10,7 @@ with job(snakemake) as call:
     from chrom2expr.files import whole
     from chrom2expr.genome.windows import Geometry
 
-    given, params = call.input, call.params
+    given, made, params = call.input, call.output, call.params
     torch.set_num_threads(call.threads)
     geometry = Geometry.from_config(params.geometry)
     device = choose_device(call.resources.allow_cpu)
@@ -20,7 +20,7 @@ with job(snakemake) as call:
     inference.embed_shard(
         backbone,
         given.encoded,
-        call.output[0],
+        made[0],
         geometry=geometry,
         bins=params.bins,
         batch_size=call.resources.batch_size,

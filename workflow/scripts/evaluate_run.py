@@ -5,10 +5,10 @@ from chrom2expr.job import job
 with job(snakemake) as call:
     from chrom2expr.evaluation import metric, scores
 
-    made, params = call.output, call.params
+    given, made, params = call.input, call.output, call.params
     metrics = metric.build(params.metrics)
     scores.evaluate(
-        scores.read_test_predictions(call.input.predictions),
+        scores.read_test_predictions(given.predictions),
         metrics,
         scores.ScoreFiles(dict(zip(metrics, made.scores, strict=True)), made.bootstrap),
         resamples=params.resamples,

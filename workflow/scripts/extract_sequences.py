@@ -1,6 +1,5 @@
 """The genes' TSS positions and an indexed genome in; the encoded sequences of one shard of genes out."""
 
-
 from chrom2expr.job import job
 
 with job(snakemake) as call:
@@ -9,15 +8,15 @@ with job(snakemake) as call:
     from chrom2expr.genome.genes import check_chain, check_tss, read_chain, read_genes
     from chrom2expr.genome.windows import Geometry
 
-    source, params = call.input, call.params
-    genome = read_json(source.info)
-    genes = read_genes(source.tss)
-    check_chain(read_chain(source.chain), params.assembly, genome["contigs"])
-    check_tss(genes, genome["contigs"], params.assembly, source.tss)
+    given, made, params = call.input, call.output, call.params
+    genome = read_json(given.info)
+    genes = read_genes(given.tss)
+    check_chain(read_chain(given.chain), params.assembly, genome["contigs"])
+    check_tss(genes, genome["contigs"], params.assembly, given.tss)
     sequences.write_sequences(
-        call.output[0],
+        made[0],
         sequences.shard_of(genes, params.shard, params.shards),
-        sequences.Genome(source.fasta, genome["fai_sha256"]),
+        sequences.Genome(given.fasta, genome["fai_sha256"]),
         params.assembly,
         Geometry.from_config(params.geometry),
         genome["sha256"],

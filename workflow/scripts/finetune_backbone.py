@@ -13,7 +13,7 @@ with job(snakemake) as call:
     from chrom2expr.genome.windows import Geometry
     from chrom2expr.heads import finetuned, resumable_training, run_files, tasks
 
-    given, params, made = call.input, call.params, call.output
+    given, made, params = call.input, call.output, call.params
     torch.set_num_threads(call.threads)
     geometry = Geometry.from_config(params.geometry)
     weights, weights_sha256 = whole.weights(given.weights)
@@ -32,12 +32,11 @@ with job(snakemake) as call:
     folder = Path(made.model).parent
     # Not an output: it must outlive a job that is killed.
     checkpoints = folder / "checkpoints"
-    resources = call.resources
     # The job of a Snakemake that was killed may live on, beside that of the next one.
-    with owned(checkpoints, resources.owner_stale_after) as owner:
+    with owned(checkpoints, call.resources.owner_stale_after) as owner:
         whole.clear_partials(folder)
         kept = resumable_training.Checkpoints(checkpoints, owner.check)
-        head = registry.find("heads", params.type).load().fit(task, trunk, kept, resources.gpu)
+        head = registry.find("heads", params.type).load().fit(task, trunk, kept, call.resources.gpu)
         written = (made.model, made.grid, made.predictions, made.summary)
         run_files.write_run(task, head, *written, owner.check)
         kept.remove(written)

@@ -8,7 +8,7 @@ with job(snakemake) as call:
     from chrom2expr.backbones.device import choose_device
     from chrom2expr.heads import run_files, tasks
 
-    given, params, made = call.input, call.params, call.output
+    given, made, params = call.input, call.output, call.params
     torch.set_num_threads(call.threads)
     data = tasks.read_data(
         given.features,

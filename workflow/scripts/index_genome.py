@@ -5,4 +5,5 @@ from chrom2expr.job import job
 with job(snakemake) as call:
     from chrom2expr.genome.sequences import index_genome
 
-    index_genome(call.input.fasta, call.output.fasta, call.output.info)
+    given, made = call.input, call.output
+    index_genome(given.fasta, made.fasta, made.info)

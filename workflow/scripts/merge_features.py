@@ -5,4 +5,5 @@ from chrom2expr.job import job
 with job(snakemake) as call:
     from chrom2expr.tracks import store_reader
 
-    store_reader.merge(call.input.shards, call.output[0])
+    given, made = call.input, call.output
+    store_reader.merge(given.shards, made[0])

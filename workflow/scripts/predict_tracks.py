@@ -11,7 +11,7 @@ with job(snakemake) as call:
     from chrom2expr.genome.windows import Geometry
     from chrom2expr.tracks.track_tables import read_tracks
 
-    given, params = call.input, call.params
+    given, made, params = call.input, call.output, call.params
     torch.set_num_threads(call.threads)
     geometry = Geometry.from_config(params.geometry)
     tracks = read_tracks(given.tracks)
@@ -22,7 +22,7 @@ with job(snakemake) as call:
     inference.predict_shard(
         backbone,
         given.encoded,
-        call.output[0],
+        made[0],
         tracks=tracks,
         geometry=geometry,
         batch_size=call.resources.batch_size,

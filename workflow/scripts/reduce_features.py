@@ -6,10 +6,10 @@ with job(snakemake) as call:
     from chrom2expr.genome.windows import Geometry
     from chrom2expr.tracks import reduction
 
-    params = call.params
+    given, made, params = call.input, call.output, call.params
     reduction.reduce_store(
-        call.input.features,
-        call.output[0],
+        given.features,
+        made[0],
         params.reduction,
         Geometry.from_config(params.geometry),
         params.bins or None,

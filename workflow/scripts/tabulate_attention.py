@@ -3,10 +3,9 @@
 from chrom2expr.job import job
 
 with job(snakemake) as call:
-
     from chrom2expr.figures import attention_tables, figure
 
-    params = call.params
-    models = attention_tables.read_models(params.figure, params.models, call.input.attention)
+    given, made, params = call.input, call.output, call.params
+    models = attention_tables.read_models(params.figure, params.models, given.attention)
     kind = figure.build(params.kind, params.figure, params.settings)
-    kind.write(call.output.table, kind.tabulate(models))
+    kind.write(made.table, kind.tabulate(models))

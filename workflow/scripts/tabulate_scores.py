@@ -3,7 +3,6 @@
 from chrom2expr.job import job
 
 with job(snakemake) as call:
-
     from chrom2expr.evaluation import metric, scores
     from chrom2expr.figures import figure
 

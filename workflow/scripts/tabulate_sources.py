@@ -11,7 +11,7 @@ with job(snakemake) as call:
     from chrom2expr.tracks.store_reader import FeatureStore
     from chrom2expr.tracks.track_tables import read_tracks
 
-    given, params = call.input, call.params
+    given, made, params = call.input, call.output, call.params
     stores = {Path(path).stem: path for path in given.features}
     backbones = params.backbones
 
@@ -30,4 +30,4 @@ with job(snakemake) as call:
         backbone["measured"] = counts
     tissues = len(read_targets(given.expression).tissue)
     kind = figure.build(params.kind, params.figure, params.settings)
-    kind.write(call.output.table, kind.tabulate(figure.Sources(backbones, params.heads, tissues)))
+    kind.write(made.table, kind.tabulate(figure.Sources(backbones, params.heads, tissues)))

@@ -9,7 +9,7 @@ with job(snakemake) as call:
     from chrom2expr.genome import splits, windows
     from chrom2expr.simulation import backbones, genome
 
-    given, params, weights = call.input, call.params, call.output.weights
+    given, made, params = call.input, call.output, call.params
     torch.set_num_threads(call.threads)
     geometry = windows.Geometry.from_config(params.geometry)
     gene_id, split = splits.read_split(given.split)
@@ -27,4 +27,5 @@ with job(snakemake) as call:
         params.seed,
     )
     # One checkpoint, or the files of a folder.
+    weights = made.weights
     backbone.save(Path(weights) if isinstance(weights, str) else Path(weights[0]).parent)
