@@ -7,6 +7,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+
 from chrom2expr.files import whole
 from chrom2expr.files.hdf5 import CHECKSUMS, create_file
 from chrom2expr.files.whole import Format

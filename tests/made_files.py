@@ -1,6 +1,7 @@
 """Files of the workflow, written by hand for tests of what reads them."""
 
 import numpy as np
+
 from checked_files import write_checked
 from chrom2expr.files import tables
 from chrom2expr.genome import expression, splits

@@ -3,6 +3,9 @@
 from pathlib import Path
 
 import torch
+from torch import nn
+from torch.nn import functional
+
 from chrom2expr.backbones.backbone import (
     Backbone,
     Prediction,
@@ -13,8 +16,6 @@ from chrom2expr.backbones.backbone import (
 )
 from chrom2expr.files.tensors import load_exactly
 from chrom2expr.genome.windows import Geometry
-from torch import nn
-from torch.nn import functional
 
 TYPE = f"{Path(__file__).resolve()}:Convolutions"
 # Not that of chrom2expr.

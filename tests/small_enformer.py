@@ -5,8 +5,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import scripts
 import torch
+from snakemake.iocontainers import Namedlist
+
+import scripts
 from checked_files import write_checked
 from chrom2expr.backbones import enformer
 from chrom2expr.genome.sequence_store import FORMAT
@@ -14,7 +16,6 @@ from chrom2expr.genome.windows import Geometry
 from chrom2expr.heads import finetuned, resumable_training, tasks
 from chrom2expr.losses.loss import Loss, build
 from made_files import write_expression, write_split
-from snakemake.iocontainers import Namedlist
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "workflow" / "scripts"
 # The shards hold more than the window, as they do for the thesis.

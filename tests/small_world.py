@@ -21,13 +21,14 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 import pyBigWig
-import small_enformer
 import torch
+from matplotlib.image import imread
+from snakemake.iocontainers import Namedlist
+
+import small_enformer
 from chrom2expr.backbones import beluga, enformer
 from chrom2expr.backbones.backbone import write_checkpoint
 from chrom2expr.genome import windows
-from matplotlib.image import imread
-from snakemake.iocontainers import Namedlist
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "workflow" / "scripts"

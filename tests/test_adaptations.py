@@ -6,6 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import torch
+
 from chrom2expr import registry
 from chrom2expr.backbones import backbone
 from chrom2expr.heads import adaptation

@@ -7,8 +7,11 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
-import scripts
 import torch
+from enformer_pytorch.modeling_enformer import TF_GAMMAS
+from scipy import stats
+
+import scripts
 from checked_files import write_checked
 from chrom2expr.backbones import attention, enformer
 from chrom2expr.errors import InputError
@@ -18,9 +21,7 @@ from chrom2expr.genome.windows import Geometry
 from chrom2expr.heads import finetuned
 from chrom2expr.heads.adaptations import AllParameters
 from chrom2expr.heads.attention_pool import AttentionPool
-from enformer_pytorch.modeling_enformer import TF_GAMMAS
 from made_files import write_split
-from scipy import stats
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "workflow/scripts"
 GEOMETRY = Geometry.centred(sequence_length=15 * 128, bins=11, bin_size=128)

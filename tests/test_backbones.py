@@ -7,6 +7,7 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
+
 from chrom2expr import registry
 from chrom2expr.backbones.backbone import Backbone, as_one_hot, other_strand
 from chrom2expr.errors import InputError

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
+
 from chrom2expr.backbones import beluga
 from chrom2expr.backbones.backbone import one_hot
 from chrom2expr.errors import InputError
 from chrom2expr.genome import windows
 from chrom2expr.genome.windows import Geometry
-from torch.nn import functional
 
 SIZES = {"channels": (6, 8, 10), "hidden": 12}
 TRACKS = 7

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyBigWig
 import pytest
+
 from chrom2expr.errors import InputError, SystemTrouble
 from chrom2expr.genome.windows import Geometry
 from chrom2expr.tracks import bigwig

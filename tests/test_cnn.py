@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
+
 from chrom2expr.errors import InputError
 from chrom2expr.heads import cnn, training
-from torch import nn
 
 SMALL = {"tracks": 3, "bins": 16, "tissues": 4, "width": 6, "kernel_size": 3, "blocks": 2}
 

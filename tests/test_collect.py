@@ -6,6 +6,7 @@ import threading
 import numpy as np
 import pandas as pd
 import pytest
+
 from chrom2expr.errors import InputError, SystemTrouble
 from chrom2expr.files import download
 from chrom2expr.tracks.collect import NO_TEMPLATE, collect_bigwigs

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from chrom2expr import registry
 from chrom2expr.backbones import beluga, enformer
 from chrom2expr.config import dependencies, reference, resources, runs, schema

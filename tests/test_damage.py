@@ -7,8 +7,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-import small_enformer
 import torch
+
+import small_enformer
 from checked_files import write_checked
 from chrom2expr.backbones import attention, enformer
 from chrom2expr.errors import InputError

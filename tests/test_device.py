@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from chrom2expr.backbones import device
 from chrom2expr.backbones.inference import provenance
 from chrom2expr.errors import SystemTrouble

@@ -13,6 +13,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+
 import scripts
 from chrom2expr.config import resources
 from chrom2expr.errors import InputError, SystemTrouble

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+
 from chrom2expr.backbones import enformer
 from chrom2expr.evaluation import metrics, scores
 from chrom2expr.tracks import store_reader

@@ -5,13 +5,14 @@ import json
 import numpy as np
 import pytest
 import torch
+from enformer_pytorch import Enformer
+from enformer_pytorch.modeling_enformer import get_positional_embed
+from safetensors.torch import save_file
+
 from chrom2expr.backbones import enformer
 from chrom2expr.errors import InputError
 from chrom2expr.genome import windows
 from chrom2expr.genome.windows import Geometry
-from enformer_pytorch import Enformer
-from enformer_pytorch.modeling_enformer import get_positional_embed
-from safetensors.torch import save_file
 
 GEOMETRY = Geometry.centred(sequence_length=2048, bins=10, bin_size=128)
 CONFIG = {

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy import stats
+
 import scripts
 from checked_files import write_checked
 from chrom2expr import registry
@@ -14,7 +16,6 @@ from chrom2expr.errors import InputError
 from chrom2expr.evaluation import baseline, metric, predictions, scores, statistics
 from chrom2expr.figures import figure as kinds
 from made_files import write_expression, write_split
-from scipy import stats
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+
 from chrom2expr.errors import InputError
 from chrom2expr.genome import expression
 

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from chrom2expr import registry
 from test_workflow import RULE_FILES
 

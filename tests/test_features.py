@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from checked_files import write_checked
 from chrom2expr import registry
 from chrom2expr.errors import InputError

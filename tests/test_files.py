@@ -13,8 +13,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-import scripts
 import torch
+
+import scripts
 from checked_files import leftover
 from chrom2expr.errors import InputError, SystemTrouble, reading, system_trouble
 from chrom2expr.files import hdf5, whole

@@ -12,6 +12,8 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from transformers import get_cosine_schedule_with_warmup
+
 from checked_files import leftover
 from chrom2expr.backbones.backbone import as_one_hot
 from chrom2expr.backbones.enformer import Enformer
@@ -24,7 +26,6 @@ from chrom2expr.heads.attention_pool import AttentionPool
 from chrom2expr.losses import hybrid
 from chrom2expr.losses.hybrid import hybrid_loss
 from small_enformer import BINS, DROPOUT, GEOMETRY, TISSUES, Files, fit, load, loss, network, run
-from transformers import get_cosine_schedule_with_warmup
 
 OUTPUTS = ("model.pt", "grid.tsv", "predictions.h5", "summary.json")
 

@@ -4,8 +4,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import scripts
 import torch
+from snakemake.iocontainers import Namedlist
+
+import scripts
 from chrom2expr.backbones.enformer import Enformer
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation import metrics
@@ -16,7 +18,6 @@ from chrom2expr.tracks import store_reader
 from chrom2expr.tracks.store_reader import FeatureStore
 from chrom2expr.tracks.store_writer import ShardWriter
 from small_enformer import BINS, DROPOUT, GEOMETRY, TISSUES, Files, fit, run
-from snakemake.iocontainers import Namedlist
 
 
 def embed(files, folder, **changes):

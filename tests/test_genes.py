@@ -4,6 +4,7 @@ import gzip
 
 import pandas as pd
 import pytest
+
 from chrom2expr.errors import InputError
 from chrom2expr.genome import genes, splits
 

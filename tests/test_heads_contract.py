@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from chrom2expr import registry
 from chrom2expr.config import schema
 from chrom2expr.genome.features import Features

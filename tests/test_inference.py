@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+
 from checked_files import write_checked
 from chrom2expr.backbones import inference
 from chrom2expr.backbones.backbone import Backbone, Prediction, one_hot, other_strand

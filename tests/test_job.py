@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+
 import scripts
 from chrom2expr.errors import InputError
 from chrom2expr.job import job

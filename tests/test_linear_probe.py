@@ -8,8 +8,11 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
-import scripts
 import torch
+from scipy.stats import spearmanr
+from sklearn.linear_model import LinearRegression
+
+import scripts
 from chrom2expr.config import schema
 from chrom2expr.errors import InputError
 from chrom2expr.genome.windows import Geometry
@@ -19,8 +22,6 @@ from chrom2expr.losses.hybrid import Hybrid
 from chrom2expr.tracks.reduction import reduce_store
 from chrom2expr.tracks.store_writer import ShardWriter
 from made_files import write_expression, write_split
-from scipy.stats import spearmanr
-from sklearn.linear_model import LinearRegression
 from test_ridge import Rows, with_split
 
 TISSUES = 6

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from chrom2expr.losses.hybrid import hybrid_loss
 from scipy import stats
+
+from chrom2expr.losses.hybrid import hybrid_loss
 
 NAN = float("nan")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from chrom2expr import registry
 from chrom2expr.losses.loss import build
 

@@ -4,8 +4,9 @@ import time
 
 import numpy as np
 import pytest
-from chrom2expr.evaluation import metrics
 from scipy import stats
+
+from chrom2expr.evaluation import metrics
 
 
 def _example(genes=30, tissues=12, missing=0.2, seed=2):

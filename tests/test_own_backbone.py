@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import scripts
 import torch
+
+import scripts
 from chrom2expr import registry
 from chrom2expr.backbones import attention
 from chrom2expr.evaluation.predictions import read_predictions

@@ -12,11 +12,12 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from scipy import stats
+
 from chrom2expr.config import schema
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation.predictions import read_predictions
 from chrom2expr.heads.finetuned import FineTunedBackbone
-from scipy import stats
 from small_workflow import METRICS, STEPS
 from small_world import World, changed
 

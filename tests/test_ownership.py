@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from chrom2expr.errors import InputError
 from chrom2expr.files import ownership
 from chrom2expr.files.ownership import owned

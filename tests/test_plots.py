@@ -14,6 +14,10 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from jsonschema import Draft202012Validator
+from matplotlib.colors import to_hex
+from matplotlib.text import Text
+
 from chrom2expr import registry
 from chrom2expr.config import runs, schema
 from chrom2expr.errors import InputError
@@ -21,9 +25,6 @@ from chrom2expr.evaluation.scores import BASELINE, Bar
 from chrom2expr.figures import architecture, figure, plots
 from chrom2expr.figures.attention_tables import Point
 from chrom2expr.heads import cnn
-from jsonschema import Draft202012Validator
-from matplotlib.colors import to_hex
-from matplotlib.text import Text
 
 SOURCES = ["Enformer predictions", "Enformer experimental", "Beluga predictions", "Beluga experimental"]
 LOSSES = ["MSE", "α = 0.1", "α = 1", "α = 10", "α = 100", "Pearson only"]

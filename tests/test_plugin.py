@@ -14,12 +14,13 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from matplotlib.image import imread
+
 from chrom2expr import registry
 from chrom2expr.evaluation.predictions import read_predictions
 from chrom2expr.genome.windows import Geometry
 from chrom2expr.tracks.store_reader import FeatureStore
 from chrom2expr.tracks.track_tables import read_tracks
-from matplotlib.image import imread
 from small_workflow import ENFORMER, STEPS, each
 from small_world import ENFORMER_TRACKS, Raw, World, changed, of
 

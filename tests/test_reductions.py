@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
+
 import scripts
 from checked_files import alter
 from chrom2expr.errors import InputError

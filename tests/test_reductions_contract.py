@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+
 from chrom2expr import registry
 from chrom2expr.config import runs, schema
 from chrom2expr.errors import InputError

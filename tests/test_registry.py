@@ -4,6 +4,7 @@ import sys
 from importlib.metadata import EntryPoint
 
 import pytest
+
 from chrom2expr import registry
 from chrom2expr.errors import InputError
 

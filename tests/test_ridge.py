@@ -8,8 +8,12 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
-import scripts
 import torch
+from scipy.stats import spearmanr
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
+
+import scripts
 from chrom2expr.errors import InputError
 from chrom2expr.genome.windows import Geometry
 from chrom2expr.heads import ridge, tasks
@@ -18,9 +22,6 @@ from chrom2expr.losses.hybrid import Hybrid
 from chrom2expr.tracks.reduction import reduce_store
 from chrom2expr.tracks.store_writer import ShardWriter
 from made_files import write_expression, write_split
-from scipy.stats import spearmanr
-from sklearn.linear_model import Ridge
-from sklearn.preprocessing import StandardScaler
 
 TISSUES, PENALTIES = 6, [10.0, 0.1, 1000.0]
 GENES = {"train": 60, "val": 30, "test": 10}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from checked_files import write_checked
 from chrom2expr.errors import InputError
 from chrom2expr.genome.batching import batches

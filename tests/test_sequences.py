@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+
 import scripts
 from chrom2expr.errors import InputError
 from chrom2expr.files.whole import sha256

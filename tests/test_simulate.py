@@ -9,6 +9,9 @@ import pandas as pd
 import pyBigWig
 import pytest
 import torch
+from pyliftover import LiftOver
+from scipy.stats import spearmanr
+
 from checked_files import write_checked
 from chrom2expr.backbones import enformer
 from chrom2expr.errors import InputError
@@ -16,8 +19,6 @@ from chrom2expr.genome import windows
 from chrom2expr.genome.sequence_store import FORMAT
 from chrom2expr.simulation import backbones, genome
 from chrom2expr.tracks.store_writer import ShardWriter
-from pyliftover import LiftOver
-from scipy.stats import spearmanr
 
 SETTINGS = genome.Settings(
     genes={"chr1": 50, "chr8": 30, "chrX": 4}, gene_spacing=9000, edit_spacing=2000, longest_edit=50, unliftable=3,

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation import metrics
 from chrom2expr.heads import cnn, run_files, single_cnn, tasks, training

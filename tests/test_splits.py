@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+
 from chrom2expr.errors import InputError
 from chrom2expr.genome import splits
 from made_files import write_split

@@ -5,10 +5,11 @@ import time
 
 import numpy as np
 import pytest
+from scipy import stats
+
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation import metrics, statistics, variation
 from made_files import write_expression
-from scipy import stats
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+
 from chrom2expr.errors import InputError
 from chrom2expr.tracks.store_reader import FeatureStore, merge
 from chrom2expr.tracks.store_writer import ShardWriter

@@ -9,8 +9,9 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-import scripts
 import torch
+
+import scripts
 from checked_files import alter
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation import predictions

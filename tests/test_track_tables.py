@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from chrom2expr.errors import InputError
 from chrom2expr.tracks.track_tables import read_tracks
 

@@ -11,8 +11,9 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
-import scripts
 import torch
+
+import scripts
 from checked_files import alter
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation import metrics

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from chrom2expr.errors import InputError
 from chrom2expr.genome import windows
 from chrom2expr.genome.windows import Geometry

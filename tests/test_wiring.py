@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+
 from chrom2expr import registry
 from chrom2expr.heads import cnn, finetuned, frozen_trunk
 from chrom2expr.simulation import genome

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from chrom2expr import registry
 from chrom2expr.config import dependencies, runs
 

@@ -1,12 +1,13 @@
 """A head of one's own: scikit-learn's elastic net for every tissue, its penalty chosen by the validation genes."""
 
 import numpy as np
-from chrom2expr.evaluation import metrics
-from chrom2expr.heads import linear
-from chrom2expr.heads.tasks import check_tissues, described
 from sklearn.linear_model import ElasticNet as Regression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+from chrom2expr.evaluation import metrics
+from chrom2expr.heads import linear
+from chrom2expr.heads.tasks import check_tissues, described
 
 
 class ElasticNet(linear.LinearHead):

@@ -1,6 +1,7 @@
 """A reduction of one's own: the largest value of every track upstream of the TSS, and downstream."""
 
 import numpy as np
+
 from chrom2expr.tracks.reduction import Reduction
 
 

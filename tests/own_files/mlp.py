@@ -1,10 +1,11 @@
 """A head of one's own: a multilayer perceptron on reduced features."""
 
 import torch
+from torch import nn
+
 from chrom2expr.files.whole import Format
 from chrom2expr.heads.head import NetworkHead
 from chrom2expr.heads.training import Model
-from torch import nn
 
 
 class Perceptron(Model):

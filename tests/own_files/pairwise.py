@@ -1,6 +1,7 @@
 """A loss of one's own: squared errors of the differences between tissues, which a gene's level does not matter to."""
 
 import torch
+
 from chrom2expr.losses.loss import Loss
 
 

@@ -1,6 +1,7 @@
 """A metric of one's own: Pearson correlation over the test genes, for every tissue."""
 
 import numpy as np
+
 from chrom2expr.evaluation.metric import Metric
 
 

@@ -6,6 +6,7 @@ with job(snakemake) as call:
     from pathlib import Path
 
     import torch
+
     from chrom2expr import registry
     from chrom2expr.backbones.device import choose_device
     from chrom2expr.files import whole

@@ -4,6 +4,7 @@ from chrom2expr.job import job
 
 with job(snakemake) as call:
     import torch
+
     from chrom2expr import registry
     from chrom2expr.backbones import inference
     from chrom2expr.backbones.device import choose_device

@@ -6,6 +6,7 @@ with job(snakemake) as call:
     from pathlib import Path
 
     import torch
+
     from chrom2expr.genome import splits, windows
     from chrom2expr.simulation import backbones, genome
 

@@ -1,5 +1,8 @@
 """A backbone: dilated convolutions, then the mean or the maximum over each bin."""
 
+from torch import nn
+from torch.nn import functional
+
 from chrom2expr.backbones.backbone import (
     Backbone,
     Prediction,
@@ -9,8 +12,6 @@ from chrom2expr.backbones.backbone import (
     write_checkpoint,
 )
 from chrom2expr.files.tensors import load_exactly
-from torch import nn
-from torch.nn import functional
 
 POOLS = {"mean": functional.avg_pool1d, "max": functional.max_pool1d}
 

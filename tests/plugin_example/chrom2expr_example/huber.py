@@ -1,8 +1,9 @@
 """A loss: squared errors, but large ones count in proportion, so that single genes decide less."""
 
 import torch
-from chrom2expr.losses.loss import Loss
 from torch.nn import functional
+
+from chrom2expr.losses.loss import Loss
 
 
 class Huber(Loss):

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import torch
+
 from chrom2expr.evaluation import metrics
 from chrom2expr.files.tensors import read_tensors, write_tensors
 from chrom2expr.files.whole import Format
