@@ -21,7 +21,8 @@ from sklearn.linear_model import Ridge
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
 from chrom2expr.heads import ridge, tasks
-from chrom2expr.heads.training import Split
+from chrom2expr.heads.tasks import Split
+from chrom2expr.losses.hybrid import Hybrid
 
 TISSUES, PENALTIES = 218, [1e-2, 1e-1, 1e0, 1e1, 1e2, 1e3, 1e4]
 VALIDATION, ROUNDS, ENOUGH = 420, 5, 50
@@ -53,8 +54,8 @@ def make_task(train: Split, validation: Split, penalties: list[float]) -> tasks.
     tissues = np.array([f"tissue{index}" for index in range(train.observed.shape[1])])
     tracks = np.array([f"track{index}" for index in range(train.features.shape[1] // 10)])
     return tasks.Task(
-        data=tasks.Data({"train": train, "val": validation}, ids, tissues, tracks, {}),
-        loss={"alpha": 0, "beta": 1},
+        data=tasks.Data({"train": train, "val": validation}, ids, tissues, tracks, {}, 1e-4),
+        loss=Hybrid(alpha=0, beta=1),
         settings={},
         grid={"penalty": penalties},
         batch_size=64,
@@ -80,7 +81,7 @@ def compare(genes: int, features: int) -> None:
     y = x @ random.normal(0, 1, (features, TISSUES)).astype(np.float32) / np.float32(features**0.5)
     y += random.normal(0, 1, y.shape).astype(np.float32)
     train, validation = Split(Rows(x[:genes]), y[:genes]), Split(Rows(x[genes:]), y[genes:])
-    fitted, ours = timed(ridge.fit, make_task(train, validation, PENALTIES))
+    fitted, ours = timed(ridge.Ridge.fit, make_task(train, validation, PENALTIES))
     fits = len(PENALTIES) * TISSUES
     print(f"{genes} genes x {features} features, {TISSUES} tissues x {len(PENALTIES)} penalties = {fits} fits")
     print(f"ours, all of them: {ours:.1f} s")
@@ -110,7 +111,7 @@ def peak(genes: int, features: int) -> None:
     train = Split(Made(genes, features), y[:genes])
     validation = Split(Made(VALIDATION, features), y[genes:])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    _, seconds = timed(ridge.fit, make_task(train, validation, PENALTIES))
+    _, seconds = timed(ridge.Ridge.fit, make_task(train, validation, PENALTIES))
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     least = min(genes, features)
     expected = 4 * features * (genes + VALIDATION) + 8 * 2 * least**2

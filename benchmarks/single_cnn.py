@@ -23,7 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scrip
 
 from chrom2expr.backbones.device import choose_device
 from chrom2expr.heads import cnn, single_cnn, tasks, training
-from chrom2expr.heads.training import Split
+from chrom2expr.heads.tasks import Split
+from chrom2expr.losses.hybrid import Hybrid
 from chrom2expr.tracks.store_reader import FeatureStore
 from chrom2expr.tracks.store_writer import ShardWriter
 
@@ -60,8 +61,8 @@ def make_task(
     splits = {name: Split(store.select(ids[name]), observed[rows]) for name, rows in zip(GENES, parts, strict=True)}
     tissues = np.array([f"tissue{index}" for index in range(observed.shape[1])])
     return tasks.Task(
-        data=tasks.Data(splits, ids, tissues, store.track_id, {}),
-        loss={"alpha": 0, "beta": 1},
+        data=tasks.Data(splits, ids, tissues, store.track_id, {}, 1e-4),
+        loss=Hybrid(alpha=0, beta=1),
         settings={"transform": "log1p", "width": width, "kernel_size": 5, "blocks": blocks, "weight_decay": 0.01},
         # Small, since AdamW blows up rounding: its first steps have the size of the rate, however small the gradient.
         grid={"learning_rate": [1e-5, 1e-4], "dropout": [0.2]},
@@ -76,7 +77,7 @@ def make_task(
 
 def one_after_another(task: tasks.Task) -> list[float]:
     """Every network's validation loss, each from a fit of its own."""
-    schedule, shape = cnn.plan(task, tissues=1)
+    options, shape = training.TrainingOptions.of(task), task.data.splits["train"].features.shape[1:]
     losses = []
     for column, tissue in enumerate(task.data.tissue):
         train, validation = (
@@ -86,11 +87,11 @@ def one_after_another(task: tasks.Task) -> list[float]:
         seed, start = single_cnn.network_seed(task.seed, tissue), training.target_means(train.observed)
         for point in training.expand(task.grid):
             _, [row] = training.fit_grid(
-                lambda point: cnn.ExpressionCNN(**shape, dropout=point["dropout"], seed=seed, start=start),
+                lambda point: cnn.MultiTissueCNN.build(shape, 1, task.settings, point, seed, start),
                 [point],
                 train,
                 validation,
-                schedule,
+                options,
                 task.device,
             )
             losses.append(row["validation_loss"])
@@ -98,7 +99,7 @@ def one_after_another(task: tasks.Task) -> list[float]:
 
 
 def bundle(task: tasks.Task) -> list[float]:
-    return [row["validation_loss"] for row in single_cnn.fit(task).table]
+    return [row["validation_loss"] for row in single_cnn.SingleTissueCNNs.fit(task).table]
 
 
 def timed(fit, task: tasks.Task) -> tuple[list[float], float]:

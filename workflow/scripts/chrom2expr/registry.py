@@ -7,7 +7,8 @@ Every class declares what the config and the workflow must know of it in an attr
 out in full: it is read from the source text, so that a dry run needs neither PyTorch nor the package's environment.
 
 `api`: the version of the interface that the class was written for (see `API`).
-`schema`: JSON schema of what it understands in its section of the config, defaults included.
+`schema`: JSON schema of what it understands in its section of the config, defaults included. Its key `like` names
+another class of the kind, to whose schema the rest is added.
 What else each kind declares, its base class says.
 """
 
@@ -118,6 +119,9 @@ def find(kind: str, name: str) -> Entry:
             f"{path}: {attribute} was written for version {declares.get('api')} of chrom2expr's interface, this is "
             f"version {API}: look for a newer one, or see docs/extending.md"
         )
+    schema = dict(declares.get("schema", {}))
+    if other := schema.pop("like", None):
+        declares["schema"] = _merged(find(kind, other).declares["schema"], schema)
     return Entry(kind, name, module, attribute, path, declares)
 
 
@@ -172,6 +176,13 @@ def _declared(path: Path, attribute: str) -> dict[str, Any]:
                         ) from None
             raise InputError(f"{path}, line {node.lineno}: {attribute} has no dictionary `declares`: docs/extending.md")
     raise InputError(f"{path}: there is no class {attribute} in it")
+
+
+def _merged(below: Any, above: Any) -> Any:
+    """Two nested mappings as one; what `above` says counts."""
+    if not isinstance(below, Mapping) or not isinstance(above, Mapping):
+        return above
+    return {**below, **{key: _merged(below.get(key), value) for key, value in above.items()}}
 
 
 def _import_file(module: str, path: Path) -> Any:

@@ -139,6 +139,7 @@ class FineTunedBackbone(Head):
         "takes": "sequences",
         "devices": True,
         "schema": {
+            "like": "frozen",
             "description": "A backbone's trunk, trained further, with an attention pool and a linear layer on its "
             "embedding.",
             "if": {
@@ -160,45 +161,13 @@ class FineTunedBackbone(Head):
                 },
             },
             "properties": {
-                "batch_size": {"description": "Genes in a step.", "origin": "thesis, section 2.2"},
-                "max_epochs": {"description": "Epochs at most.", "origin": "thesis, section 2.2"},
-                "patience": {"description": "Epochs without improvement at the end.", "origin": "thesis, section 2.2"},
+                "batch_size": {"origin": "thesis, section 2.2"},
+                "max_epochs": {"origin": "thesis, section 2.2"},
+                "patience": {"origin": "thesis, section 2.2"},
                 "settings": {
-                    "type": "object",
-                    "default": {},
-                    "additionalProperties": False,
                     "properties": {
-                        "weight_decay": {
-                            "type": "number",
-                            "minimum": 0,
-                            "default": 1e-3,
-                            "description": "Weight decay of AdamW.",
-                            "origin": "thesis, section 2.2",
-                        },
-                        "warmup_steps": {
-                            "type": "integer",
-                            "minimum": 0,
-                            "default": 1000,
-                            "description": "Steps over which the learning rate rises to its value.",
-                            "origin": "thesis, section 2.2",
-                            "advice": "After them the learning rate falls along a cosine, to 0 at the last of "
-                            "`max_epochs`.",
-                        },
-                        "gradient_clip": {
-                            "type": "number",
-                            "minimum": 0,
-                            "default": 0.2,
-                            "description": "Largest norm of the gradient; 0 does not clip.",
-                            "origin": "our choice",
-                        },
-                        "accumulation": {
-                            "type": "integer",
-                            "minimum": 1,
-                            "default": 1,
-                            "description": "Batches whose gradients make one step.",
-                            "origin": "our choice",
-                            "advice": "Gives the steps of a larger batch where memory holds only a small one.",
-                        },
+                        "weight_decay": {"origin": "thesis, section 2.2"},
+                        "warmup_steps": {"origin": "thesis, section 2.2"},
                         "precision": {
                             "enum": ["bf16", "fp32"],
                             "default": "bf16",
@@ -214,18 +183,7 @@ class FineTunedBackbone(Head):
                         },
                     },
                 },
-                "grid": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "required": ["learning_rate"],
-                    "properties": {
-                        "learning_rate": {
-                            "description": "Learning rate of AdamW, at its highest.",
-                            "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
-                            "origin": "thesis, section 2.2",
-                        },
-                    },
-                },
+                "grid": {"properties": {"learning_rate": {"origin": "thesis, section 2.2"}}},
             },
         },
     }

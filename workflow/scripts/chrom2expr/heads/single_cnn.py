@@ -158,54 +158,14 @@ class SingleTissueCNNs(Head):
         "halves_bins": "blocks",
         "by_tissue": True,
         "schema": {
+            "like": "cnn",
             "description": "A convolutional network for each tissue.",
             "advice": "1,962 networks of the thesis's size are 2.6e18 floating-point operations and 80 readings of "
             "180 GB (16 bundles, 5 epochs): hours to a day on a large GPU, by estimate, since nobody has run it "
             "yet. With more `jobs` it is done sooner.",
             "properties": {
-                "batch_size": {"minimum": 2, "description": "Genes in a step; BatchNorm needs two."},
                 "settings": {
-                    "type": "object",
-                    "additionalProperties": False,
                     "properties": {
-                        "transform": {
-                            "enum": ["log1p", "none"],
-                            "default": "log1p",
-                            "description": "What is done to the tracks first.",
-                            "origin": "our choice",
-                            "advice": "`none` is for tracks that are on a log scale already.",
-                        },
-                        "width": {
-                            "type": "integer",
-                            "minimum": 1,
-                            "default": 128,
-                            "description": "Channels of every convolution.",
-                            "origin": "our choice",
-                        },
-                        "kernel_size": {
-                            "type": "integer",
-                            "minimum": 1,
-                            "not": {"multipleOf": 2},
-                            "default": 5,
-                            "description": "Bins that a convolution sees; odd.",
-                            "origin": "our choice",
-                        },
-                        "blocks": {
-                            "type": "integer",
-                            "minimum": 0,
-                            "default": 7,
-                            "description": "Residual blocks, each of which halves the bins.",
-                            "origin": "thesis, figure 2.2",
-                            "advice": "Each is followed by a pool of 2, so there must be at least 2 to this power "
-                            "bins.",
-                        },
-                        "weight_decay": {
-                            "type": "number",
-                            "minimum": 0,
-                            "default": 1e-2,
-                            "description": "Weight decay of AdamW.",
-                            "origin": "our choice",
-                        },
                         "bundle": {
                             "type": "integer",
                             "minimum": 0,
@@ -215,24 +175,6 @@ class SingleTissueCNNs(Head):
                             "advice": "Networks are tissues x points of the grid, trained from one reading of the "
                             "data. At the thesis's size each takes about 0.25 GB. Results do not depend on it but "
                             "for rounding.",
-                        },
-                    },
-                },
-                "grid": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "required": ["learning_rate", "dropout"],
-                    "properties": {
-                        "learning_rate": {
-                            "description": "Learning rate of AdamW.",
-                            "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
-                            "origin": "our choice",
-                            "advice": "The thesis names learning rate and dropout; the values are ours.",
-                        },
-                        "dropout": {
-                            "description": "Probability that the last layer does not see a feature.",
-                            "items": {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
-                            "origin": "our choice",
                         },
                     },
                 },
