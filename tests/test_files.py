@@ -38,6 +38,7 @@ def python(code, *arguments, **options):
 WRITER = """
 import time
 
+from types import SimpleNamespace
 from chrom2expr.job import job
 from chrom2expr.files.whole import whole_file
 with job(SimpleNamespace(log=[sys.argv[2]], input=[], output=[], params={}, resources=None, threads=1)), whole_file(sys.argv[1]) as partial:
@@ -173,6 +174,7 @@ def test_a_model_half_written_is_gone_at_sigterm(tmp_path):
     code = """
 import os, signal
 
+from types import SimpleNamespace
 from chrom2expr.job import job
 with job(SimpleNamespace(log=[sys.argv[2]], input=[], output=[], params={}, resources=None, threads=1)):
     import torch
@@ -198,6 +200,7 @@ def test_a_second_sigterm_does_not_break_off_the_cleaning_up(tmp_path):
     code = """
 import os, signal
 
+from types import SimpleNamespace
 from chrom2expr.job import job
 with job(SimpleNamespace(log=[sys.argv[1]], input=[], output=[], params={}, resources=None, threads=1)):
     try:
@@ -234,6 +237,7 @@ import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 
+from types import SimpleNamespace
 from chrom2expr.job import job
 with job(SimpleNamespace(log=[sys.argv[2]], input=[], output=[], params={}, resources=None, threads=1)):
     import numpy as np
@@ -336,6 +340,7 @@ def test_every_text_file_names_its_encoding():
 def test_a_message_beyond_the_locale_reaches_log_and_console(tmp_path):
     code = """
 
+from types import SimpleNamespace
 from chrom2expr.job import job
 from chrom2expr.errors import InputError
 with job(SimpleNamespace(log=[sys.argv[1]], input=[], output=[], params={}, resources=None, threads=1)):

@@ -1,7 +1,7 @@
 """Which modules a script depends on, so that an edit reruns what uses it and nothing else."""
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -32,28 +32,34 @@ def _imports(path: Path, library: Path, without: str = "") -> frozenset[Path]:
     """The files of the library, and of the file's own package, that it imports at its top or inside functions."""
     return frozenset(
         file
-        for name in _imported(_less(ast.parse(path.read_text(encoding="utf-8")), without), path)
+        for name in _imported(_statements(_parsed(path), without), path)
         for file in (name.with_suffix(".py"), name / "__init__.py")
         for file in [library.parent / file if not file.is_absolute() else file]
         if file.is_file()
     )
 
 
-def _less(text: ast.Module, method: str) -> ast.Module:
-    """A text in which classes have no method of this name."""
-    for node in ast.walk(text):
-        if isinstance(node, ast.ClassDef):
-            node.body = [line for line in node.body if getattr(line, "name", None) != method]
-    return text
+@cache
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def _imported(text: ast.AST, path: Path) -> Iterator[Path]:
+def _statements(block: ast.AST, without: str) -> Iterator[ast.stmt]:
+    """The statements of a text and of the blocks in it, but for methods called `without`; not their expressions."""
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for node in getattr(block, name, ()):
+            if not (isinstance(block, ast.ClassDef) and getattr(node, "name", None) == without):
+                yield node
+                yield from _statements(node, without)
+
+
+def _imported(statements: Iterable[ast.stmt], path: Path) -> Iterator[Path]:
     """What may be modules among the names that a text imports: relative to the library's folder, or absolute."""
     package = path.parent
     while (package / "__init__.py").is_file():
         package = package.parent
     own = path.relative_to(package).parts[0]
-    for node in ast.walk(text):
+    for node in statements:
         if isinstance(node, ast.Import):
             names = [alias.name.split(".") for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level:
