@@ -27,7 +27,7 @@ docs: $(INSTALLED)
 	PYTHONPATH=workflow/scripts $(BIN)/python -m chrom2expr.config.reference
 
 format: $(INSTALLED)
-	$(BIN)/snakefmt Snakefile workflow/rules
+	$(BIN)/snakefmt Snakefile workflow/Snakefile workflow/rules
 
 clean-demo:
 	rm -rf results/demo resources/demo

@@ -244,7 +244,7 @@ def test_lint_and_format_are_clean():
     assert lint.returncode == 0, lint.stderr + lint.stdout
     demo = snakemake("--lint", "--configfile", "config/demo.yaml")
     assert demo.returncode == 0, demo.stderr + demo.stdout
-    files = [str(ROOT / "Snakefile"), *map(str, RULE_FILES)]
+    files = [str(ROOT / "Snakefile"), str(ROOT / "workflow" / "Snakefile"), *map(str, RULE_FILES)]
     shaped = subprocess.run([sys.executable, "-m", "snakefmt", "--check", *files], cwd=ROOT, capture_output=True, text=True)
     assert shaped.returncode == 0, shaped.stderr
 

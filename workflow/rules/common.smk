@@ -7,21 +7,21 @@ from functools import cache
 
 from snakemake.exceptions import WorkflowError
 
-sys.path.insert(0, os.path.join(workflow.basedir, "workflow", "scripts"))
+# The folder of this workflow, whichever Snakefile includes it.
+WORKFLOW = os.path.dirname(str(workflow.current_basedir))
+SCRIPTS = os.path.relpath(os.path.join(WORKFLOW, "scripts"))
+sys.path.insert(0, os.path.abspath(SCRIPTS))
 
 from chrom2expr import registry
 from chrom2expr.config import dependencies, resources, runs, schema
 from chrom2expr.errors import InputError
 
 try:
-    config = schema.checked(
-        config, os.path.join(workflow.basedir, "workflow", "schemas", "config.schema.yaml")
-    )
+    config = schema.checked(config, os.path.join(WORKFLOW, "schemas", "config.schema.yaml"))
 except InputError as error:
     raise WorkflowError(str(error))
 
 
-SCRIPTS = os.path.relpath(os.path.join(workflow.basedir, "workflow", "scripts"))
 SOURCES = config["sources"]
 PREDICTED = [name for name, source in SOURCES.items() if source["kind"] == "predicted"]
 MEASURED = [name for name, source in SOURCES.items() if source["kind"] == "measured"]
