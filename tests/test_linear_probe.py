@@ -207,7 +207,7 @@ def test_bad_input_is_named():
         (with_split(task, "val", features=infinite), "row 3, column 0: inf is no value"),
         (with_split(task, "train", features=np.zeros((60, 4, 20))), "one mean a track.*central_means"),
         (with_split(task, "train", features=np.zeros((60, 200))), "one mean a track.*central_means"),
-        (replace(task, loss=Hybrid(alpha=1, beta=1)), "squared error.*alpha 0"),
+        (replace(task, loss=Hybrid(alpha=1, beta=1)), "squared error.*a loss that is one"),
     ]
     for given, message in cases:
         with pytest.raises(InputError, match=message):

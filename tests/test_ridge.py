@@ -289,7 +289,7 @@ def test_bad_input_is_named():
         (with_split(task, "val", features=infinite), "row 3, column 0: inf is no value"),
         (with_split(task, "train", features=np.zeros((60, 4, 5))), "takes reduced features"),
         (with_split(task, "val", observed=np.ones_like(unseen)), "undefined for every tissue"),
-        (replace(task, loss=Hybrid(alpha=1, beta=1)), "squared error.*alpha 0"),
+        (replace(task, loss=Hybrid(alpha=1, beta=1)), "squared error.*a loss that is one"),
         (replace(task, select_by="validation_loss"), "select_by must be"),
         (replace(task, grid={"penalty": [1.0, 0.0]}), "penalty must be above 0"),
         (replace(task, grid={"penalty": [1.0, np.nan]}), "penalty must be above 0"),

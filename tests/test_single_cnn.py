@@ -369,7 +369,7 @@ def test_bad_input_is_said_before_anything_is_read(planted):
     few = planted.observed.copy()
     few[: GENES["train"] - 1, 2] = np.nan
     for task, message in (
-        (make_task(planted, loss=Hybrid(alpha=1, beta=1)), "hybrid with alpha 0"),
+        (make_task(planted, loss=Hybrid(alpha=1, beta=1)), "compares tissues|a loss that is one"),
         (make_task(planted, few), "tissue tissue2 has 1 training genes with a value"),
     ):
         with pytest.raises(InputError, match=message):

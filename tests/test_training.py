@@ -210,7 +210,7 @@ def test_nothing_to_learn_from_is_said_before_anything_is_read(planted):
     for splits, message in (
         ((nothing, validation), "0 training genes"),
         ((train, unseen), "no validation gene"),
-        ((single, Split(validation.features, validation.observed[:, :1])), "alpha"),
+        ((single, Split(validation.features, validation.observed[:, :1])), "there is one tissue"),
     ):
         with pytest.raises(InputError, match=message):
             fit_grid(_build, expand(GRID), *splits, OPTIONS, CPU)

@@ -143,7 +143,7 @@ CNN = TRAINED | {
 }
 LINEAR = {
     "params.type": ELSEWHERE,
-    "params.loss.alpha": refused(1, "hybrid with alpha 0"),
+    "params.loss.alpha": refused(1, "compares tissues|a loss that is one"),
     "params.loss.beta": same(3, "a factor of the whole loss"),
     "params.batch_size": same(3, BATCHES),
     "params.max_epochs": same(1, EXACT),
@@ -377,7 +377,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "fit_cnn": CNN,
     "fit_single_cnn": CNN
     | {
-        "params.loss.alpha": refused(1, "hybrid with alpha 0"),
+        "params.loss.alpha": refused(1, "compares tissues|a loss that is one"),
         # An undefined correlation is no error here. Of five networks, one at least has its epochs in another order.
         "params.select_by": given(
             {"params.max_epochs": 8, "params.grid.learning_rate": [0.1]}, "validation_cross_gene"

@@ -239,6 +239,18 @@ def test_bigwigs_of_ones_own_take_a_track_table_and_an_entry(tmp_path):
     assert collected == str(table)
 
 
+def test_another_workflow_can_use_it_as_a_module(tmp_path):
+    (tmp_path / "Snakefile").write_text(
+        f"configfile: {str(ROOT / 'config/config.yaml')!r}\n\n"
+        f"module chrom2expr:\n    snakefile: {str(ROOT / 'workflow/Snakefile')!r}\n    config: config\n\n"
+        "use rule * from chrom2expr as chrom2expr_*\n"
+    )
+    (tmp_path / "config").symlink_to(ROOT / "config")
+    result = snakemake("results/figures/fig3_1.pdf", "-n", "--cores", "1", "--quiet", "rules", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr + result.stdout
+    assert "chrom2expr_fit_head" in result.stdout + result.stderr
+
+
 def test_lint_and_format_are_clean():
     lint = snakemake("--lint")
     assert lint.returncode == 0, lint.stderr + lint.stdout

@@ -29,9 +29,8 @@ EMBEDDED = [name for name, source in SOURCES.items() if source["kind"] == "embed
 SEQUENCE_HEADS = [name for name, head in config["heads"].items() if head["features"] == "sequences"]
 # What heads are fitted to, beside stores and sequences.
 REDUCTIONS = sorted({head["features"] for head in config["heads"].values()} - {"store", "sequences"})
-# Jobs that a head's tissues are dealt out to.
-TISSUE_JOBS = {name: head["jobs"] for name, head in config["heads"].items()}
-SPLIT_HEADS = [name for name, jobs in TISSUE_JOBS.items() if jobs > 1]
+# Heads whose tissues are dealt out to several jobs.
+SPLIT_HEADS = [name for name, head in config["heads"].items() if head["jobs"] > 1]
 OTHER_HEADS = [name for name in config["heads"] if name not in (*SEQUENCE_HEADS, *SPLIT_HEADS)]
 ASSEMBLIES = ["grch37", "grch38"]
 # Whether a job may use the CPU though there is a GPU; as a resource it triggers no rerun.
@@ -47,6 +46,8 @@ WILDCARDS = {
     "inputs": "inputs",
     "heads": "head",
     "losses": "loss",
+    "figures": "figure",
+    "splits": "split",
 }
 
 
@@ -200,7 +201,7 @@ def figures_of(taken):
 
 def figure_kind(wildcards):
     """The kind of the wildcards' figure."""
-    return config["figures"][wildcards.figure]["kind"]
+    return setting("figures", "kind")(wildcards)
 
 
 def figure_settings(wildcards):
@@ -279,7 +280,7 @@ def simulated_training_inputs(backbone):
 
 def head_features(wildcards):
     """What a head is fitted to: the source's feature store, or features reduced from it."""
-    features = config["heads"][wildcards.head]["features"]
+    features = setting("heads", "features")(wildcards)
     return (
         "<results>/features/{source}.h5"
         if features == "store"
@@ -292,13 +293,13 @@ def of_tissue_jobs(file):
     return lambda wildcards: expand(
         f"<results>/models/{RUN}/jobs/{{job}}/{file}",
         **wildcards,
-        job=shard_names(TISSUE_JOBS[wildcards.head]),
+        job=shard_names(setting("heads", "jobs")(wildcards)),
     )
 
 
 def head_shards(wildcards):
     """The shards that a head reads through the feature store."""
-    return feature_shards(wildcards) if config["heads"][wildcards.head]["features"] == "store" else []
+    return feature_shards(wildcards) if setting("heads", "features")(wildcards) == "store" else []
 
 
 def source_geometry(wildcards):

@@ -26,7 +26,7 @@ rule fit_head:
     resources:
         mem_mb=setting("heads", "mem_mb"),
         runtime=setting("heads", "runtime"),
-        gpu=1,
+        gpu=setting("heads", "devices"),
         allow_cpu=ALLOW_CPU,
     params:
         type=param(setting("heads", "type")),
@@ -43,13 +43,14 @@ rule fit_head:
         select_by=param(setting("heads", "select_by")),
         seed=param(config["seed"]),
         job=param(lambda wildcards: int(wildcards.get("job", 0))),
-        jobs=param(lambda wildcards: TISSUE_JOBS[wildcards.head]),
+        jobs=param(setting("heads", "jobs")),
+        devices=param(setting("heads", "devices")),
     script:
         "../scripts/fit_head.py"
 
 
 use rule fit_head as fit_tissues with:
-    # Some of the tissues of a head whose settings ask for several jobs.
+    # Some of the tissues of a head that asks for several jobs.
     output:
         model=f"<results>/models/{RUN}/jobs/{{job}}/model.pt",
         grid=f"<results>/models/{RUN}/jobs/{{job}}/grid.tsv",

@@ -97,6 +97,9 @@ def find(kind: str, name: str) -> Entry:
     Raises InputError for a name that nobody brings, or several do; for a class that is not where it is said to be; and
     for one that declares nothing, or was written for another version of the interface.
     """
+    listed = [entry.name for entry in _brought(kind)]
+    if listed.count(name) > 1:
+        raise InputError(f"several installed packages bring {kind} {name}: uninstall all but one")
     brought = {entry.name: entry.value for entry in _brought(kind)}
     if twice := brought.keys() & OWN[kind]:
         raise InputError(f"an installed package brings {kind} {min(twice)}, a name of chrom2expr's own: rename it")
@@ -109,6 +112,10 @@ def find(kind: str, name: str) -> Entry:
     else:
         file, _, attribute = name.rpartition(":")
         path = Path(file)
+        if path.suffix == ".py" and not path.is_file():
+            raise InputError(f"{kind}: there is no file {path}")
+        if name.endswith(".py"):
+            raise InputError(f"{kind}: {name}: name its class too, {name}:Class")
         if path.suffix != ".py" or not path.is_file():
             raise InputError(f"there is no {name} among {kind}; there are {', '.join(sorted(known))}")
         # Two folders may each hold a file of this name.

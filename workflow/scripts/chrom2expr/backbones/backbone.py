@@ -149,9 +149,6 @@ def as_one_hot(sequence: Tensor, channels: str = BASES) -> Tensor:
 
     >>> as_one_hot(torch.tensor([[0, 3, 4]], dtype=torch.uint8))[0].tolist()  # A, T, N
     [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
-
-    >>> as_one_hot(torch.tensor([[0, 3, 4]], dtype=torch.uint8))[0].tolist()
-    [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
     """
     if sequence.dim() == 2:
         return one_hot(sequence, channels).transpose(1, 2)

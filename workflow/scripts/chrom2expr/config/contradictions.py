@@ -119,6 +119,8 @@ def _head_contradictions(name: str, head: Mapping[str, Any]) -> Iterator[str]:
         yield f"heads.{name}.features: {head['features']} takes the bins of {bins}: declare inputs or backbone"
     if head["jobs"] > 1 and not declared.get("by_tissue"):
         yield f"heads.{name}.jobs: the tissues of type {head['type']} learn from one another and need one job"
+    elif head["jobs"] > 1 and given == "sequences":
+        yield f"heads.{name}.jobs: a head that trains a backbone needs one job"
     if head["devices"] > 1 and not declared.get("devices"):
         yield f"heads.{name}.devices: type {head['type']} works on one device"
     if "adaptation" in head and declared.get("takes") != "sequences":
@@ -178,7 +180,7 @@ def _run_contradictions(config: Mapping[str, Any], run: Mapping[str, str]) -> It
     if features == "sequences" and inputs["orientation"] != "gene":
         yield (
             f"inputs.{run['inputs']}.orientation: {run['head']} reads the forward strand, and its pool does not know "
-            "the order of bins, so there is none to choose: set gene, or leave its runs out of figures"
+            "the order of bins, so the key has no effect: set gene, or leave its runs out of figures"
         )
     if features == "sequences" and backbone["reverse_complement"]:
         yield (

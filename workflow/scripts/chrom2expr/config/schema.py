@@ -24,6 +24,7 @@ OLD_KEYS = {
     "backbones.NAME.room": "backbones.NAME.type",
     "heads.NAME.room": "heads.NAME.type",
     "heads.NAME.settings.batch_norm": "heads.NAME.adaptation.batch_norm",
+    "losses.NAME.room": "losses.NAME.type",
     "heads.NAME.settings.jobs": "heads.NAME.jobs",
     "heads.NAME.settings.devices": "heads.NAME.devices",
     "inputs.sets": "inputs.NAME, without sets between",
@@ -111,6 +112,11 @@ def _explained(error: jsonschema.ValidationError, path: Sequence[str]) -> Iterat
     if error.validator == "oneOf" and all("required" in one for one in error.validator_value):
         ways = (" and ".join(one["required"]) for one in error.validator_value)
         yield f"{_key(key)}: give {', or '.join(ways)}, and only one of these"
+    elif error.validator == "required":
+        for name in sorted(set(error.validator_value) - set(error.instance)):
+            if not any((_renamed((*key, old)) or "").endswith(f".{name}") for old in error.instance):
+                said = error.schema.get("properties", {}).get(name, {}).get("description", "")
+                yield f"{_key((*key, name))}: is needed" + (f" ({said})" if said else "")
     elif error.context:
         yield "; or ".join(dict.fromkeys(line for inner in error.context for line in _explained(inner, path)))
     elif error.validator == "additionalProperties":

@@ -12,15 +12,15 @@ from chrom2expr.evaluation.predictions import Predictions
 from chrom2expr.genome.expression import read_split_targets
 
 
-def training_means(genes: str | Path, expression: str | Path) -> Predictions:
-    """For every test gene of the split file `genes`: the mean of the training genes' observed values in each tissue.
+def training_means(split: str | Path, expression: str | Path) -> Predictions:
+    """For every test gene of the file `split`: the mean of the training genes' observed values in each tissue.
 
     A tissue without any training value is left out (its observed values are made missing). Raises InputError as
     `read_split_targets`.
     """
-    targets, split = read_split_targets(expression, genes)
-    test = split == "test"
-    means = statistics.row_means(targets.log_rpkm[split == "train"].T)
+    targets, parts = read_split_targets(expression, split)
+    test = parts == "test"
+    means = statistics.row_means(targets.log_rpkm[parts == "train"].T)
     observed = np.where(np.isnan(means), np.nan, targets.log_rpkm[test])
     predicted = np.broadcast_to(np.nan_to_num(means).astype(np.float32), observed.shape)
-    return Predictions(predicted, observed, targets.gene_id[test], targets.tissue, split[test])
+    return Predictions(predicted, observed, targets.gene_id[test], targets.tissue, parts[test])

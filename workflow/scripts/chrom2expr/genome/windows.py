@@ -1,7 +1,7 @@
 """Where the sequence and the bins of a gene lie: the one definition for both assemblies and both strands.
 
 Everything is 0-based half-open, and bins are in ascending genomic order whatever the gene's strand; readers of the
-feature store turn minus-strand genes round (see `store`).
+feature store turn minus-strand genes round (see `store_reader`).
 """
 
 from collections.abc import Mapping

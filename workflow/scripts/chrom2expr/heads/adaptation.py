@@ -37,9 +37,6 @@ def build(section: Mapping[str, Any]) -> Adaptation:
     'train'
 
     Raises InputError for an unknown type.
-
-    >>> build({"type": "all", "batch_norm": "train"}).batch_norm
-    'train'
     """
     settings = {key: value for key, value in section.items() if key != "type"}
     return registry.find("adaptations", section["type"]).load()(**settings)

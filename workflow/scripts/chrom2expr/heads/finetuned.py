@@ -123,12 +123,12 @@ class FineTuned(training.Model):
 
 
 def read_data(
-    shards: Sequence[Path], genes: Path, expression: Path, source: str, geometry: Geometry
+    shards: Sequence[Path], split: Path, expression: Path, source: str, geometry: Geometry
 ) -> tasks.Data:
     """The sequences of each split's genes, cropped to the geometry's, and the targets (see tasks.read_data)."""
     store = SequenceStore(shards, geometry.sequence_length)
     inputs = {"source": source, **store.provenance, "sequence_length": geometry.sequence_length}
-    return tasks.split_data(genes, expression, store.select, np.array([], dtype=str), inputs)
+    return tasks.split_data(split, expression, store.select, np.array([], dtype=str), inputs)
 
 
 class FineTunedBackbone(Head):

@@ -20,7 +20,7 @@ class LinearHead(Head):
     """A linear model of each tissue: features (gene, feature) @ coefficients + intercept.
 
     coefficients: (feature, tissue), in the units of the features as they are in the file; intercept: (tissue,). Both
-    are float64. Feature k * tracks + t is feature k of track t (see spatial).
+    are float64. Feature k * tracks + t is feature k of track t (see reductions).
     """
 
     saved: ClassVar[tuple[str, ...]] = ("coefficients", "intercept")  # arrays that its file holds

@@ -160,7 +160,7 @@ def _solve(
 def _check(task: Task) -> None:
     """Raise InputError before anything is read."""
     if not task.loss.has("squared_error"):
-        raise InputError("a probe minimises the squared error: fit it with that as its loss (hybrid with alpha 0)")
+        raise InputError("a probe minimises the squared error: fit it with a loss that is one (config: losses)")
     if task.data.splits["train"].features.shape[1:] != (len(task.data.track_id),):
         raise InputError(
             "a probe takes one mean a track, (gene, track), and was given something else: set heads: NAME: features to "

@@ -402,11 +402,13 @@ def _table(scores: np.ndarray, chosen: np.ndarray, penalties: np.ndarray, task: 
 def _checked(task: Task) -> np.ndarray:
     """The penalties, (penalty,) float64. Raises InputError before anything is read."""
     if not task.loss.has("squared_error"):
-        raise InputError("ridge minimises the squared error: fit it with that as its loss (hybrid with alpha 0)")
+        raise InputError("ridge minimises the squared error: fit it with a loss that is one (config: losses)")
     if task.select_by != "validation_cross_gene":
         raise InputError("ridge chooses its penalties by the validation genes: select_by must be validation_cross_gene")
     if len(task.data.splits["train"].features.shape) != 2:
-        raise InputError("ridge takes reduced features, (gene, feature), and was given bins: see reduce_features")
+        raise InputError(
+            "ridge takes reduced features, (gene, feature), and was given bins: set heads: NAME: features"
+        )
     penalties = np.array(task.grid["penalty"], dtype=np.float64)
     if not (np.isfinite(penalties) & (penalties > 0)).all():
         raise InputError(f"heads: NAME: grid: penalty is {task.grid['penalty']}: every penalty must be above 0")

@@ -223,8 +223,8 @@ class SingleTissueCNNs(Head):
         """
         if not task.loss.has("one_tissue"):
             raise InputError(
-                "a network of one tissue needs a loss that is defined over one, and this one compares tissues: fit it "
-                "with another, such as hybrid with alpha 0 (config: losses)"
+                "a network of one tissue needs a loss that is defined over one tissue, and this one compares tissues: "
+                "fit it with another (config: losses)"
             )
         check_tissues(task.data)
         settings = {"transform": "log1p", **task.settings}

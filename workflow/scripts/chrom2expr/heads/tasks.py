@@ -81,14 +81,14 @@ class Task:
 
 def read_data(
     features: Path,
-    genes: Path,
+    split: Path,
     expression: Path,
     tracks: str,
     orientation: str,
     bins: int | None = None,
     kind: str = "store",
 ) -> Data:
-    """Open a feature store, or a file reduced from one, and the targets, split by the file `genes`.
+    """Open a feature store, or a file reduced from one, and the targets, split by the file `split`.
 
     `bins` asks for so many in the middle, None for all; `kind` is "store", or the reduction of the file. Raises
     InputError when the files disagree about the genes, when a split is empty, and when the store lacks genes, the kind
@@ -98,7 +98,7 @@ def read_data(
     source = str(store.provenance.get("source", ""))
     inputs = {"source": source, "tracks": tracks, "orientation": orientation, "bins": bins or store.bins}
     return split_data(
-        genes,
+        split,
         expression,
         lambda gene_ids: store.select(gene_ids, tracks, orientation, bins),
         store.track_id[store.kind(tracks)],
@@ -107,16 +107,16 @@ def read_data(
 
 
 def split_data(
-    genes: Path,
+    split: Path,
     expression: Path,
     select: Callable[[np.ndarray], Features],
     track_id: np.ndarray,
     inputs: Mapping[str, str | int],
 ) -> Data:
     """The features that `select` gives for the genes of each split, with the targets; see `read_data`."""
-    targets, split = read_split_targets(expression, genes)
-    ids = {name: targets.gene_id[split == name] for name in SPLITS}
-    splits = {name: Split(select(ids[name]), targets.log_rpkm[split == name]) for name in SPLITS}
+    targets, parts = read_split_targets(expression, split)
+    ids = {name: targets.gene_id[parts == name] for name in SPLITS}
+    splits = {name: Split(select(ids[name]), targets.log_rpkm[parts == name]) for name in SPLITS}
     return Data(splits, ids, targets.tissue, track_id, inputs, targets.pseudocount)
 
 

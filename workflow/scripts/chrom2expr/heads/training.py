@@ -262,6 +262,6 @@ def check(rows: np.ndarray, train: Split, validation: Split, options: TrainingOp
         raise InputError("no validation gene has an observed expression value: nothing to choose the model by")
     if train.observed.shape[1] < 2 and not options.loss.has("one_tissue"):
         raise InputError(
-            "the loss runs over the tissues of a gene, and there is one tissue: take a loss that one tissue is enough "
-            "for, such as hybrid with alpha 0 (config: losses)"
+            "the loss compares the tissues of a gene, and there is one tissue: take a loss that one tissue is enough "
+            "for (config: losses)"
         )

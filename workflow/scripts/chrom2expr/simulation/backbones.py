@@ -5,7 +5,8 @@ all that follows reads them as it reads the published weights. The demo's predic
 this training, not by construction; but to get there in a minute, the first convolution starts from the motifs that
 were planted (both strands) instead of from random filters alone. The convolutions above start near the identity, so
 that a motif's signal reaches the top. Nothing else is known to the networks: which tracks a motif appears in, and how
-strongly, they learn from the training genes of the backbone's split. The held-out genes only score them.
+strongly, they learn from the training genes of the split that the tracks' source names. The held-out genes only
+score them.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -25,9 +25,9 @@ def collect_bigwigs(
 ) -> None:
     """Find or download the bigWigs of one of `groups` groups of tracks, and write the manifest (MANIFEST_COLUMNS).
 
-    tracks: as `tracks.read_tracks` returns them, each in exactly one group's manifest; templates: a URL or path with
-    {identifier}, by the prefix of the identifiers it is for; the longest prefix wins. Downloads go to `folder`, which
-    is made. A track without a template, or whose file is not there, is an InputError if `missing` is "error", the
+    tracks: as `track_tables.read_tracks` returns them, each in exactly one group's manifest; templates: a URL or path
+    with {identifier}, by the prefix of the identifiers it is for; the longest prefix wins. Downloads go to `folder`,
+    which is made. A track without a template, or whose file is not there, is an InputError if `missing` is "error", the
     former before anything is downloaded, and has a reason but no path if it is "skip". A download that fails otherwise
     is always an error (see download.fetch), so that a bad network never drops a track.
     """
@@ -64,7 +64,7 @@ def _longest_prefix(identifier: str, templates: Mapping[str, str]) -> str | None
 
 
 def _find(identifier: str, template: str | None, folder: Path) -> tuple[str, str]:
-    """The path of a track's bigWig, downloaded if need be, and "", or "" and the reason why there is none."""
+    """The path of a track's bigWig, downloaded if need be, and "", or "" and the reason why it is missing."""
     if template is None:
         return "", NO_TEMPLATE
     place = template.replace("{identifier}", identifier)

@@ -24,7 +24,7 @@ BATCH_BYTES = 1 << 26
 class Reduction(ABC):
     """Makes a few features of each track of a gene; it is called with batches, and a subclass says what it does.
 
-    `declares`, beside what all classes declare (see registry; there are no settings), holds `bins`: "inputs" where it
+    `declares`, beside what all classes declare (see registry; it has no settings), holds `bins`: "inputs" where it
     takes the bins that the input set asks for, "backbone" where it takes the backbone's `central_bins`. It may hold
     `orientation`: "gene", where the order of bins matters: minus-strand genes are turned round for it; others are given
     all genes in genomic order. And `kept_means`: true where its features are the means over the central bins, which

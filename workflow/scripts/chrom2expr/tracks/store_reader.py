@@ -1,4 +1,4 @@
-"""Read feature stores: merge shards in one, and hand heads the genes, bins and tracks they ask for (see `store`)."""
+"""Feature stores, read: merge shards in one, and hand heads the genes, bins and tracks they want (see store_writer)."""
 
 import os
 from collections.abc import Iterator, Sequence
