@@ -131,6 +131,7 @@ def _fit(type: str, features: Of, shards: list[Of], tracks: str, settings: Any, 
     params = {"type": type, "tracks": tracks, "bins": 0, "orientation": "gene", "features": kind}
     params |= {"loss": HYBRID, "settings": settings, "grid": grid, "batch_size": 8}
     params |= {"max_epochs": 4, "patience": 4, "select_by": "validation_loss", "seed": 1, "job": 0, "jobs": 1}
+    params |= {"devices": 1}
     return _step("fit_head", FITTED, given, params | changes, gpu=1)
 
 

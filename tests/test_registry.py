@@ -16,7 +16,7 @@ CLASS = "class {name}:\n    declares = {declares}\n"
 def forget():
     yield
     registry.find.cache_clear()
-    registry._brought.cache_clear()
+    getattr(registry._brought, "cache_clear", lambda: None)()
 
 
 def write(folder, text, name="mine.py"):
@@ -85,7 +85,8 @@ def test_an_installed_package_brings_a_class(tmp_path, monkeypatch):
         ("class Mine:\n    pass\n", "line 1: Mine has no dictionary `declares`"),
         ("SIZE = 3\n" + CLASS.format(name="Mine", declares="{'api': SIZE}"), "line 3: declares must be written out in full"),
         (CLASS.format(name="Mine", declares="{'api': 99}"), "Mine was written for version 99"),
-        (CLASS.format(name="Mine", declares="{}"), "Mine was written for version None"),
+        (CLASS.format(name="Mine", declares="{}"), "Mine declares no api: add 'api': 1"),
+        (CLASS.format(name="Mine", declares="{'api': 1, 'take': 'store'}"), "declares take, which means nothing for heads; .* takes"),
         ("class Mine:\n    declares = {'api': 1\n", r"mine\.py, line 2: .*never closed"),
     ],
 )
@@ -94,7 +95,21 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path, text, message):
         registry.find("heads", write(tmp_path, text))
 
 
-@pytest.mark.parametrize("name", ["rigde", "nowhere.py:Mine", ":Mine", ""])
+@pytest.mark.parametrize("name", ["rigde", ":Mine", ""])
 def test_an_unknown_name_is_answered_with_the_known_ones(name):
     with pytest.raises(InputError, match=f"there is no {name} among heads; there are cnn, .*ridge"):
         registry.find("heads", name)
+
+
+def test_a_file_that_is_not_there_or_without_its_class_is_said(tmp_path):
+    with pytest.raises(InputError, match="heads: there is no file nowhere.py"):
+        registry.find("heads", "nowhere.py:Mine")
+    with pytest.raises(InputError, match="name its class too, lab.py:Class"):
+        registry.find("heads", "lab.py")
+
+
+def test_a_name_that_several_packages_bring_is_refused(monkeypatch):
+    points = tuple(EntryPoint("mine", f"{package}.mine:Mine", "chrom2expr.heads") for package in ("one", "other"))
+    monkeypatch.setattr(registry, "_brought", lambda kind: points)
+    with pytest.raises(InputError, match="several installed packages bring heads mine"):
+        registry.find("heads", "mine")

@@ -117,6 +117,7 @@ TRAINED = {
     "params.settings.weight_decay": 5.0,
     "params.grid.learning_rate": [0.002],
     "params.batch_size": 5,
+    "params.devices": same(2, A_GPU),
     "params.max_epochs": 1,
     "params.patience": given(STILL | {"params.max_epochs": 4}, 1),
     "params.select_by": refused("validation_cross_gene", "undefined", FLAT),
@@ -146,6 +147,7 @@ LINEAR = {
     "params.loss.alpha": refused(1, "compares tissues|a loss that is one"),
     "params.loss.beta": same(3, "a factor of the whole loss"),
     "params.batch_size": same(3, BATCHES),
+    "params.devices": same(2, A_GPU),
     "params.max_epochs": same(1, EXACT),
     "params.patience": same(1, EXACT),
     "params.seed": same(2, EXACT),
@@ -428,7 +430,6 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.backbone_type": ELSEWHERE,
         "params.adaptation.type": given({"params.adaptation": {"type": "all"}}, "frozen"),
         "params.adaptation.batch_norm": "train",
-        "params.devices": same(2, A_GPU),
         "resources.gpu": same(0, A_GPU),
         "input.encoded": several(
             each("encoded_0", "encoded_1", input__fasta=of("index_grch38", "fasta", **OTHER_38)),

@@ -60,6 +60,17 @@ OWN: dict[str, dict[str, str]] = {
     },
 }
 
+# What the classes of each kind may declare beside `api` and `schema`; their base classes say what it means.
+DECLARED: dict[str, set[str]] = {
+    "backbones": {"offers"},
+    "heads": {"takes", "run", "by_tissue", "devices", "halves_bins"},
+    "losses": {"labels", "traits"},
+    "figures": {"takes", "run"},
+    "adaptations": set(),
+    "reductions": {"bins", "orientation", "kept_means"},
+    "metrics": {"label", "quantity", "unit", "limits"},
+}
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -121,6 +132,13 @@ def find(kind: str, name: str) -> Entry:
         # Two folders may each hold a file of this name.
         module = f"chrom2expr_file_{re.sub(r'[^0-9A-Za-z]', '_', str(path.absolute()))}"
     declares = _declared(path, attribute)
+    if unknown := sorted(declares.keys() - {"api", "schema"} - DECLARED[kind]):
+        raise InputError(
+            f"{path}: {attribute} declares {unknown[0]}, which means nothing for {kind}; known are api, schema"
+            + "".join(f", {key}" for key in sorted(DECLARED[kind]))
+        )
+    if "api" not in declares:
+        raise InputError(f"{path}: {attribute} declares no api: add 'api': {API} to `declares`")
     if declares.get("api") != API:
         raise InputError(
             f"{path}: {attribute} was written for version {declares.get('api')} of chrom2expr's interface, this is "
