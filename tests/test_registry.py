@@ -1,7 +1,7 @@
 """Names in the config find classes, of chrom2expr, of installed packages and of files, without importing them."""
 
 import sys
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
 
@@ -66,7 +66,7 @@ def test_an_installed_package_brings_a_class(tmp_path, monkeypatch):
     write(tmp_path / "labs_models", "raise SystemError\n" + CLASS.format(name="Mine", declares="{'api': 1}"))
     monkeypatch.syspath_prepend(tmp_path)
     points = [EntryPoint("mine", "labs_models.mine:Mine", "chrom2expr.heads")]
-    monkeypatch.setattr(registry, "entry_points", lambda group: [p for p in points if p.group == group])
+    monkeypatch.setattr(registry, "_installed", lambda: EntryPoints(points))
     registry._brought.cache_clear()
     assert registry.find("heads", "mine").path == tmp_path / "labs_models" / "mine.py"
     assert registry.names("heads")[-1] == "mine" and "mine" not in registry.names("losses")

@@ -169,8 +169,14 @@ def holds(when: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
 
 
 @cache
+def _installed() -> Any:
+    """All entry points; looking through what is installed takes a while."""
+    return entry_points()
+
+
+@cache
 def _brought(kind: str) -> tuple[Any, ...]:
-    return tuple(entry_points(group=f"chrom2expr.{kind}"))
+    return tuple(_installed().select(group=f"chrom2expr.{kind}"))
 
 
 def _text_of(module: str) -> Path | None:
