@@ -199,11 +199,6 @@ def figures_of(taken):
     return [figure for figure in config["figures"] if runs.takes(config, figure) == taken]
 
 
-def figure_kind(wildcards):
-    """The kind of the wildcards' figure."""
-    return setting("figures", "kind")(wildcards)
-
-
 def figure_settings(wildcards):
     """The settings of the wildcards' figure."""
     return runs.settings(config, wildcards.figure)
@@ -243,7 +238,7 @@ def tabulating(script, *loaded, heads=False):
 
     def files(wildcards):
         types = dict.fromkeys(run["type"] for run in figure_models(wildcards)) if heads else ()
-        found = files_of(("figures", figure_kind(wildcards)), *(("heads", name) for name in types))
+        found = files_of(("figures", setting("figures", "kind")(wildcards)), *(("heads", name) for name in types))
         return code(script, *found, *loaded, without="draw")
 
     return files

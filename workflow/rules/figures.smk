@@ -25,7 +25,7 @@ rule tabulate_scores:
         runtime=10,
     params:
         figure=param(lambda wildcards: wildcards.figure),
-        kind=param(figure_kind),
+        kind=param(setting("figures", "kind")),
         settings=param(figure_settings),
         metrics=param(METRICS),
         runs=param(lambda wildcards: runs.figure_entries(config, wildcards.figure)),
@@ -55,7 +55,7 @@ rule tabulate_attention:
         runtime=10,
     params:
         figure=param(lambda wildcards: wildcards.figure),
-        kind=param(figure_kind),
+        kind=param(setting("figures", "kind")),
         settings=param(figure_settings),
         models=param(lambda wildcards: runs.attention_models(config, wildcards.figure)),
     script:
@@ -85,7 +85,7 @@ rule tabulate_models:
         runtime=10,
     params:
         figure=param(lambda wildcards: wildcards.figure),
-        kind=param(figure_kind),
+        kind=param(setting("figures", "kind")),
         settings=param(figure_settings),
         runs=param(figure_models),
     script:
@@ -116,7 +116,7 @@ rule tabulate_sources:
         runtime=10,
     params:
         figure=param(lambda wildcards: wildcards.figure),
-        kind=param(figure_kind),
+        kind=param(setting("figures", "kind")),
         settings=param(figure_settings),
         backbones=param(lambda wildcards: runs.overview(config, wildcards.figure)),
         heads=param(figure_heads),
@@ -153,7 +153,7 @@ rule draw_figure:
     input:
         table="<results>/figures/{figure}.tsv",
         code=lambda wildcards: code(
-            "draw_figure.py", *files_of(("figures", figure_kind(wildcards))), without="tabulate"
+            "draw_figure.py", *files_of(("figures", setting("figures", "kind")(wildcards))), without="tabulate"
         ),
     output:
         pdf=report(
@@ -174,7 +174,7 @@ rule draw_figure:
         runtime=10,
     params:
         figure=param(lambda wildcards: wildcards.figure),
-        kind=param(figure_kind),
+        kind=param(setting("figures", "kind")),
         settings=param(figure_settings),
     script:
         "../scripts/draw_figure.py"

@@ -150,6 +150,18 @@ def find(kind: str, name: str) -> Entry:
     return Entry(kind, name, module, attribute, path, declares)
 
 
+def build(kind: str, section: Mapping[str, Any]) -> Any:
+    """The class that a section of the config names by `type`, made with the section's other keys.
+
+    >>> build("losses", {"type": "hybrid", "alpha": 10, "beta": 1}).alpha
+    10
+
+    Raises InputError as `find` and Entry.load do.
+    """
+    settings = {key: value for key, value in section.items() if key != "type"}
+    return find(kind, section["type"]).load()(**settings)
+
+
 def names(kind: str) -> list[str]:
     """The names of a kind, chrom2expr's own first, then those that installed packages bring.
 
@@ -166,6 +178,11 @@ def holds(when: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
     True
     """
     return all(key in settings and settings[key] == value for key, value in when.items())
+
+
+def has_trait(declares: Mapping[str, Any], trait: str, settings: Mapping[str, Any]) -> bool:
+    """Whether what a loss declares gives it a trait with these settings (see loss.Loss)."""
+    return any(holds(when, settings) for when in declares.get("traits", {}).get(trait, ()))
 
 
 @cache

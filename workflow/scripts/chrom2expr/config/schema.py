@@ -241,8 +241,9 @@ def _unfit_runs(config: Mapping[str, Any]) -> Iterator[str]:
         kind, runs = registry.find("figures", section["kind"]).declares, figure_runs(config, figure)
         for run in runs:
             head = registry.find("heads", config["heads"][run["head"]]["type"]).declares
+            sections = _sections_of(config, run)
             for rules in (head.get("run"), kind.get("run"), TAKEN_RUNS.get(takes(config, figure))):
-                for line in _rejected(_sections_of(config, run), rules) if rules else ():
+                for line in _rejected(sections, rules) if rules else ():
                     yield f"figures.{figure}.runs: {run['run']}: {line}"
         rules = _declared_rules("figures", section["kind"])
         yield from _rejected({**section, "runs": runs}, rules, ("figures", figure))
@@ -251,14 +252,14 @@ def _unfit_runs(config: Mapping[str, Any]) -> Iterator[str]:
 def _sections_of(config: Mapping[str, Any], run: Mapping[str, str]) -> dict[str, Any]:
     """The sections of the config that a run names, the loss's with all traits that losses may have, true or false."""
     source, loss = config["sources"][run["source"]], config["losses"][run["loss"]]
-    declared = registry.find("losses", loss["type"]).declares.get("traits", {})
-    traits = {trait: any(registry.holds(when, loss) for when in whens) for trait, whens in declared.items()}
+    declared = registry.find("losses", loss["type"]).declares
+    traits = {*TRAITS, *declared.get("traits", {})}
     return {
         "source": source,
         "backbone": config["backbones"][source["backbone"]],
         "inputs": config["inputs"][run["inputs"]],
         "head": config["heads"][run["head"]],
-        "loss": {**dict.fromkeys(TRAITS, False), **loss, **traits},
+        "loss": loss | {trait: registry.has_trait(declared, trait, loss) for trait in traits},
     }
 
 

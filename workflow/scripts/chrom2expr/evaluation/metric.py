@@ -44,8 +44,5 @@ def build(sections: Sequence[Mapping[str, Any]]) -> dict[str, Metric]:
 
     Raises InputError for an unknown type.
     """
-    metrics = {}
-    for section in sections:
-        settings = {key: value for key, value in section.items() if key not in ("name", "type")}
-        metrics[section["name"]] = registry.find("metrics", section["type"]).load()(**settings)
-    return metrics
+    own = ({key: value for key, value in section.items() if key != "name"} for section in sections)
+    return {section["name"]: registry.build("metrics", rest) for section, rest in zip(sections, own, strict=True)}

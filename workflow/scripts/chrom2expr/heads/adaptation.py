@@ -38,5 +38,4 @@ def build(section: Mapping[str, Any]) -> Adaptation:
 
     Raises InputError for an unknown type.
     """
-    settings = {key: value for key, value in section.items() if key != "type"}
-    return registry.find("adaptations", section["type"]).load()(**settings)
+    return registry.build("adaptations", section)

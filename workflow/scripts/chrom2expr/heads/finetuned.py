@@ -20,7 +20,7 @@ from chrom2expr.genome.windows import Geometry, middle
 from chrom2expr.heads import adaptation, resumable_training, tasks, training
 from chrom2expr.heads.adaptation import Adaptation
 from chrom2expr.heads.attention_pool import AttentionPool
-from chrom2expr.heads.head import Head
+from chrom2expr.heads.head import TrainedNetwork
 
 FORMAT = Format("chrom2expr fine-tuned model", 2)
 # What of a geometry a model.pt holds: that of one centred window.
@@ -131,7 +131,7 @@ def read_data(
     return tasks.split_data(split, expression, store.select, np.array([], dtype=str), inputs)
 
 
-class FineTunedBackbone(Head):
+class FineTunedBackbone(TrainedNetwork):
     """A backbone's trunk, trained further, and the pool over its embedding."""
 
     declares = {
@@ -189,9 +189,6 @@ class FineTunedBackbone(Head):
     }
     network: FineTuned
 
-    def __init__(self, network: FineTuned, table: list[dict[str, Any]], metadata: dict[str, Any]) -> None:
-        self.network, self.table, self.metadata = network.eval(), table, metadata
-
     @classmethod
     def fit(
         cls, task: tasks.Task, trunk: Trunk, checkpoints: resumable_training.Checkpoints | None = None, gpus: int = 1
@@ -242,9 +239,6 @@ class FineTunedBackbone(Head):
         fitted = cls(network, table, metadata)
         fitted.batch_size, fitted.device = task.batch_size, task.device
         return fitted
-
-    def __call__(self, features: torch.Tensor) -> torch.Tensor:
-        return self.network(self.network.prepare(features))
 
     @property
     def backbone(self) -> Backbone:

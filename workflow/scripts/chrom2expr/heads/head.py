@@ -75,16 +75,25 @@ class Head(ABC):
         raise InputError(f"{cls.__name__} cannot be joined from heads of some tissues each: give it one job")
 
 
-class NetworkHead(Head):
-    """A head that is a network with a `training.Model`'s interface; a subclass says how to build it, and its format.
+class TrainedNetwork(Head):
+    """A head whose predictions are those of one network, with a `training.Model`'s interface."""
+
+    network: training.Model
+
+    def __init__(self, network: training.Model, table: list[dict[str, Any]], metadata: dict[str, Any]) -> None:
+        self.network, self.table, self.metadata = network.eval(), table, metadata
+
+    def __call__(self, features: torch.Tensor) -> torch.Tensor:
+        return self.network(self.network.prepare(features))
+
+
+class NetworkHead(TrainedNetwork):
+    """A network that `build` makes for each point of the grid; a subclass defines it, and the format of the file.
 
     The metadata's `network` is what it takes to build it again: shape, tissues, settings, and the point of the grid.
     """
 
     format: ClassVar[Format]
-
-    def __init__(self, network: training.Model, table: list[dict[str, Any]], metadata: dict[str, Any]) -> None:
-        self.network, self.table, self.metadata = network.eval(), table, metadata
 
     @classmethod
     @abstractmethod
@@ -127,9 +136,6 @@ class NetworkHead(Head):
         fitted = cls(network, table, {"network": built, **described(task)})
         fitted.batch_size, fitted.device = task.batch_size, task.device
         return fitted
-
-    def __call__(self, features: torch.Tensor) -> torch.Tensor:
-        return self.network(self.network.prepare(features))
 
     def save(self, path: str | Path) -> None:
         state = {name: value.cpu() for name, value in self.network.state_dict().items()}

@@ -22,7 +22,7 @@ from chrom2expr.files.whole import Format
 from chrom2expr.genome.features import Features, look_for_broken
 from chrom2expr.heads import training
 from chrom2expr.heads.cnn import Dropout, ExpressionCNN, ResidualConvBlock, convolution
-from chrom2expr.heads.head import Head
+from chrom2expr.heads.head import TrainedNetwork
 from chrom2expr.heads.tasks import Split, Task, check_tissues, described
 from chrom2expr.heads.training import TrainingOptions, Trial
 from chrom2expr.job import Progress
@@ -149,7 +149,7 @@ class AdamW:
         self._attach(bundle)
 
 
-class SingleTissueCNNs(Head):
+class SingleTissueCNNs(TrainedNetwork):
     """The chosen network of every tissue, side by side; `bundle` of them predict at a time, from one reading."""
 
     declares = {
@@ -191,9 +191,6 @@ class SingleTissueCNNs(Head):
         },
     }
     bundle: int = 0
-
-    def __init__(self, network: Bundle, table: list[dict[str, Any]], metadata: dict[str, Any]) -> None:
-        self.network, self.table, self.metadata = network.eval(), table, metadata
 
     @classmethod
     def fit(cls, task: Task) -> Self:
@@ -273,9 +270,6 @@ class SingleTissueCNNs(Head):
         )
         fitted.bundle, fitted.batch_size, fitted.device = size, task.batch_size, task.device
         return fitted
-
-    def __call__(self, features: torch.Tensor) -> torch.Tensor:
-        return self.network(self.network.prepare(features))
 
     def predict(self, features: Features) -> np.ndarray:
         parts = [self.network.pick(part).to(self.device) for part in _parts(self.network.networks, self.bundle)]

@@ -51,7 +51,7 @@ class Loss:
 
     def has(self, trait: str) -> bool:
         """Whether the loss, with its settings, has a trait that heads may demand."""
-        return any(registry.holds(when, self.settings) for when in self.declares.get("traits", {}).get(trait, ()))
+        return registry.has_trait(self.declares, trait, self.settings)
 
 
 def build(section: Mapping[str, Any]) -> Loss:
@@ -62,7 +62,6 @@ def build(section: Mapping[str, Any]) -> Loss:
 
     Raises InputError for an unknown type.
     """
-    settings = {key: value for key, value in section.items() if key != "type"}
-    loss = registry.find("losses", section["type"]).load()(**settings)
+    loss = registry.build("losses", section)
     loss.section = dict(section)
     return loss
