@@ -191,7 +191,7 @@ def world(site, tmp_path_factory):
         patch.syspath_prepend(site)
         importlib.invalidate_caches()
         registry.find.cache_clear()
-        registry._brought.cache_clear()
+        registry._installed.cache_clear()
         world = World(tmp_path_factory.mktemp("world"), {**STEPS, **STEPS_OF_ITS_OWN})
         torch.manual_seed(0)
         backbone = registry.find("backbones", "dilated").load()
@@ -199,7 +199,7 @@ def world(site, tmp_path_factory):
         made.save(world.raw / "dilated.pth")
         yield world
     registry.find.cache_clear()
-    registry._brought.cache_clear()
+    registry._installed.cache_clear()
     for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
         del sys.modules[name]
 

@@ -238,7 +238,9 @@ def tabulating(script, *loaded, heads=False):
 
     def files(wildcards):
         types = dict.fromkeys(run["type"] for run in figure_models(wildcards)) if heads else ()
-        found = files_of(("figures", setting("figures", "kind")(wildcards)), *(("heads", name) for name in types))
+        found = files_of(
+            ("figures", setting("figures", "kind")(wildcards)), *(("heads", name) for name in types)
+        )
         return code(script, *found, *loaded, without="draw")
 
     return files

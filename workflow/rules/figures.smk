@@ -153,7 +153,9 @@ rule draw_figure:
     input:
         table="<results>/figures/{figure}.tsv",
         code=lambda wildcards: code(
-            "draw_figure.py", *files_of(("figures", setting("figures", "kind")(wildcards))), without="tabulate"
+            "draw_figure.py",
+            *files_of(("figures", setting("figures", "kind")(wildcards))),
+            without="tabulate",
         ),
     output:
         pdf=report(

@@ -191,7 +191,6 @@ def _installed() -> Any:
     return entry_points()
 
 
-@cache
 def _brought(kind: str) -> tuple[Any, ...]:
     return tuple(_installed().select(group=f"chrom2expr.{kind}"))
 
