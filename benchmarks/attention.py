@@ -15,10 +15,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
-from chrom2expr.backbones import attention  # noqa: E402
-from chrom2expr.backbones.device import choose_device  # noqa: E402
-from chrom2expr.backbones.enformer import Enformer  # noqa: E402
-from chrom2expr.genome.windows import Geometry  # noqa: E402
+from chrom2expr.backbones import attention
+from chrom2expr.backbones.device import choose_device
+from chrom2expr.backbones.enformer import Enformer
+from chrom2expr.genome.windows import Geometry
 
 GEOMETRY = Geometry.centred(sequence_length=50048, bins=391, bin_size=128)
 TRACKS = 5313
@@ -27,7 +27,11 @@ LIMIT = 3 * 2**30
 
 def resident(name: str) -> int:
     """Bytes of this process in memory: VmRSS now, or VmHWM, the most since the mark was set."""
-    (line,) = (line for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines() if line.startswith(f"{name}:"))
+    (line,) = (
+        line
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        if line.startswith(f"{name}:")
+    )
     return int(line.split()[1]) * 1024
 
 
@@ -41,7 +45,9 @@ def main() -> None:
         torch.cuda.reset_peak_memory_stats()
     else:
         before = resident("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # sets the mark of the peak to what is in memory now
+        Path("/proc/self/clear_refs").write_text(
+            "5", encoding="ascii"
+        )  # sets the mark of the peak to what is in memory now
     started = time.perf_counter()
     row = backbone.attend(torch.from_numpy(encoded).to(device), attention.tss_bin(GEOMETRY)).cpu()
     seconds = time.perf_counter() - started

@@ -15,9 +15,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
-from chrom2expr.backbones import beluga  # noqa: E402
-from chrom2expr.backbones.backbone import one_hot  # noqa: E402
-from chrom2expr.genome.windows import Geometry  # noqa: E402
+from chrom2expr.backbones import beluga
+from chrom2expr.backbones.backbone import one_hot
+from chrom2expr.genome.windows import Geometry
 
 WINDOW = 2000
 

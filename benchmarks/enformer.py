@@ -15,9 +15,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
-from chrom2expr.backbones import enformer  # noqa: E402
-from chrom2expr.backbones.backbone import one_hot  # noqa: E402
-from chrom2expr.genome.windows import Geometry  # noqa: E402
+from chrom2expr.backbones import enformer
+from chrom2expr.backbones.backbone import one_hot
+from chrom2expr.genome.windows import Geometry
 
 GEOMETRY = Geometry.centred(sequence_length=49152, bins=224, bin_size=128)
 CONFIG = {"dim": 384, "depth": 4, "dim_divisible_by": 32, "target_length": 224, "output_heads": {"human": 5313}}

@@ -21,14 +21,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
-from chrom2expr.backbones.device import choose_device  # noqa: E402
-from chrom2expr.backbones.enformer import Enformer  # noqa: E402
-from chrom2expr.files.hdf5 import create_file  # noqa: E402
-from chrom2expr.genome.sequence_store import FORMAT, SequenceStore  # noqa: E402
-from chrom2expr.genome.windows import Geometry  # noqa: E402
-from chrom2expr.heads import finetuned, resumable_training, tasks, training  # noqa: E402
-from chrom2expr.heads.adaptations import AllParameters  # noqa: E402
-from chrom2expr.losses import loss  # noqa: E402
+from chrom2expr.backbones.device import choose_device
+from chrom2expr.backbones.enformer import Enformer
+from chrom2expr.files.hdf5 import create_file
+from chrom2expr.genome.sequence_store import FORMAT, SequenceStore
+from chrom2expr.genome.windows import Geometry
+from chrom2expr.heads import finetuned, resumable_training, tasks, training
+from chrom2expr.heads.adaptations import AllParameters
+from chrom2expr.losses import loss
 
 # network, geometry, tissues
 FULL = ({"dim": 1536, "depth": 11, "heads": 8}, Geometry.centred(50048, 391, 128), 218)
@@ -65,7 +65,9 @@ def make_task(
     splits = {name: training.Split(store.select(ids[name]), observed[part]) for name, part in rows.items()}
     tuned = {"weight_decay": 1e-3, "warmup_steps": 10, "gradient_clip": 0.2, "accumulation": 1, "precision": precision}
     return tasks.Task(
-        data=tasks.Data(splits, ids, np.array([f"tissue{i}" for i in range(observed.shape[1])]), np.array([]), {}, 1e-4),
+        data=tasks.Data(
+            splits, ids, np.array([f"tissue{i}" for i in range(observed.shape[1])]), np.array([]), {}, 1e-4
+        ),
         loss=LOSS,
         settings={**tuned, "activation_checkpointing": False},
         grid={"learning_rate": [1e-4]},
@@ -78,7 +80,9 @@ def make_task(
     )
 
 
-def operations(trunk: finetuned.Trunk, encoded: np.ndarray, tissues: int, precision: str, device: torch.device) -> float:
+def operations(
+    trunk: finetuned.Trunk, encoded: np.ndarray, tissues: int, precision: str, device: torch.device
+) -> float:
     """Operations of training on one gene."""
     backbone = trunk.load()
     pool = finetuned.AttentionPool(backbone.embedding_width, tissues)

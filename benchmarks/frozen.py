@@ -24,15 +24,15 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
-from chrom2expr.backbones import inference  # noqa: E402
-from chrom2expr.backbones.enformer import Enformer  # noqa: E402
-from chrom2expr.files.hdf5 import create_file  # noqa: E402
-from chrom2expr.genome.sequence_store import FORMAT, SequenceStore  # noqa: E402
-from chrom2expr.genome.windows import Geometry  # noqa: E402
-from chrom2expr.heads import finetuned, tasks, training  # noqa: E402
-from chrom2expr.heads.frozen_trunk import FrozenTrunk  # noqa: E402
-from chrom2expr.losses import loss  # noqa: E402
-from chrom2expr.tracks.store_reader import FeatureStore  # noqa: E402
+from chrom2expr.backbones import inference
+from chrom2expr.backbones.enformer import Enformer
+from chrom2expr.files.hdf5 import create_file
+from chrom2expr.genome.sequence_store import FORMAT, SequenceStore
+from chrom2expr.genome.windows import Geometry
+from chrom2expr.heads import finetuned, tasks, training
+from chrom2expr.heads.frozen_trunk import FrozenTrunk
+from chrom2expr.losses import loss
+from chrom2expr.tracks.store_reader import FeatureStore
 
 CPU = torch.device("cpu")
 NETWORK = {"dim": 48, "depth": 1, "heads": 4, "attn_dim_key": 12, "dim_divisible_by": 12, "dropout_rate": 0.05}

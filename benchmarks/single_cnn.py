@@ -53,9 +53,7 @@ def write_store(path: Path, bins: int, tracks: int) -> FeatureStore:
     return FeatureStore(path)
 
 
-def make_task(
-    store: FeatureStore, width: int, blocks: int, observed: np.ndarray, device: torch.device
-) -> tasks.Task:
+def make_task(store: FeatureStore, width: int, blocks: int, observed: np.ndarray, device: torch.device) -> tasks.Task:
     parts = np.split(np.arange(len(observed)), [GENES["train"]])
     ids = {name: store.gene_id[rows] for name, rows in zip(GENES, parts, strict=True)}
     splits = {name: Split(store.select(ids[name]), observed[rows]) for name, rows in zip(GENES, parts, strict=True)}

@@ -107,7 +107,9 @@ def measure(path: Path, bins: int, tracks: int) -> list[float]:
 
 
 def main() -> None:
-    print(f"Batches of {BATCH} genes, random order; GB/s, median of {ROUNDS}; % of kept / of passing; cold, of cold plain")
+    print(
+        f"Batches of {BATCH} genes, random order; GB/s, median of {ROUNDS}; % of kept / of passing; cold, of cold plain"
+    )
     names = ("passing", "kept", "all tracks", "chromatin", "central bins", "cold plain", "cold all")
     print(f"{'bins x tracks':>14}{'shards by':>10}" + "".join(f"{name:>16}" for name in names))
     for genes, bins, tracks in ((64, 896, 5313), (512, 200, 2002)):

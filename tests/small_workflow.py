@@ -126,7 +126,16 @@ def _targets() -> dict[str, Of]:
     return {"split": of("split"), "expression": of("targets")}
 
 
-def _fit(type: str, features: Of, shards: list[Of], tracks: str, settings: Any, grid: Any, kind: str = "store", **changes: Any) -> Step:
+def _fit(
+    type: str,
+    features: Of,
+    shards: list[Of],
+    tracks: str,
+    settings: Any,
+    grid: Any,
+    kind: str = "store",
+    **changes: Any,
+) -> Step:
     given = {"features": features, "shards": shards, **_targets()}
     params = {"type": type, "tracks": tracks, "bins": 0, "orientation": "gene", "features": kind}
     params |= {"loss": HYBRID, "settings": settings, "grid": grid, "batch_size": 8}
@@ -178,7 +187,9 @@ STEPS = {
         params={"simulation": SIMULATION, "seed": 1},
     ),
     "download": _step(
-        "download", "a.txt", params={"source": {"url": "file://RAW/a.txt", "member": None, "unpack": False, "sha256": None}}
+        "download",
+        "a.txt",
+        params={"source": {"url": "file://RAW/a.txt", "member": None, "unpack": False, "sha256": None}},
     ),
     "lift": _step(
         "lift_genes",
@@ -305,9 +316,7 @@ STEPS = {
         )
         for head in ("cnn", "ridge")
     },
-    "baseline": _step(
-        "evaluate_baseline", SCORES, _targets(), {"metrics": METRICS, "resamples": 20, "seed": 1}
-    ),
+    "baseline": _step("evaluate_baseline", SCORES, _targets(), {"metrics": METRICS, "resamples": 20, "seed": 1}),
     "attend_base": _step(
         "attend_genes",
         "attention.h5",

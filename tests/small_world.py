@@ -324,7 +324,10 @@ def write_raw(folder: Path) -> None:
     _write_fasta(folder / "grch38.fa", new)
     for name, genome in (("grch37_other.fa", old), ("grch38_other.fa", new)):
         # Half of the bases are others.
-        other = {chrom: np.where(random.random(len(encoded)) < 0.5, encoded, 3 - encoded) for chrom, encoded in genome.items()}
+        other = {
+            chrom: np.where(random.random(len(encoded)) < 0.5, encoded, 3 - encoded)
+            for chrom, encoded in genome.items()
+        }
         _write_fasta(folder / name, other)
     _write_fasta(folder / "grch38_longer.fa", {**new, "chr1": np.concatenate([new["chr1"], new["chr1"][:60]])})
     _write_fasta(folder / "grch38_shorter.fa", {**new, "chr14": new["chr14"][:900]})
@@ -335,7 +338,7 @@ def write_raw(folder: Path) -> None:
     _write_expression(folder, genes, random)
     _write_splits(folder, genes)
     _write_tables(folder)
-    for number, (assembly, genome) in enumerate((("grch37", old), ("grch38", new))):
+    for assembly, genome in (("grch37", old), ("grch38", new)):
         tracks = BELUGA_TRACKS if assembly == "grch37" else ENFORMER_TRACKS
         for kind in ("bigwigs", "bigwigs_other"):
             (folder / kind).mkdir(exist_ok=True)
@@ -374,7 +377,7 @@ def _write_chain(path: Path, lengths: Mapping[str, int], shift: int = 0) -> None
         start, end = _middle(length)
         size = length - MOVED - end
         last = (chrom, length, end + MOVED) if chrom != "chr2" else ("chr2_alt", size + 100 + MOVED, shift)
-        for source, target, name, total, strand, first, bases in (
+        for source, _, name, total, strand, first, bases in (
             (0, MOVED, chrom, length, "+", MOVED + shift, start - shift),
             (start, 0, chrom, length, "-", length - end - MOVED + shift, end - start - shift),
             (end, 0, last[0], last[1], "+", last[2] - (shift if chrom != "chr2" else 0), size),
@@ -455,7 +458,11 @@ def _write_tables(folder: Path) -> None:
             kind = f"{384 if cage else 2}\t{scale}\t{'sum' if cage else 'mean'}"
             rows.append(f"{number}\t0\t{track}\tfile{number}\t{kind}\t{told}")
         (folder / name).write_text("\n".join(rows) + "\n")
-    lab = ["identifier\tclip\tscale\tsum_stat\tdescription", "CNhs01\t9\t2\tmean\tATAC:b", "ENCFF001\t9\t1\tmean\tATAC:a"]
+    lab = [
+        "identifier\tclip\tscale\tsum_stat\tdescription",
+        "CNhs01\t9\t2\tmean\tATAC:b",
+        "ENCFF001\t9\t1\tmean\tATAC:a",
+    ]
     (folder / "lab_tracks.txt").write_text("\n".join(lab) + "\n")
     for name, tracks in (("beluga.tsv", BELUGA_TRACKS), ("beluga_other.tsv", BELUGA_TRACKS[::-1])):
         rows = ["\tCell type\tAssay\tTreatment\tAssay type\tSource\t"]

@@ -131,12 +131,14 @@ class Stored:
 
     def __init__(self, sequences, strand):
         self.sequences, self.asked = sequences, []
-        self.gene_id, self.strand = np.array([f"g{row}" for row in range(1, 1 + len(sequences))]), np.array(list(strand))
+        self.gene_id, self.strand = (
+            np.array([f"g{row}" for row in range(1, 1 + len(sequences))]),
+            np.array(list(strand)),
+        )
 
     def read(self, rows):
         self.asked.append(len(rows))
         return self.sequences[rows]
-
 
 
 class TestAttendGenes:
@@ -210,7 +212,9 @@ def map_points(name, models, files):
 
 
 def distal_points(name, models, files, distal_bins, thresholds):
-    return attention_tables.distal_points(name, attention_tables.read_models(name, models, files), distal_bins, thresholds)
+    return attention_tables.distal_points(
+        name, attention_tables.read_models(name, models, files), distal_bins, thresholds
+    )
 
 
 @pytest.fixture
@@ -328,7 +332,10 @@ class TestTables:
 
 
 def run_script(name, **parts):
-    runpy.run_path(str(SCRIPTS / name), init_globals={"snakemake": scripts.snakemake(resources=SimpleNamespace(allow_cpu=0), **parts)})
+    runpy.run_path(
+        str(SCRIPTS / name),
+        init_globals={"snakemake": scripts.snakemake(resources=SimpleNamespace(allow_cpu=0), **parts)},
+    )
 
 
 class TestScripts:

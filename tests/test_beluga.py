@@ -45,7 +45,9 @@ def window_by_window(state: dict[str, torch.Tensor], sequence: torch.Tensor, win
     return torch.cat(predictions)
 
 
-@pytest.mark.parametrize(("window", "step"), [(2000, 200), (400, 200), (402, 50), (400, 16), (402, 34), (400, 400), (320, 8)])
+@pytest.mark.parametrize(
+    ("window", "step"), [(2000, 200), (400, 200), (402, 50), (400, 16), (402, 34), (400, 400), (320, 8)]
+)
 def test_scan_is_window_by_window(window, step):
     # In float64, so that only a wrong window, not rounding, can make a difference.
     net, geometry = network(window).double(), Geometry.sliding(window=window, bins=6, bin_size=step)
@@ -64,9 +66,14 @@ def test_published_layout():
     with torch.device("meta"):
         shapes = {name: tuple(tensor.shape) for name, tensor in beluga.Network().state_dict().items()}
     expected = {
-        **{"model.0.0": (320, 4, 1, 8), "model.0.2": (320, 320, 1, 8), "model.0.6": (480, 320, 1, 8)},
-        **{"model.0.8": (480, 480, 1, 8), "model.0.12": (640, 480, 1, 8), "model.0.14": (640, 640, 1, 8)},
-        **{"model.1.2.1": (2003, 67840), "model.1.4.1": (2002, 2003)},
+        "model.0.0": (320, 4, 1, 8),
+        "model.0.2": (320, 320, 1, 8),
+        "model.0.6": (480, 320, 1, 8),
+        "model.0.8": (480, 480, 1, 8),
+        "model.0.12": (640, 480, 1, 8),
+        "model.0.14": (640, 640, 1, 8),
+        "model.1.2.1": (2003, 67840),
+        "model.1.4.1": (2002, 2003),
     }
     biases = {f"{name}.bias": shape[:1] for name, shape in expected.items()}
     assert shapes == {f"{name}.weight": shape for name, shape in expected.items()} | biases

@@ -137,7 +137,7 @@ def test_sums_equal_pybigwigs_exact_statistics(tmp_path):
         sums, covered = file.sums(merge_windows(chrom, start, BINS * SIZE), start, BINS, SIZE)
         for row, first in enumerate(start.tolist()):
             for index, low in enumerate(range(first, first + BINS * SIZE, SIZE)):
-                total, = reference.stats("chr1", low, low + SIZE, type="sum", exact=True)
+                (total,) = reference.stats("chr1", low, low + SIZE, type="sum", exact=True)
                 assert covered[row, index] == (total is not None)
                 assert sums[row, index] == pytest.approx(total or 0, rel=1e-5)
 

@@ -19,7 +19,13 @@ from chrom2expr.simulation import genome
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
-EMBEDDED_BELUGA = {"kind": "embedded", "backbone": "beluga", "split": "chr8", "geometry": {"sequence_length": 1280, "bins": 10, "bin_size": 128}, "bins": 10}
+EMBEDDED_BELUGA = {
+    "kind": "embedded",
+    "backbone": "beluga",
+    "split": "chr8",
+    "geometry": {"sequence_length": 1280, "bins": 10, "bin_size": 128},
+    "bins": 10,
+}
 SIMULATION = SCHEMA.with_name("simulation.schema.yaml")
 
 
@@ -70,56 +76,136 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["backbones", "enformer", "shards"], 0, "backbones.enformer.shards"),
         (["backbones", "enformer", "weights"], "enformer_wieghts", "backbones.enformer.weights"),
         (["backbones", "enformer", "held_out"], ["chr14"], "backbones.enformer.held_out: is now splits.NAME.held_out"),
-        (["splits", "chr14", "held_out"], ["chrX"], "splits.chr14.held_out: chrX is left out by genes.exclude_chromosomes"),
-        (["splits", "chr14"], {"validation": ["chr1"], "test": ["chr2", "chrY"]}, "splits.chr14.test: chrY is left out"),
+        (
+            ["splits", "chr14", "held_out"],
+            ["chrX"],
+            "splits.chr14.held_out: chrX is left out by genes.exclude_chromosomes",
+        ),
+        (
+            ["splits", "chr14"],
+            {"validation": ["chr1"], "test": ["chr2", "chrY"]},
+            "splits.chr14.test: chrY is left out",
+        ),
         (["splits", "chr14"], {"validation": ["chr1"], "test": ["chr2", "chr1"]}, "splits.chr14: chr1 is for both"),
-        (["splits", "chr14", "test"], ["chr1"], "splits.chr14: give held_out, or validation and test, or file, and only one"),
-        (["splits", "chr14"], {"validation": ["chr1"]}, "splits.chr14: give held_out, or validation and test, or file, and"),
+        (
+            ["splits", "chr14", "test"],
+            ["chr1"],
+            "splits.chr14: give held_out, or validation and test, or file, and only one",
+        ),
+        (
+            ["splits", "chr14"],
+            {"validation": ["chr1"]},
+            "splits.chr14: give held_out, or validation and test, or file, and",
+        ),
         (["splits", "chr14"], {}, "splits.chr14: give held_out, or validation and test, or file, and only one"),
-        (["splits", "chr14"], {"file": "a.tsv", "held_out": ["chr1"]}, "splits.chr14: give held_out, or validation and"),
-        (["splits", "chr14"], {"hold_out": ["chr1"]}, "splits.chr14.hold_out: is unknown; known are held_out, validation"),
+        (
+            ["splits", "chr14"],
+            {"file": "a.tsv", "held_out": ["chr1"]},
+            "splits.chr14: give held_out, or validation and",
+        ),
+        (
+            ["splits", "chr14"],
+            {"hold_out": ["chr1"]},
+            "splits.chr14.hold_out: is unknown; known are held_out, validation",
+        ),
         (["sources", "beluga_predicted", "split"], "chr9", "sources.beluga_predicted.split: chr9 is not among splits"),
-        (["sources", "beluga_predicted"], {"kind": "predicted", "backbone": "beluga"}, "sources.beluga_predicted.split: is needed"),
+        (
+            ["sources", "beluga_predicted"],
+            {"kind": "predicted", "backbone": "beluga"},
+            "sources.beluga_predicted.split: is needed",
+        ),
         (["backbones", "enformer", "geometry", "bins"], 2000, "backbones.enformer.geometry"),
         (["backbones", "enformer", "geometry", "window"], 2000, "backbones.enformer.geometry"),
         (["backbones", "enformer", "central_bins"], 1000, "backbones.enformer.central_bins"),
-        (["backbones", "enformer", "central_bins"], 11, "backbones.enformer.central_bins: bins is 11: the middle of 896"),
+        (
+            ["backbones", "enformer", "central_bins"],
+            11,
+            "backbones.enformer.central_bins: bins is 11: the middle of 896",
+        ),
         (["backbones", "beluga", "central_bins"], 7, "backbones.beluga.central_bins: bins is 7: the middle of 200"),
-        (["backbones", "enformer", "reverse_complement"], True, "backbones.enformer.reverse_complement: finetuned of enformer_50kb reads the forward strand only"),
-        (["inputs", "embedding", "orientation"], "genomic", "inputs.embedding.orientation: finetuned reads the forward strand"),
+        (
+            ["backbones", "enformer", "reverse_complement"],
+            True,
+            "backbones.enformer.reverse_complement: finetuned of enformer_50kb reads the forward strand only",
+        ),
+        (
+            ["inputs", "embedding", "orientation"],
+            "genomic",
+            "inputs.embedding.orientation: finetuned reads the forward strand",
+        ),
         (["inputs", "orientation"], "gene", "inputs.orientation: is now inputs.NAME.orientation"),
         (["inputs", "sets"], {"mine": {"tracks": "all"}}, "inputs.sets: is now inputs.NAME"),
         (["inputs", "chromatin", "orientation"], "gnomic", "inputs.chromatin.orientation: 'gnomic' is not one of"),
         (["expression", "ids"], "entrez", "expression.ids: 'entrez' is not one of"),
-        (["resources", "genome_grch38"], {"url": "https://x.org/genomes/"}, "resources.genome_grch38.url: https://x.org/genomes/ names no file"),
+        (
+            ["resources", "genome_grch38"],
+            {"url": "https://x.org/genomes/"},
+            "resources.genome_grch38.url: https://x.org/genomes/ names no file",
+        ),
         (["resources", "genome_grch38"], {"url": "https://x.org/?download=1"}, "resources.genome_grch38.url"),
         (["resources", "genome_grch38"], {"url": "https://x.org?file=a.fa.gz"}, "resources.genome_grch38.url"),
         (["resources", "genome_grch38"], {"url": "https://x.org/a/.gz"}, "resources.genome_grch38.url"),
         (["resources", "genome_grch38"], {"url": "https://x.org/a/.."}, "resources.genome_grch38.url"),
         (["sources", "beluga_predicted", "backbone"], "borzoi", "sources.beluga_predicted.backbone"),
         (["sources", "beluga_predicted", "groups"], 4, "sources.beluga_predicted.groups"),
-        (["sources", "beluga_predicted", "tracks"], "beluga_tracks", "sources.beluga_predicted.tracks: only measured sources have it"),
-        (["sources", "beluga_experimental", "tracks"], "lab", "sources.beluga_experimental.tracks: lab is not among resources"),
+        (
+            ["sources", "beluga_predicted", "tracks"],
+            "beluga_tracks",
+            "sources.beluga_predicted.tracks: only measured sources have it",
+        ),
+        (
+            ["sources", "beluga_experimental", "tracks"],
+            "lab",
+            "sources.beluga_experimental.tracks: lab is not among resources",
+        ),
         (["sources", "beluga_experimental", "bigwigs"], {}, "sources.beluga_experimental.bigwigs"),
         (["sources", "beluga_experimental", "bigwigs"], {"E": "a.bw"}, "sources.beluga_experimental.bigwigs.E"),
         (["losses", "mse"], {"alpha": 0, "beta": 0}, "losses.mse"),
         (["losses", "mse"], {"alpha": -1, "beta": 1}, "losses.mse.alpha"),
         (["losses", "a/b"], {"alpha": 1, "beta": 1}, "a/b"),
-        (["figures", "fig3_2", "runs", 0, "loss"], ["mse", "msee"], "figures.fig3_2.runs: loss msee is not among losses"),
+        (
+            ["figures", "fig3_2", "runs", 0, "loss"],
+            ["mse", "msee"],
+            "figures.fig3_2.runs: loss msee is not among losses",
+        ),
         (["losses", "hybrid_0.1"], {"alpha": 1, "beta": 1}, "figures.fig3_2.runs: enformer_predicted/"),
         (["heads", "ridge", "label"], "Multi-tissue CNN", "would both be labelled 'Multi-tissue CNN' of 'Beluga'"),
         (["figures", "fig3_1", "runs", 1, "group"], "Enformer predictions", "figures.fig3_1.runs"),
-        (["figures", "fig2_3", "runs", 0, "source"], ["beluga_predicted", "enformer_predicted"], "group 'Beluga' mixes"),
-        (["figures", "fig2_2", "runs", 0, "head"], ["multi_cnn", "multi_cnn_cage"], "figures.fig2_2.runs: 2 are too many, there may be 1 (It shows the network of one run.)"),
-        (["figures", "fig2_2", "kind"], "networks", "figures.fig2_2.kind: there is no networks among figures; there are attention_map"),
-        (["figures", "fig2_3", "metrics"], ["cross_gene", "pearson"], "figures.fig2_3.metrics: pearson is not among metrics"),
+        (
+            ["figures", "fig2_3", "runs", 0, "source"],
+            ["beluga_predicted", "enformer_predicted"],
+            "group 'Beluga' mixes",
+        ),
+        (
+            ["figures", "fig2_2", "runs", 0, "head"],
+            ["multi_cnn", "multi_cnn_cage"],
+            "figures.fig2_2.runs: 2 are too many, there may be 1 (It shows the network of one run.)",
+        ),
+        (
+            ["figures", "fig2_2", "kind"],
+            "networks",
+            "figures.fig2_2.kind: there is no networks among figures; there are attention_map",
+        ),
+        (
+            ["figures", "fig2_3", "metrics"],
+            ["cross_gene", "pearson"],
+            "figures.fig2_3.metrics: pearson is not among metrics",
+        ),
         (["figures", "fig2_3", "metrics"], [], "figures.fig2_3.metrics: []"),
         (["figures", "fig2_3", "layout"], "diagonal", "figures.fig2_3.layout: 'diagonal' is not one of"),
-        (["figures", "fig2_3", "thresholds"], [0.1], "figures.fig2_3.thresholds: is unknown; known are kind, runs, groups, series, caption, metrics"),
+        (
+            ["figures", "fig2_3", "thresholds"],
+            [0.1],
+            "figures.fig2_3.thresholds: is unknown; known are kind, runs, groups, series, caption, metrics",
+        ),
         (["figures", "fig3_4", "runs", 2, "colour"], "pink!", "figures.fig3_4.runs.2.colour: 'pink!' does not match"),
         (["figures", "a/b"], {"kind": "scores", "runs": []}, "figures: 'a/b' does not match"),
         (["metrics", "grid"], {"type": "cross_gene"}, "metrics: 'grid' should not be valid"),
-        (["metrics", "mine"], {"type": "cross_gene"}, "metrics: cross_gene and mine are both called 'cross-gene' in figures"),
+        (
+            ["metrics", "mine"],
+            {"type": "cross_gene"},
+            "metrics: cross_gene and mine are both called 'cross-gene' in figures",
+        ),
         (["metrics", "mine"], {"type": "kendall"}, "metrics.mine.type: there is no kendall among metrics"),
         (["metrics", "mine"], {"type": "cross_gene", "digits": 3}, "metrics.mine.digits: is unknown; known are type"),
         (["figures", "fig3_1", "runs", 0, "groop"], "x", "groop"),
@@ -132,40 +218,133 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["figures", "fig3_2", "runs", 0, "head"], "cnn", "figures.fig3_2.runs: head cnn is not among heads"),
         (["figures", "fig3_2", "runs", 0, "inputs"], "cagee", "figures.fig3_2.runs: inputs cagee is not among inputs"),
         (["figures", "fig3_2", "runs", 0, "inputs"], "embedding", "inputs.embedding.tracks: embedding is not what"),
-        (["figures", "fig3_2", "runs", 0, "head"], "finetuned", "heads.finetuned.features: sequences: does not go with"),
+        (
+            ["figures", "fig3_2", "runs", 0, "head"],
+            "finetuned",
+            "heads.finetuned.features: sequences: does not go with",
+        ),
         (["figures", "fig3_5", "runs", 0, "source"], "enformer_predicted", "enformer_predicted, which is predicted"),
         (["figures", "fig3_5", "runs", 0, "inputs"], "chromatin", "inputs.chromatin.tracks: chromatin is not what"),
-        (["heads", "finetuned"], {"type": "finetuned", "features": "sequences", "adaptation": {"batch_norm": "train"}, "settings": {"activation_checkpointing": True}, "grid": {"learning_rate": [1e-4]}}, "heads.finetuned.settings.activation_checkpointing: False was expected (Computing"),
-        (["heads", "finetuned", "settings", "batch_norm"], "train", "heads.finetuned.settings.batch_norm: is now heads.NAME.adaptation.batch_norm"),
-        (["heads", "finetuned", "adaptation"], {"type": "lora"}, "heads.finetuned.adaptation.type: there is no lora among adaptations; there are all, frozen"),
-        (["heads", "finetuned", "adaptation"], {"type": "frozen", "batch_norm": "train"}, "heads.finetuned.adaptation.batch_norm: is unknown; known are type"),
-        (["heads", "finetuned", "adaptation"], {"batch_norm": "off"}, "heads.finetuned.adaptation.batch_norm: 'off' is not one of"),
+        (
+            ["heads", "finetuned"],
+            {
+                "type": "finetuned",
+                "features": "sequences",
+                "adaptation": {"batch_norm": "train"},
+                "settings": {"activation_checkpointing": True},
+                "grid": {"learning_rate": [1e-4]},
+            },
+            "heads.finetuned.settings.activation_checkpointing: False was expected (Computing",
+        ),
+        (
+            ["heads", "finetuned", "settings", "batch_norm"],
+            "train",
+            "heads.finetuned.settings.batch_norm: is now heads.NAME.adaptation.batch_norm",
+        ),
+        (
+            ["heads", "finetuned", "adaptation"],
+            {"type": "lora"},
+            "heads.finetuned.adaptation.type: there is no lora among adaptations; there are all, frozen",
+        ),
+        (
+            ["heads", "finetuned", "adaptation"],
+            {"type": "frozen", "batch_norm": "train"},
+            "heads.finetuned.adaptation.batch_norm: is unknown; known are type",
+        ),
+        (
+            ["heads", "finetuned", "adaptation"],
+            {"batch_norm": "off"},
+            "heads.finetuned.adaptation.batch_norm: 'off' is not one of",
+        ),
         (["heads", "frozen", "adaptation"], {"type": "all"}, "heads.frozen.adaptation: type frozen trains no backbone"),
         (["backbones", "enformer", "conda"], "nowhere.yaml", "backbones.enformer.conda: there is no file nowhere.yaml"),
-        (["backbones", "enformer", "conda"], "environment.txt", "backbones.enformer.conda: 'environment.txt' does not match"),
+        (
+            ["backbones", "enformer", "conda"],
+            "environment.txt",
+            "backbones.enformer.conda: 'environment.txt' does not match",
+        ),
         (["backbones", "enformer", "room"], "enformer", "backbones.enformer.room: is now backbones.NAME.type"),
         (["heads", "multi_cnn", "batch_size"], 1, "heads.multi_cnn.batch_size: 1 is less than"),
-        (["sources", "enformer_50kb", "geometry"], {"sequence_length": 50048, "bins": 390, "bin_size": 128}, "391 bins of 128 bp, which cannot be cropped to 390"),
-        (["sources", "enformer_50kb", "geometry"], {"sequence_length": 50050, "bins": 391, "bin_size": 128}, "which cannot be cropped"),
-        (["sources", "enformer_50kb", "geometry"], {"sequence_length": 50176, "bins": 196, "bin_size": 256}, "geometry.bin_size: must be the backbone's, 128"),
+        (
+            ["sources", "enformer_50kb", "geometry"],
+            {"sequence_length": 50048, "bins": 390, "bin_size": 128},
+            "391 bins of 128 bp, which cannot be cropped to 390",
+        ),
+        (
+            ["sources", "enformer_50kb", "geometry"],
+            {"sequence_length": 50050, "bins": 391, "bin_size": 128},
+            "which cannot be cropped",
+        ),
+        (
+            ["sources", "enformer_50kb", "geometry"],
+            {"sequence_length": 50176, "bins": 196, "bin_size": 256},
+            "geometry.bin_size: must be the backbone's, 128",
+        ),
         (["figures", "fig3_6", "runs", 0, "label"], "Base Enformer", "2 models would be called 'Base Enformer'"),
-        (["figures", "fig3_6", "runs", 0], {"group": "a", "label": "Fine-tuned, α = 10", "source": "enformer_50kb", "inputs": "embedding", "head": "finetuned", "loss": "mse"}, "2 models would be called"),
-        (["figures", "fig2_2", "runs", 0, "head"], "single_cnn", "head.type: 'cnn' was expected (It shows a multi-tissue CNN.)"),
+        (
+            ["figures", "fig3_6", "runs", 0],
+            {
+                "group": "a",
+                "label": "Fine-tuned, α = 10",
+                "source": "enformer_50kb",
+                "inputs": "embedding",
+                "head": "finetuned",
+                "loss": "mse",
+            },
+            "2 models would be called",
+        ),
+        (
+            ["figures", "fig2_2", "runs", 0, "head"],
+            "single_cnn",
+            "head.type: 'cnn' was expected (It shows a multi-tissue CNN.)",
+        ),
         (["figures", "fig2_3", "runs", 0, "label"], "Training mean", "which is what the baseline is called"),
-        (["figures", "fig2_1", "runs"], [{"source": "enformer_50kb", "inputs": "embedding", "head": "frozen", "loss": "mse"}], "enformer_50kb/embedding/frozen/mse: inputs.tracks: 'embedding' should not be valid under"),
-        (["figures", "fig3_6", "runs", 0, "head"], "frozen", "/frozen/mse: head.features: 'sequences' was expected (A figure of attention shows"),
+        (
+            ["figures", "fig2_1", "runs"],
+            [{"source": "enformer_50kb", "inputs": "embedding", "head": "frozen", "loss": "mse"}],
+            "enformer_50kb/embedding/frozen/mse: inputs.tracks: 'embedding' should not be valid under",
+        ),
+        (
+            ["figures", "fig3_6", "runs", 0, "head"],
+            "frozen",
+            "/frozen/mse: head.features: 'sequences' was expected (A figure of attention shows",
+        ),
         (["figures", "fig2_5", "runs", 0, "inputs"], "chromatin_40kb", "has no bins to choose from"),
         (["backbones", "enformer", "central_bins"], 0, "needs backbones.enformer.central_bins above 0"),
-        (["inputs", "chromatin", "orientation"], "genomic", "heads.ridge.features: spatial_basis: knows upstream and downstream only"),
+        (
+            ["inputs", "chromatin", "orientation"],
+            "genomic",
+            "heads.ridge.features: spatial_basis: knows upstream and downstream only",
+        ),
         (["sources", "enformer_50kb", "geometry", "sequence_length"], 393216, "cannot be the middle of the backbone's"),
         (["sources", "enformer_50kb", "geometry", "bins"], 392, "sources.enformer_50kb.geometry: "),
         (["sources", "enformer_50kb", "bins"], 392, "sources.enformer_50kb.bins: more than geometry.bins (391)"),
         (["sources", "enformer_50kb"], EMBEDDED_BELUGA, "only a backbone with one centred window"),
-        (["sources", "enformer_50kb"], EMBEDDED_BELUGA, "sources.enformer_50kb.kind: embedded: needs the embedding of backbone beluga, but its type beluga offers only tracks"),
-        (["sources", "enformer_50kb", "settings"], {"use_tf_gama": 1}, "sources.enformer_50kb.settings.use_tf_gama: is"),
-        (["sources", "enformer_predicted", "bins"], 10, "sources.enformer_predicted.bins: only embedded sources have it"),
-        (["sources", "enformer_50kb", "geometry"], {"sequence_length": 50176, "bins": 392, "bin_size": 128}, "have none in the middle"),
-        (["figures", "fig3_7", "distal_bins"], 195, "figures.fig3_7.distal_bins: none of the 195 bins on a side of enformer_50kb"),
+        (
+            ["sources", "enformer_50kb"],
+            EMBEDDED_BELUGA,
+            "sources.enformer_50kb.kind: embedded: needs the embedding of backbone beluga, but its type beluga offers only tracks",
+        ),
+        (
+            ["sources", "enformer_50kb", "settings"],
+            {"use_tf_gama": 1},
+            "sources.enformer_50kb.settings.use_tf_gama: is",
+        ),
+        (
+            ["sources", "enformer_predicted", "bins"],
+            10,
+            "sources.enformer_predicted.bins: only embedded sources have it",
+        ),
+        (
+            ["sources", "enformer_50kb", "geometry"],
+            {"sequence_length": 50176, "bins": 392, "bin_size": 128},
+            "have none in the middle",
+        ),
+        (
+            ["figures", "fig3_7", "distal_bins"],
+            195,
+            "figures.fig3_7.distal_bins: none of the 195 bins on a side of enformer_50kb",
+        ),
         (["figures", "fig3_7", "thresholds"], [1.5], "figures.fig3_7.thresholds.0: 1.5"),
         (["attention"], {"distal_bins": 50}, "attention: is now figures.NAME.distal_bins and figures.NAME.thresholds"),
         (["heads", "multi_cnn", "settings", "blocks"], 8, "heads.multi_cnn.settings.blocks"),
@@ -173,12 +352,20 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["heads", "multi_cnn", "type"], "cmn", "heads.multi_cnn.type: there is no cmn among heads; there are cnn, "),
         (["heads", "multi_cnn", "room"], "cnn", "heads.multi_cnn.room: is now heads.NAME.type"),
         (["heads", "single_cnn", "settings", "jobs"], 2, "heads.single_cnn.settings.jobs: is now heads.NAME.jobs"),
-        (["heads", "finetuned", "settings", "devices"], 2, "heads.finetuned.settings.devices: is now heads.NAME.devices"),
+        (
+            ["heads", "finetuned", "settings", "devices"],
+            2,
+            "heads.finetuned.settings.devices: is now heads.NAME.devices",
+        ),
         (["heads", "multi_cnn", "jobs"], 2, "heads.multi_cnn.jobs: the tissues of type cnn learn from one another"),
         (["heads", "ridge", "devices"], 2, "heads.ridge.devices: type ridge works on one device"),
         (["losses", "mse", "type"], "hybird", "losses.mse.type: there is no hybird among losses; there are hybrid"),
         (["losses", "mse", "gamma"], 1, "losses.mse.gamma: is unknown; known are type, label, alpha, beta"),
-        (["backbones", "beluga", "type"], "belugo", "backbones.beluga.type: there is no belugo among backbones; there are beluga, enformer"),
+        (
+            ["backbones", "beluga", "type"],
+            "belugo",
+            "backbones.beluga.type: there is no belugo among backbones; there are beluga, enformer",
+        ),
         (["heads", "multi_cnn", "settings", "widht"], 3, "heads.multi_cnn.settings.widht: is unknown"),
         (["heads", "multi_cnn", "settings", "transform"], "lgo", "heads.multi_cnn.settings.transform: 'lgo'"),
         (["heads", "multi_cnn", "settings", "kernel_size"], "five", "heads.multi_cnn.settings.kernel_size: 'five'"),
@@ -193,23 +380,59 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["expression", "pseudocount"], "1e-4", "written 1.0e-4, not 1e-4"),
         (["heads", "multi_cnn", "grid", "dropout"], [2.0, -1], "heads.multi_cnn.grid.dropout.0: 2.0 "),
         (["heads", "multi_cnn", "grid", "dropout"], [2.0, -1], "heads.multi_cnn.grid.dropout.1: -1 "),
-        (["figures", "fig2_3", "runs", 0, "loss"], "hybrid_1", "/ridge/hybrid_1: loss.squared_error: True was expected (Ridge minimises"),
-        (["figures", "fig2_3", "runs", 0, "loss"], "hybrid_1", "single_cnn/hybrid_1: loss.one_tissue: True was expected (It has no other tissue"),
-        (["figures", "fig2_5", "runs", 0, "loss"], "pearson", "figures.fig2_5.runs: enformer_predicted/cage/probe/pearson: loss"),
+        (
+            ["figures", "fig2_3", "runs", 0, "loss"],
+            "hybrid_1",
+            "/ridge/hybrid_1: loss.squared_error: True was expected (Ridge minimises",
+        ),
+        (
+            ["figures", "fig2_3", "runs", 0, "loss"],
+            "hybrid_1",
+            "single_cnn/hybrid_1: loss.one_tissue: True was expected (It has no other tissue",
+        ),
+        (
+            ["figures", "fig2_5", "runs", 0, "loss"],
+            "pearson",
+            "figures.fig2_5.runs: enformer_predicted/cage/probe/pearson: loss",
+        ),
         (["figures", "fig3_1", "runs", 0, "head"], "frozen", "source.kind: 'embedded' was expected"),
         (["heads", "ridge", "features"], "store", "heads.ridge.features: store, but type ridge takes reduced features"),
-        (["heads", "ridge", "select_by"], "validation_loss", "heads.ridge.select_by: 'validation_cross_gene' was expected"),
-        (["heads", "multi_cnn", "features"], "spatial_basis", "heads.multi_cnn.features: spatial_basis, but type cnn takes the feature store"),
-        (["heads", "single_cnn", "features"], "central_means", "heads.single_cnn.features: central_means, but type single_cnn takes the feature store"),
+        (
+            ["heads", "ridge", "select_by"],
+            "validation_loss",
+            "heads.ridge.select_by: 'validation_cross_gene' was expected",
+        ),
+        (
+            ["heads", "multi_cnn", "features"],
+            "spatial_basis",
+            "heads.multi_cnn.features: spatial_basis, but type cnn takes the feature store",
+        ),
+        (
+            ["heads", "single_cnn", "features"],
+            "central_means",
+            "heads.single_cnn.features: central_means, but type single_cnn takes the feature store",
+        ),
         (["heads", "probe", "features"], "store", "heads.probe.features: 'central_means' was expected"),
-        (["heads", "frozen", "features"], "central_means", "heads.frozen.features: central_means, but type frozen takes the feature store"),
-        (["heads", "finetuned", "features"], "store", "heads.finetuned.features: store, but type finetuned takes sequences"),
+        (
+            ["heads", "frozen", "features"],
+            "central_means",
+            "heads.frozen.features: central_means, but type frozen takes the feature store",
+        ),
+        (
+            ["heads", "finetuned", "features"],
+            "store",
+            "heads.finetuned.features: store, but type finetuned takes sequences",
+        ),
         (["backbones", "enformer", "settings"], {"use_tf_gama": True}, "backbones.enformer.settings.use_tf_gama: is"),
         (["backbones", "enformer", "geometry", "sequence_length"], 131072, "only length that use_tf_gamma exists for"),
         (["backbones", "beluga", "settings"], {"hiden": 3}, "backbones.beluga.settings.hiden: is unknown"),
         (["backbones", "beluga", "settings"], {"channels": [1, 2]}, "backbones.beluga.settings.channels"),
         (["figures", "fig3_1", "losses"], ["mse", "pearson"], "figures.fig3_1.losses"),
-        (["sources", "beluga_predicted", "label"], "Enformer predictions", "figures.fig3_2.runs: group 'Enformer predictions' mixes the splits chr14 and chr8"),
+        (
+            ["sources", "beluga_predicted", "label"],
+            "Enformer predictions",
+            "figures.fig3_2.runs: group 'Enformer predictions' mixes the splits chr14 and chr8",
+        ),
         (["resources", "genome_grch38"], {}, "resources.genome_grch38"),
         (["resources", "genome_grch38", "sha256"], "abc", "resources.genome_grch38.sha256"),
     ],
@@ -281,8 +504,14 @@ def test_a_file_of_ones_own_declares_what_its_head_takes(config, tmp_path):
         ([], "offers only nothing"),
         (["tracks"], "sources.enformer_50kb.kind: embedded: needs the embedding of backbone enformer"),
         (["tracks"], "inputs.embedding.tracks: embedding: enformer_predicted/embedding/probe/mse: needs the embedding"),
-        (["tracks", "embedding"], "heads.finetuned.features: sequences: enformer_50kb/embedding/finetuned/mse: needs the trunk"),
-        (["tracks", "embedding", "trunk"], "sources.enformer_50kb: figures of attention: needs the attention of backbone"),
+        (
+            ["tracks", "embedding"],
+            "heads.finetuned.features: sequences: enformer_50kb/embedding/finetuned/mse: needs the trunk",
+        ),
+        (
+            ["tracks", "embedding", "trunk"],
+            "sources.enformer_50kb: figures of attention: needs the attention of backbone",
+        ),
         (["tracks", "embedding", "trunk"], "offers only tracks, embedding, trunk"),
     ],
 )
@@ -402,7 +631,10 @@ def test_the_readme_shows_the_values_of_the_config():
 def test_a_figure_has_any_name_and_its_kind_takes_what_it_says(config):
     config["figures"]["my-own_2"] = {"kind": "distal_attention", "runs": config["figures"]["fig3_7"]["runs"]}
     full = schema.checked(config, SCHEMA)
-    assert runs.settings(full, "my-own_2") == {"distal_bins": 50, "thresholds": [0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03]}
+    assert runs.settings(full, "my-own_2") == {
+        "distal_bins": 50,
+        "thresholds": [0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03],
+    }
     assert [runs.takes(full, name) for name in ("my-own_2", "fig2_1", "fig2_2", "fig2_3")] == [
         "attention", "sources", "models", "scores"
     ]  # fmt: skip
@@ -420,7 +652,11 @@ def test_what_a_class_of_ones_own_does_not_declare_is_named(config, tmp_path):
 
 
 def test_no_code_knows_a_figure_by_its_name():
-    files = [*(ROOT / "workflow").rglob("*.py"), *(ROOT / "workflow").rglob("*.smk"), *(ROOT / "workflow").rglob("*.rst")]
+    files = [
+        *(ROOT / "workflow").rglob("*.py"),
+        *(ROOT / "workflow").rglob("*.smk"),
+        *(ROOT / "workflow").rglob("*.rst"),
+    ]
     assert len(files) > 50
     assert not [file for file in files if re.search(r"fig\d_\d", file.read_text())]
 
@@ -467,7 +703,13 @@ def test_one_line_adds_a_run_with_a_label_of_its_own(config):
 
 def test_the_overview_says_what_heads_are_given_of_each_backbone(config):
     config["figures"]["fig2_1"]["runs"] += [
-        {"label": "40 kb", "source": "enformer_experimental", "inputs": "chromatin_40kb", "head": "ridge", "loss": "mse"},
+        {
+            "label": "40 kb",
+            "source": "enformer_experimental",
+            "inputs": "chromatin_40kb",
+            "head": "ridge",
+            "loss": "mse",
+        },
         {"source": "enformer_predicted", "inputs": "cage", "head": "probe", "loss": "mse"},
     ]
     enformer, beluga = runs.overview(schema.checked(config, SCHEMA), "fig2_1")
@@ -487,7 +729,10 @@ def test_the_same_run_twice_is_refused_and_the_baseline_has_one_name(config):
 
 
 def test_attention_of_two_sources_is_told_apart(config):
-    other = config["sources"]["enformer_50kb"] | {"label": "Pretrained slice", "settings": {"positional_basis": "pretrained_slice"}}
+    other = config["sources"]["enformer_50kb"] | {
+        "label": "Pretrained slice",
+        "settings": {"positional_basis": "pretrained_slice"},
+    }
     config["sources"]["slice"] = other
     run = {"label": "Fine-tuned, slice", "source": "slice", "inputs": "embedding", "head": "finetuned", "loss": "mse"}
     config["figures"]["fig3_6"]["runs"] = [*config["figures"]["fig3_6"]["runs"], run]
@@ -588,7 +833,9 @@ def test_loss_labels(config):
 
 
 def test_modules_follow_imports_and_leave_out_what_only_talks(tmp_path):
-    (tmp_path / "script.py").write_text("from chrom2expr.job import job\nwith job():\n    from chrom2expr.lower import a\n")
+    (tmp_path / "script.py").write_text(
+        "from chrom2expr.job import job\nwith job():\n    from chrom2expr.lower import a\n"
+    )
     for name, text in {
         "lower/__init__": '"""A package."""\n',
         "lower/a": "from chrom2expr.upper.b import x\n",

@@ -70,7 +70,10 @@ def shard(path, genes=range(GENES), **changes):
 def read_features(path):
     with FeatureStore(path) as store:
         selection = store.select(store.gene_id, "all", "gene")
-        found = [selection.read(np.arange(len(store.gene_id))), store.means("central_tracks", range(len(store.gene_id)))]
+        found = [
+            selection.read(np.arange(len(store.gene_id))),
+            store.means("central_tracks", range(len(store.gene_id))),
+        ]
         found += [store.gene_id, store.strand, store.track_id, store.track_type, store.bin_size, store.provenance]
         return [*found, store.file.attributes, store.file.read("covered") if "covered" not in store.file.virtual else 0]
 
@@ -173,13 +176,17 @@ def checkpoint(path):
     optimiser = torch.optim.AdamW(network.parameters())
     network(torch.ones(2, 3, 4)).sum().backward()
     optimiser.step()
-    write_tensors(path, resumable_training.CHECKPOINT, {"network": network.state_dict(), "optimiser": optimiser.state_dict()})
+    write_tensors(
+        path, resumable_training.CHECKPOINT, {"network": network.state_dict(), "optimiser": optimiser.state_dict()}
+    )
 
 
 def fine_tuned(path):
     weights = path.with_name("weights")
     enformer.save(small_enformer.network(), weights)
-    start = finetuned.Trunk("enformer", weights, small_enformer.GEOMETRY, small_enformer.BINS, {}, {"type": "all"}, "abc")
+    start = finetuned.Trunk(
+        "enformer", weights, small_enformer.GEOMETRY, small_enformer.BINS, {}, {"type": "all"}, "abc"
+    )
     backbone = start.load()
     pool = AttentionPool(backbone.embedding_width, 2)
     model = finetuned.FineTuned(backbone, pool, start.bins, adaptation.build(start.adaptation))
@@ -201,7 +208,10 @@ KINDS = {
     "reduced features": (reduced, read_reduced),
     "multi-tissue CNN": (multi_cnn, read_network(cnn.MultiTissueCNN.load)),
     "single-tissue CNNs": (single_cnns, read_network(single_cnn.SingleTissueCNNs.load)),
-    "linear model": (linear_model, lambda path: [*(head := linear_probe.LinearProbe.load(path)).arrays.values(), head.metadata]),
+    "linear model": (
+        linear_model,
+        lambda path: [*(head := linear_probe.LinearProbe.load(path)).arrays.values(), head.metadata],
+    ),
     "pool": (pool, read_network(frozen_trunk.FrozenTrunk.load)),
     "fine-tuned Enformer": (fine_tuned, read_network(finetuned.FineTunedBackbone.load)),
     "checkpoint": (checkpoint, lambda path: list(read_tensors(path, resumable_training.CHECKPOINT).values())),
@@ -228,7 +238,9 @@ def test_a_flipped_bit_or_a_cut_is_named_or_changes_nothing(tmp_path, kind):
     whole, content = path.read_bytes(), read(path)
     random = np.random.default_rng(len(whole))
     places = random.integers(0, 8 * len(whole), FLIPS)
-    flips = [whole[: place // 8] + bytes([whole[place // 8] ^ 1 << place % 8]) + whole[place // 8 + 1 :] for place in places]
+    flips = [
+        whole[: place // 8] + bytes([whole[place // 8] ^ 1 << place % 8]) + whole[place // 8 + 1 :] for place in places
+    ]
     cuts = [whole[:end] for end in np.linspace(0, len(whole) - 1, CUTS).astype(int)]
     named = 0
     for damaged in (*flips, *cuts):
@@ -249,7 +261,9 @@ def test_another_kind_of_file_or_another_version_is_named(tmp_path, kind):
     path, other = tmp_path / "made.file", tmp_path / "other" / "made.file"
     other.parent.mkdir()
     make(path)
-    strangers = [make for name, (make, _) in KINDS.items() if name != kind and "store" not in name and "shard" not in name]
+    strangers = [
+        make for name, (make, _) in KINDS.items() if name != kind and "store" not in name and "shard" not in name
+    ]
     for stranger in strangers[:3]:
         stranger(other)
         path.write_bytes(other.read_bytes())
@@ -338,9 +352,7 @@ def test_shards_of_another_precision_are_not_merged(tmp_path):
 FIGURE = figure.build("scores", "f", {})
 TABLES = {
     "genes": (
-        lambda path: tables.write_table(
-            path, GENE_COLUMNS, [["g", "s", "t", "+", "chr1", 10, "chr1", 12, "-"]] * 1
-        ),
+        lambda path: tables.write_table(path, GENE_COLUMNS, [["g", "s", "t", "+", "chr1", 10, "chr1", 12, "-"]] * 1),
         lambda path: read_genes(path).to_dict("list"),
     ),
     "split": (
@@ -393,10 +405,9 @@ def test_other_programs_read_tables_as_they_are(tmp_path):
 
 
 def test_a_writer_that_fails_leaves_nothing(tmp_path):
-    with pytest.raises(RuntimeError, match="stopped"):
-        with create_file(tmp_path / "x.h5", FEATURE) as file:
-            file.write("gene_id", np.array(["a"]))
-            raise RuntimeError("stopped")
+    with pytest.raises(RuntimeError, match="stopped"), create_file(tmp_path / "x.h5", FEATURE) as file:
+        file.write("gene_id", np.array(["a"]))
+        raise RuntimeError("stopped")
     assert not list(tmp_path.iterdir())
 
 

@@ -46,7 +46,8 @@ class Quiet(SimpleHTTPRequestHandler):
         if self.path.count("/") == 3:
             _, status, count, name = self.path.split("/")
             if self.asked.count(self.path) <= int(count):
-                return self.fail(int(status))
+                self.fail(int(status))
+                return
             self.path = f"/{name}"
         super().do_GET()
 

@@ -204,9 +204,7 @@ class TestDemo:
         shard.write_bytes(before[: len(before) // 2])
         merged = demo / "results/demo/features/beluga_experimental.h5"
         try:
-            result = snakemake(
-                str(merged.relative_to(demo)), "--forcerun", "merge_features", *DEMO, cwd=demo
-            )
+            result = snakemake(str(merged.relative_to(demo)), "--forcerun", "merge_features", *DEMO, cwd=demo)
         finally:
             shard.write_bytes(before)
         assert result.returncode != 0
@@ -253,7 +251,9 @@ def test_the_full_size_enformer_runs_on_real_sequence(copy, shared_data, tmp_pat
     (tmp_path / "genome.fa").write_text(chr22.rstrip() + "\n>chr1\n" + "ACGT" * 250 + "\n")
     lengths = {"chr22": length, "chr1": 1000}
     (tmp_path / "identity.chain").write_text(
-        "".join(f"chain 1000 {c} {n} + 0 {n} {c} {n} + 0 {n} {k}\n{n}\n\n" for k, (c, n) in enumerate(lengths.items(), 1))
+        "".join(
+            f"chain 1000 {c} {n} + 0 {n} {c} {n} + 0 {n} {k}\n{n}\n\n" for k, (c, n) in enumerate(lengths.items(), 1)
+        )
     )
     places = [("chr22", 150_001), ("chr22", 160_001), ("chr1", 500)]
     (tmp_path / "genes.csv").write_text(
@@ -277,7 +277,9 @@ def test_the_full_size_enformer_runs_on_real_sequence(copy, shared_data, tmp_pat
     overlay.write_text(
         json.dumps(
             {
-                "pathvars": {name: str(tmp_path / "out" / name) for name in ("results", "resources", "logs", "benchmarks")},
+                "pathvars": {
+                    name: str(tmp_path / "out" / name) for name in ("results", "resources", "logs", "benchmarks")
+                },
                 "resources": resources,
                 "threads": {"predict_tracks": 2},
                 "backbones": {name: {"shards": 3} for name in ("enformer", "beluga")},

@@ -178,15 +178,25 @@ def test_figure_table_is_the_mean_and_sem_of_the_defined_scores(figure, tmp_path
     table = rows(tmp_path / "t.tsv")
     contract = ["figure", "panel", "series", "x", "mean", "sem", "n", "undefined", "thesis", "ci_low", "ci_high", "run"]
     assert list(table[0]) == [*contract, "metric", "quantity", "unit", "colour"]
-    assert {row["figure"] for row in table} == {"any_name"} and {row["quantity"] for row in table} == {"Spearman correlation"}
-    assert [(row["metric"], row["unit"]) for row in table[::5]] == [("cross_gene", "cell types"), ("cross_celltype", "test genes")]
+    assert {row["figure"] for row in table} == {"any_name"} and {row["quantity"] for row in table} == {
+        "Spearman correlation"
+    }
+    assert [(row["metric"], row["unit"]) for row in table[::5]] == [
+        ("cross_gene", "cell types"),
+        ("cross_celltype", "test genes"),
+    ]
     assert [row["colour"] for row in table] == ["", "tab:pink", "", "", ""] * 2
     labels = [("MSE", "A"), ("α = 1", "A"), ("MSE", "B"), ("MSE", "C"), ("Training mean", "A")]
     assert [(row["panel"], row["series"], row["x"]) for row in table] == [
         (panel, *label) for panel in ("cross-gene", "cross-celltype") for label in labels
     ]
     assert [row["run"] for row in table] == [run["run"] for run in figure.runs] * 2
-    assert [(row["n"], row["undefined"]) for row in table[:5]] == [("12", "0"), ("11", "1"), *[("12", "0")] * 2, ("0", "12")]
+    assert [(row["n"], row["undefined"]) for row in table[:5]] == [
+        ("12", "0"),
+        ("11", "1"),
+        *[("12", "0")] * 2,
+        ("0", "12"),
+    ]
     assert [(row["n"], row["undefined"]) for row in table[5:7]] == [("60", "0"), ("57", "3")]
     for row, place, which in ((table[0], 0, "cross_gene"), (table[6], 1, "cross_celltype")):
         values = [float(r["score"]) for r in rows(figure.files[place].tables[which]) if r["score"]]
@@ -194,8 +204,12 @@ def test_figure_table_is_the_mean_and_sem_of_the_defined_scores(figure, tmp_path
         assert float(row["sem"]) == pytest.approx(stats.sem(values), abs=1e-6)
     for row in table:
         if row["n"] != "0":
-            assert float(row["ci_low"]) < float(row["mean"]) + 0.02 and float(row["mean"]) < float(row["ci_high"]) + 0.02
-    assert not any(table[4][name] for name in ("mean", "sem", "ci_low", "ci_high")), "the baseline says nothing of genes"
+            assert (
+                float(row["ci_low"]) < float(row["mean"]) + 0.02 and float(row["mean"]) < float(row["ci_high"]) + 0.02
+            )
+    assert not any(table[4][name] for name in ("mean", "sem", "ci_low", "ci_high")), (
+        "the baseline says nothing of genes"
+    )
     assert float(table[9]["mean"]) > 0.1, "but something of cell types"
     assert [row["thesis"] for row in table] == [*[""] * 5, "0.427000", *[""] * 4]
     again = kind.read(tmp_path / "t.tsv")
@@ -231,7 +245,10 @@ def test_pairs_are_differences_of_the_same_genes_and_tissues(figure, tmp_path, c
         if row["panel"] == "cross-celltype":
             means = [np.repeat(values[0] - values[1], times)[np.repeat(both, times)].mean() for times in found[a].drawn]
         else:
-            means = [(one - two)[both].mean() for one, two in zip(found[a].resampled["cross_gene"], found[b].resampled["cross_gene"], strict=True)]
+            means = [
+                (one - two)[both].mean()
+                for one, two in zip(found[a].resampled["cross_gene"], found[b].resampled["cross_gene"], strict=True)
+            ]
         np.testing.assert_allclose(
             [float(row["ci_low"]), float(row["ci_high"])], np.quantile(means, [0.025, 0.975]), atol=1e-5
         )
@@ -478,7 +495,9 @@ def test_a_metric_of_ones_own_is_in_the_table_and_the_figure(tmp_path):
     tables = [tmp_path / "cross_celltype.tsv", tmp_path / "pearson.tsv"]
     made = SimpleNamespace(scores=tables, bootstrap=tmp_path / "b.h5")
     params = scripts.params(metrics=sections, resamples=50, seed=1)
-    run_script(tmp_path, "evaluate_run.py", input=SimpleNamespace(predictions=tmp_path / "p.h5"), output=made, params=params)
+    run_script(
+        tmp_path, "evaluate_run.py", input=SimpleNamespace(predictions=tmp_path / "p.h5"), output=made, params=params
+    )
     settings = {"metrics": ["pearson"]}
     run_script(
         tmp_path,

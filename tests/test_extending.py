@@ -13,9 +13,7 @@ TEXT = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 # A block of code, and the file that the paragraph before it ends with, if any; a fence has a language if it is code.
 BLOCKS = re.findall(r"^(?:[^\n]*`([^`\n]+)`:\n\n)?```(\w*)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 EXAMPLES = [(file, code) for file, language, code in BLOCKS if language]
-WHOLE = {file for file in re.findall(r"[Tt]he\swhole\sof\s`([^`]+)`:", TEXT)} | set(
-    re.findall(r"in full, `(.*)`:", TEXT)
-)
+WHOLE = {*re.findall(r"[Tt]he\swhole\sof\s`([^`]+)`:", TEXT), *re.findall(r"in full, `(.*)`:", TEXT)}
 
 
 def pieces(code):

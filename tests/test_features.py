@@ -37,8 +37,14 @@ def feature_store(folder):
     for number, genes in enumerate(np.array_split(np.arange(GENES), 2)):
         shards.append(folder / f"{number}.h5")
         with ShardWriter(
-            shards[-1], gene_id=GENE_ID[genes], strand=STRAND[genes], track_id=["a", "b", "c"],
-            track_type=["chromatin", "cage", "chromatin"], bins=8, bin_size=8, provenance={"source": "made up"},
+            shards[-1],
+            gene_id=GENE_ID[genes],
+            strand=STRAND[genes],
+            track_id=["a", "b", "c"],
+            track_type=["chromatin", "cage", "chromatin"],
+            bins=8,
+            bin_size=8,
+            provenance={"source": "made up"},
         ) as writer:
             writer.write(0, tracks()[genes])
     merge(shards, folder / "store.h5")
@@ -55,7 +61,11 @@ def sequence_shards(folder):
     parts = []
     for number, genes in enumerate(np.array_split(np.arange(GENES), 2)):
         path, labels = folder / f"{number}.h5", {"gene_id": GENE_ID[genes], "strand": STRAND[genes]}
-        parts.append(write_checked(path, sequence_store.FORMAT, {"assembly": "grch38"}, ["encoded"], encoded=values[genes], **labels))
+        parts.append(
+            write_checked(
+                path, sequence_store.FORMAT, {"assembly": "grch38"}, ["encoded"], encoded=values[genes], **labels
+            )
+        )
     return parts
 
 
@@ -75,7 +85,8 @@ KINDS = {
     ),
 }  # fmt: skip
 KINDS |= {
-    f"{name} in memory": (lambda folder, make=make: InMemory(make(folder)), *rest) for name, (make, *rest) in KINDS.items()
+    f"{name} in memory": (lambda folder, make=make: InMemory(make(folder)), *rest)
+    for name, (make, *rest) in KINDS.items()
 }
 
 

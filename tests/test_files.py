@@ -103,7 +103,9 @@ def test_partial_files_of_another_machine_go_once_nothing_is_written_any_more(tm
 def test_files_that_take_hours_are_on_the_disk_before_they_have_their_name(tmp_path, monkeypatch):
     done = []
     fsync, replace = os.fsync, os.replace
-    monkeypatch.setattr(os, "fsync", lambda handle: done.append(("sync", os.readlink(f"/proc/self/fd/{handle}"))) or fsync(handle))
+    monkeypatch.setattr(
+        os, "fsync", lambda handle: done.append(("sync", os.readlink(f"/proc/self/fd/{handle}"))) or fsync(handle)
+    )
     monkeypatch.setattr(os, "replace", lambda *paths: done.append(("rename", str(paths[1]))) or replace(*paths))
     with create_file(tmp_path / "made.h5", KIND) as file:
         file.write("a", np.ones(3))
@@ -128,9 +130,18 @@ def test_files_that_take_hours_are_on_the_disk_before_they_have_their_name(tmp_p
         (OSError("unable to lock file, errno = 11, error message = 'Resource temporarily unavailable'"), "is locked"),
         (OSError(108, "Cannot send after transport endpoint shutdown"), "file system was shut down"),
         (MemoryError("Unable to allocate 68.0 GiB"), "memory is used up.*mem_mb"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes"), "memory is used up"),
-        (OSError("Unable to open file (unable to lock file, errno = 37, error message = 'No locks available')"), "locked"),
-        (OSError("Can't write data (file write failed: errno = 28, error message = 'No space left')"), "no space is left"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes"),
+            "memory is used up",
+        ),
+        (
+            OSError("Unable to open file (unable to lock file, errno = 37, error message = 'No locks available')"),
+            "locked",
+        ),
+        (
+            OSError("Can't write data (file write failed: errno = 28, error message = 'No space left')"),
+            "no space is left",
+        ),
         (OSError(5, "Input/output error"), "its disk failed"),
         (OSError(116, "Stale file handle"), "network file system lost it"),
     ],
@@ -155,7 +166,7 @@ def test_what_is_no_error_of_the_system_is_not_called_so(tmp_path):
         try:
             raise PermissionError(13, "Permission denied")
         except PermissionError:
-            raise ValueError("a mistake of another kind")
+            raise ValueError("a mistake of another kind")  # noqa: B904
     except ValueError as error:
         assert system_trouble(error) is None
 
@@ -333,7 +344,9 @@ def test_every_text_file_names_its_encoding():
             keywords = {keyword.arg for keyword in call.keywords}
             mode = next((a.value for a in call.args[1:2] if isinstance(a, ast.Constant)), "r")
             module = getattr(getattr(call.func, "value", None), "id", "")
-            if name in ("read_text", "write_text") or (name == "open" and own and module == "" and "b" not in str(mode)):
+            if name in ("read_text", "write_text") or (
+                name == "open" and own and module == "" and "b" not in str(mode)
+            ):
                 assert "encoding" in keywords, f"{path}, line {call.lineno}: {name} without encoding"
 
 

@@ -67,7 +67,9 @@ class TestLoop:
         fit(task, files.trunk(), tmp_path / "second")
         # The first pass is the one that checks the data.
         assert [len(rows) for rows in batches[1:]] == [2] * 5 * epochs
-        assert all(sorted(np.concatenate(batches[1 + 5 * e : 6 + 5 * e])) == [*range(5), *range(6, 11)] for e in range(3))
+        assert all(
+            sorted(np.concatenate(batches[1 + 5 * e : 6 + 5 * e])) == [*range(5), *range(6, 11)] for e in range(3)
+        )
         assert not np.array_equal(batches[1:6], batches[6:11])
 
         start = np.nanmean(np.delete(files.observed[:11], 5, axis=0), axis=0)
@@ -135,9 +137,7 @@ class TestLoop:
         grid = {"learning_rate": [1e-9, 3e-3, 1e-8]}
         fitted, _ = fit(files.task(grid=grid, warmup_steps=1), files.trunk(), tmp_path / "grid")
         assert [row["chosen"] for row in fitted.table] == ["no", "yes", "no"]
-        alone, _ = fit(
-            files.task(grid={"learning_rate": [3e-3]}, warmup_steps=1), files.trunk(), tmp_path / "alone"
-        )
+        alone, _ = fit(files.task(grid={"learning_rate": [3e-3]}, warmup_steps=1), files.trunk(), tmp_path / "alone")
         assert fitted.table[1] == alone.table[0]
         for one, two in zip(fitted.network.parameters(), alone.network.parameters(), strict=True):
             assert torch.equal(one, two)
@@ -270,7 +270,9 @@ class TestNetwork:
         fitted, _ = fit(files.task(max_epochs=1), files.trunk(), tmp_path / "checkpoints")
         fitted.save(tmp_path / "model.pt")
         model, metadata = load(tmp_path / "model.pt")
-        assert not model.training and type(model.trunk.network.transformer[0][0].fn[1]).__module__.startswith("enformer_pytorch")
+        assert not model.training and type(model.trunk.network.transformer[0][0].fn[1]).__module__.startswith(
+            "enformer_pytorch"
+        )
         assert torch.equal(model(hot()), fitted.network(hot()))
         assert metadata["tissue"] == [f"tissue{index}" for index in range(TISSUES)]
         trunk = metadata["trunk"]
@@ -353,8 +355,17 @@ class TestResume:
 
     @pytest.mark.parametrize(
         "moment",
-        [("batch", 2), ("batch", 8), ("batch", 21), ("write", 1), ("write", 2), ("write", 6), ("half", 4), ("outputs", 1),
-         ("remove", 1)],
+        [
+            ("batch", 2),
+            ("batch", 8),
+            ("batch", 21),
+            ("write", 1),
+            ("write", 2),
+            ("write", 6),
+            ("half", 4),
+            ("outputs", 1),
+            ("remove", 1),
+        ],
     )
     def test_killed_at_any_moment(self, with_dropout, undisturbed, tmp_path, monkeypatch, moment):
         """In a batch; before or within the writing of a checkpoint; while the outputs are written; while cleaning up."""
@@ -396,6 +407,7 @@ class TestResume:
             trained = []
             original = resumable_training._train
             with monkeypatch.context() as patched:
+
                 def count(network, optimiser, course, *rest):
                     if len(trained) == epochs:
                         raise Killed
@@ -415,10 +427,18 @@ class TestResume:
         ("changes", "trunk", "message"),
         [
             ({"loss": loss(10, 1)}, {}, r"differs in loss\.alpha \(1 there, 10 here\)\. To go on"),
-            ({"seed": 2, "weight_decay": 0.5}, {}, r"seed \(1 there, 2 here\), settings\.weight_decay \(0\.001 there, 0\.5"),
+            (
+                {"seed": 2, "weight_decay": 0.5},
+                {},
+                r"seed \(1 there, 2 here\), settings\.weight_decay \(0\.001 there, 0\.5",
+            ),
             ({"grid": {"learning_rate": [1e-4]}}, {}, r"grid\.learning_rate \(\[0\.001\] there, \[0\.0001\] here\)"),
             ({}, {"weights_sha256": "others"}, r"weights \(weights there, others here\)"),
-            ({}, {"settings": {"positional_basis": "library"}}, r"trunk\.positional_basis \(none there, library here\)"),
+            (
+                {},
+                {"settings": {"positional_basis": "library"}},
+                r"trunk\.positional_basis \(none there, library here\)",
+            ),
             ({}, {"bins": 2}, r"bins \(4 there, 2 here\)"),
         ],
     )
@@ -454,7 +474,9 @@ class TestResume:
     def test_a_damaged_checkpoint(self, files, tmp_path):
         fit(files.task(max_epochs=1), files.trunk(), tmp_path)
         (tmp_path / "last.pt").write_bytes((tmp_path / "last.pt").read_bytes()[:3000])
-        message = f"last.pt: damaged, or no chrom2expr checkpoint file; to begin this run anew, delete the folder {tmp_path}"
+        message = (
+            f"last.pt: damaged, or no chrom2expr checkpoint file; to begin this run anew, delete the folder {tmp_path}"
+        )
         with pytest.raises(InputError, match=message):
             fit(files.task(max_epochs=1), files.trunk(), tmp_path)
 
@@ -462,7 +484,9 @@ class TestResume:
         scores = iter([1.0, 2.0])
         with monkeypatch.context() as patched:
             validate = resumable_training._validate
-            patched.setattr(resumable_training, "_validate", lambda *rest: {**validate(*rest), "validation_loss": next(scores)})
+            patched.setattr(
+                resumable_training, "_validate", lambda *rest: {**validate(*rest), "validation_loss": next(scores)}
+            )
             fit(files.task(max_epochs=2), files.trunk(), tmp_path)
         monkeypatch.setattr(resumable_training, "_train", lambda *_: pytest.fail("an epoch was run"))
         for spoil in (lambda path: path.write_bytes(path.read_bytes()[:3000]), lambda path: path.unlink()):

@@ -82,7 +82,11 @@ def test_embeddings_are_read_once_whatever_the_epochs_and_the_grid(files, embedd
     asked = task(files, embedded, max_epochs=3, grid={"learning_rate": [1e-3, 1e-2]})
     frozen_trunk.FrozenTrunk.fit(asked)
     a_gene = BINS * 48 * 2
-    assert [asked.data.splits[name].features.bytes_read for name in ("train", "val", "test")] == [11 * a_gene, 4 * a_gene, 0]
+    assert [asked.data.splits[name].features.bytes_read for name in ("train", "val", "test")] == [
+        11 * a_gene,
+        4 * a_gene,
+        0,
+    ]
 
 
 def test_both_strands_are_embedded_if_the_backbone_reads_both(files, embedded, tmp_path):
@@ -128,7 +132,9 @@ def test_a_saved_head(files, embedded, tmp_path):
 
 def test_an_embedding_of_another_width_is_refused(files, embedded):
     fitted = frozen_trunk.FrozenTrunk.fit(task(files, embedded, max_epochs=1))
-    narrow = SimpleNamespace(shape=(1, BINS, 24), batches=lambda *_: iter([(None, np.zeros((1, BINS, 24), np.float16))]))
+    narrow = SimpleNamespace(
+        shape=(1, BINS, 24), batches=lambda *_: iter([(None, np.zeros((1, BINS, 24), np.float16))])
+    )
     with pytest.raises(InputError, match="embedding is 24 wide, but the head was made for 48"):
         fitted.predict(narrow)
 
@@ -155,7 +161,9 @@ def test_planted_truth_is_found_in_one_bin(tmp_path):
         writer.write(0, embedding)
     store = FeatureStore(tmp_path / "store.h5")
     parts = dict(zip(tasks.SPLITS, np.split(np.arange(genes), [200, 250]), strict=True))
-    splits = {name: training.Split(store.select(store.gene_id[r], "embedding"), observed[r]) for name, r in parts.items()}
+    splits = {
+        name: training.Split(store.select(store.gene_id[r], "embedding"), observed[r]) for name, r in parts.items()
+    }
     ids = {name: store.gene_id[rows] for name, rows in parts.items()}
     settings = {"weight_decay": 1e-3, "warmup_steps": 20, "gradient_clip": 0, "accumulation": 1}
     asked = tasks.Task(

@@ -80,7 +80,13 @@ def made_task(name, tissues=range(TISSUES)):
         {"source": "made"},
         1e-4,
     )
-    return tasks.Task(data=data, loss=build({"type": "hybrid", "alpha": 0, "beta": 1}), seed=1, device=torch.device("cpu"), **section(name))
+    return tasks.Task(
+        data=data,
+        loss=build({"type": "hybrid", "alpha": 0, "beta": 1}),
+        seed=1,
+        device=torch.device("cpu"),
+        **section(name),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -169,5 +175,3 @@ def test_a_loss_of_ones_own_trains_and_is_saved_with_its_state(tmp_path):
     mse = registry.find("heads", "cnn").load().fit(task)
     features = task.data.splits["test"].features
     assert np.abs(mse.predict(features) - head.predict(features)).max() > 1e-3
-
-

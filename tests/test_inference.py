@@ -130,9 +130,7 @@ class Embedder(Toy):
 def embed(sequences_path, output, backbone=None, **changes):
     settings = {"bins": 3, "batch_size": 3, "geometry": GEOMETRY, "reverse_complement": False} | changes
     provenance = {"source": "toy", "weights_sha256": "def"}
-    inference.embed_shard(
-        backbone or Embedder(), sequences_path, output, provenance=provenance, device=CPU, **settings
-    )
+    inference.embed_shard(backbone or Embedder(), sequences_path, output, provenance=provenance, device=CPU, **settings)
     return output
 
 
@@ -147,7 +145,12 @@ def test_embedding(sequences_path, tmp_path):
         assert store.strand.tolist() == ["+", "-"] * 3 + ["+"]
         assert store.track_id.tolist() == [f"embedding_{feature:04d}" for feature in range(4)]
         assert set(store.track_type) == {"embedding"} and (store.bins, store.bin_size) == (3, 8)
-        assert store.provenance == {"source": "toy", "assembly": "grch38", "genome_sha256": "abc", "weights_sha256": "def"}
+        assert store.provenance == {
+            "source": "toy",
+            "assembly": "grch38",
+            "genome_sha256": "abc",
+            "weights_sha256": "def",
+        }
         turned = store.select(store.gene_id, "embedding", "gene").read(np.arange(GENES))
         assert np.array_equal(turned[1], found[1, ::-1]) and np.array_equal(turned[2], found[2])
     again = embed(sequences_path, tmp_path / "again.h5", batch_size=100).read_bytes()
@@ -220,7 +223,9 @@ def test_a_large_prediction_is_clipped_and_an_infinite_one_refused(sequences_pat
         return
     with h5py.File(predict(sequences_path, tmp_path / "shard.h5", Large())) as shard:
         assert shard["tracks"][4, 0, 1] == clipped
-    assert "1 values beyond float16's range were clipped to +-65504, the first of gene gene4, b" in capsys.readouterr().out
+    assert (
+        "1 values beyond float16's range were clipped to +-65504, the first of gene gene4, b" in capsys.readouterr().out
+    )
 
 
 def test_central_bins(sequences_path, tmp_path):

@@ -253,8 +253,14 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
     embedding = random.normal(0, 1, (300, 8)).astype(np.float32)
     gene_id = [f"gene{row}" for row in range(300)]
     with ShardWriter(
-        tmp_path / "s.h5", gene_id=gene_id, strand=random.choice(["+", "-"], 300), track_id=["a"],
-        track_type=["chromatin"], bins=20, bin_size=128, provenance={"source": "planted", "central_bins": "10"},
+        tmp_path / "s.h5",
+        gene_id=gene_id,
+        strand=random.choice(["+", "-"], 300),
+        track_id=["a"],
+        track_type=["chromatin"],
+        bins=20,
+        bin_size=128,
+        provenance={"source": "planted", "central_bins": "10"},
         means={"central_tracks": 1, "central_embedding": 8},
     ) as writer:
         writer.write(0, np.ones((300, 20, 1)), central_tracks=np.ones((300, 1)), central_embedding=embedding)
@@ -270,9 +276,21 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
         ),
         output=SimpleNamespace(**{name: tmp_path / "run" / file for name, file in made.items()}),
         params=scripts.params(
-            type="probe", tracks="embedding", orientation="gene", bins=0, features="central_means",
-            loss={"type": "hybrid", "alpha": 0, "beta": 1}, settings={}, grid={}, batch_size=64, max_epochs=0,
-            patience=0, select_by="validation_loss", seed=1, job=0, jobs=1,
+            type="probe",
+            tracks="embedding",
+            orientation="gene",
+            bins=0,
+            features="central_means",
+            loss={"type": "hybrid", "alpha": 0, "beta": 1},
+            settings={},
+            grid={},
+            batch_size=64,
+            max_epochs=0,
+            patience=0,
+            select_by="validation_loss",
+            seed=1,
+            job=0,
+            jobs=1,
         ),
         threads=torch.get_num_threads(),
         resources=SimpleNamespace(allow_cpu=0),

@@ -165,7 +165,9 @@ def test_attention(files, backbone, encoded, tuned, tmp_path):
         type=TYPE,
         settings=SETTINGS,
     )
-    after = call("attend_genes.py", tmp_path / "run.h5", given | {"model": str(tuned / "model.pt")}, **known, head="finetuned")
+    after = call(
+        "attend_genes.py", tmp_path / "run.h5", given | {"model": str(tuned / "model.pt")}, **known, head="finetuned"
+    )
     for path, network in ((base, backbone), (after, FineTunedBackbone.load(tuned / "model.pt").backbone)):
         rows = network.attend(encoded[TEST], 4).numpy()
         # Every other gene lies on the minus strand (see Files.write_sequences).

@@ -81,8 +81,15 @@ def test_a_second_process_is_refused_and_told_who_the_owner_is(start, tmp_path):
     first = start("first", SLURM_JOB_ID="4711")
     owns(first)
     said = ends(start("second"))
-    for part in ("refused", "checkpoints: held by SLURM job 4711", f"process {first.pid} on ", "since 20", "sign of life 20",
-                 "scancel 4711", "run again"):
+    for part in (
+        "refused",
+        "checkpoints: held by SLURM job 4711",
+        f"process {first.pid} on ",
+        "since 20",
+        "sign of life 20",
+        "scancel 4711",
+        "run again",
+    ):
         assert part in said.splitlines()[-1], said
     first.go.touch()
     assert ends(first) == "" and os.listdir(tmp_path / "checkpoints") == ["first"]

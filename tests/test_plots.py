@@ -35,7 +35,8 @@ CAPTION = ROOT / "workflow/report/figure.rst"
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
 CONFIG = schema.checked(yaml.safe_load((ROOT / "config/config.yaml").read_text()), SCHEMA)
 FIGURES = {
-    name: figure.build(section["kind"], name, runs.settings(CONFIG, name)) for name, section in CONFIG["figures"].items()
+    name: figure.build(section["kind"], name, runs.settings(CONFIG, name))
+    for name, section in CONFIG["figures"].items()
 }
 # The columns of a metric in a figure's table.
 PANELS = {
@@ -43,7 +44,12 @@ PANELS = {
     "cross-celltype": ("cross_celltype", "Spearman correlation", "test genes"),
 }
 # What the config says of some groups and series.
-COLOURS = {"Linear probes": "tab:red", "Fine-tuned": "tab:green", "Hierarchical": "tab:blue", "Linear probe": "tab:pink"}
+COLOURS = {
+    "Linear probes": "tab:red",
+    "Fine-tuned": "tab:green",
+    "Hierarchical": "tab:blue",
+    "Linear probe": "tab:pink",
+}
 # The groups of fig2_5 and the places of fig3_4, each with its series, as the thesis arranges them.
 MODELS = {
     "Linear probes": ["CAGE tracks", "All tracks", "Embedding"],
@@ -102,7 +108,9 @@ def points(name, places, models=("Base Enformer", "MSE", "α = 10")):
     """Made-up points, a different height each."""
     random = np.random.default_rng(4)
     return [
-        Point(name, "panel", model, float(x), random.uniform(1, 2), random.uniform(0.1, 0.2), 420, 0, NAN, "a/b/c/d", "")
+        Point(
+            name, "panel", model, float(x), random.uniform(1, 2), random.uniform(0.1, 0.2), 420, 0, NAN, "a/b/c/d", ""
+        )
         for model in models
         for x in places
     ]
@@ -195,7 +203,9 @@ CASES = {
     "ten losses": table("fig3_2", losses=[f"α = {10.0**i:g}, β = {i + 2}" for i in range(10)]),
     "long names": table("fig3_2", sources=LONG, losses=["x" * 70, "y " * 60]),
     "fig2_5": uneven("fig2_5", MODELS),
-    "twelve models": uneven("fig2_5", MODELS | {"Measured": ["Ridge, measured", "Multi-tissue CNN, experimental", "x"]}),
+    "twelve models": uneven(
+        "fig2_5", MODELS | {"Measured": ["Ridge, measured", "Multi-tissue CNN, experimental", "x"]}
+    ),
     "fig3_3": table("fig3_3", sources=FOUR, losses=["Multi-tissue CNN", "Fine-tuned Enformer"]),
     "six losses": table("fig3_3", sources=LOSSES, losses=["Multi-tissue CNN", "Fine-tuned Enformer", "Frozen " * 5]),
     "fig3_4": uneven("fig3_4", PLACES),
@@ -296,11 +306,16 @@ def test_every_kind_keeps_its_contract(kind, tmp_path):
 
 def test_a_run_has_its_own_colour_and_the_others_the_next_that_are_free():
     bars = table("fig3_2", losses=["MSE", "mine", "α = 10"])
-    bars = [bar._replace(colour="tab:blue" if bar.x == SOURCES[0] else "#101010") if bar.series == "mine" else bar for bar in bars]
+    bars = [
+        bar._replace(colour="tab:blue" if bar.x == SOURCES[0] else "#101010") if bar.series == "mine" else bar
+        for bar in bars
+    ]
     axes, _ = drawn(bars).axes
     colours = [[to_hex(patch.get_facecolor()) for patch in patches] for patches, _ in bars_of(axes)]
     assert colours == [[TAB10[1]] * 4, [TAB10[0], *["#101010"] * 3], [TAB10[2]] * 4]
-    rows = [point._replace(colour="tab:orange" if point.series == "MSE" else "") for point in points("fig3_7", [0.1, 0.2])]
+    rows = [
+        point._replace(colour="tab:orange" if point.series == "MSE" else "") for point in points("fig3_7", [0.1, 0.2])
+    ]
     (axes,) = drawn(rows).axes
     assert [to_hex(container.lines[0].get_color()) for container in axes.containers] == [TAB10[0], TAB10[1], TAB10[2]]
 
@@ -330,7 +345,10 @@ def test_a_kind_of_ones_own_is_one_class(tmp_path):
     (tmp_path / "dots.py").write_text(OWN_KIND)
     kind = f"{tmp_path}/dots.py:Dots"
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    config["figures"]["mine"] = config["figures"]["fig3_2"] = {"kind": kind, "runs": config["figures"]["fig3_1"]["runs"]}
+    config["figures"]["mine"] = config["figures"]["fig3_2"] = {
+        "kind": kind,
+        "runs": config["figures"]["fig3_1"]["runs"],
+    }
     full = schema.checked(config, SCHEMA)
     assert runs.settings(full, "mine") == {"marker": "o"} and runs.takes(full, "mine") == "scores"
     config["figures"]["mine"] = {**config["figures"]["mine"], "marker": 3, "size": 4}
@@ -528,13 +546,23 @@ def test_fig2_1_shows_every_box_of_its_table(tmp_path, measured):
     backbones = [
         {"label": name, "sequence_length": length, "bins": bins, "bin_size": size, "tracks": ["chromatin"]}
         | {"predicted": count, "measured": [1158] if measured else []}
-        for name, length, bins, size, count in (("Enformer", 196608, [896, 314], 128, 4675), ("Beluga", 41800, [200], 200, 2002))
+        for name, length, bins, size, count in (
+            ("Enformer", 196608, [896, 314], 128, 4675),
+            ("Beluga", 41800, [200], 200, 2002),
+        )
     ]
     heads = ["Ridge", "Single-tissue CNN", "Multi-tissue CNN"]
     kind = FIGURES["fig2_1"]
     kind.write(tmp_path / "t.tsv", kind.tabulate(figure.Sources(backbones, heads, 218)))
     shown = inside(drawn(kind.read(tmp_path / "t.tsv")))
-    assert {*heads, "Enformer\n4,675 tracks", "Beluga\n2,002 tracks", "DNA\n196,608 bp", "DNA\n41,800 bp", "Gene expression\n218 cell types"} <= {*shown}
+    assert {
+        *heads,
+        "Enformer\n4,675 tracks",
+        "Beluga\n2,002 tracks",
+        "DNA\n196,608 bp",
+        "DNA\n41,800 bp",
+        "Gene expression\n218 cell types",
+    } <= {*shown}
     assert {"Chromatin features\n896 or 314 bins of 128\nbp", "Chromatin features\n200 bins of 200 bp"} <= {*shown}
     assert ("Experiments\n1,158 tracks" in shown) == measured
 
@@ -545,7 +573,9 @@ def test_fig2_2_shows_the_layers_that_the_network_has(tmp_path):
     assert network.output.weight.device.type == "cpu", "the network stays as it was"
     sizes = {}
     for module in network.modules():
-        module.register_forward_hook(lambda module, _, out: sizes.setdefault(type(module).__name__, []).append(out.shape))
+        module.register_forward_hook(
+            lambda module, _, out: sizes.setdefault(type(module).__name__, []).append(out.shape)
+        )
     with torch.no_grad():
         network.eval()(network.prepare(torch.zeros(1, 896, 4675)))
     for name, shapes in (("Conv", sizes["Conv2d"][:1]), ("ResidualConvBlock", sizes["ResidualConvBlock"])):
@@ -573,7 +603,9 @@ def test_what_a_block_does_is_its_formula(tmp_path):
     network = cnn.ExpressionCNN(3, 16, 5, width=4, kernel_size=3, blocks=2, dropout=0.0)
     blocks = [layer.formula for layer in architecture.layers("fig2_2", network, 3, 16) if layer.formula]
     assert blocks == ["x + Conv(GELU(BatchNorm(x)))"] * 2
-    assert "ResidualConvBlock: x + Conv(GELU(BatchNorm(x)))" in inside(drawn(architecture.layers("fig2_2", network, 3, 16)))
+    assert "ResidualConvBlock: x + Conv(GELU(BatchNorm(x)))" in inside(
+        drawn(architecture.layers("fig2_2", network, 3, 16))
+    )
 
     class Block(cnn.ResidualConvBlock):
         def forward(self, x):

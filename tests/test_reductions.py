@@ -240,9 +240,15 @@ def test_the_means_of_tracks_in_several_shards(tmp_path):
     for columns in ([0, 1], [2]):
         shards.append(tmp_path / f"{columns[0]}.h5")
         with ShardWriter(
-            shards[-1], gene_id=[f"gene{gene}" for gene in range(5)], strand=STRAND,
-            track_id=[f"track{column}" for column in columns], track_type=[KINDS[column] for column in columns],
-            bins=200, bin_size=200, provenance={"source": "made up", "central_bins": "10"}, means={"central_tracks": len(columns)},
+            shards[-1],
+            gene_id=[f"gene{gene}" for gene in range(5)],
+            strand=STRAND,
+            track_id=[f"track{column}" for column in columns],
+            track_type=[KINDS[column] for column in columns],
+            bins=200,
+            bin_size=200,
+            provenance={"source": "made up", "central_bins": "10"},
+            means={"central_tracks": len(columns)},
         ) as writer:
             writer.write(0, values[:, :, columns], central_tracks=means[:, columns])
     merge(shards, tmp_path / "s.h5")
@@ -274,8 +280,15 @@ def test_shards_of_means_over_other_bins_are_not_merged(tmp_path):
     for number, bins in enumerate(["10", "8"]):
         shards.append(tmp_path / f"{number}.h5")
         with ShardWriter(
-            shards[-1], gene_id=[f"gene{number}"], strand=["+"], track_id=["a"], track_type=["cage"], bins=12,
-            bin_size=1, provenance={"source": "made up", "central_bins": bins}, means={"central_tracks": 1},
+            shards[-1],
+            gene_id=[f"gene{number}"],
+            strand=["+"],
+            track_id=["a"],
+            track_type=["cage"],
+            bins=12,
+            bin_size=1,
+            provenance={"source": "made up", "central_bins": bins},
+            means={"central_tracks": 1},
         ) as writer:
             writer.write(0, np.zeros((1, 12, 1)), central_tracks=np.zeros((1, 1)))
     with pytest.raises(InputError, match=r"1.h5: differs from .*0.h5 in central_bins \(10 and 8\)"):

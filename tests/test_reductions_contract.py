@@ -107,7 +107,11 @@ def installed(monkeypatch):
 def test_a_config_names_the_reduction_of_a_package(installed):
     root = HERE.parent
     config = yaml.safe_load((root / "config/config.yaml").read_text())
-    config["heads"]["mlp"] = {"type": f"{HERE}/own_files/mlp.py:MLP", "features": "largest", "grid": {"learning_rate": [1e-3]}}
+    config["heads"]["mlp"] = {
+        "type": f"{HERE}/own_files/mlp.py:MLP",
+        "features": "largest",
+        "grid": {"learning_rate": [1e-3]},
+    }
     line = {"source": "enformer_predicted", "inputs": "chromatin_40kb", "head": "mlp", "loss": "mse"}
     config["figures"]["fig3_1"]["runs"].append(line | {"group": "Largest"})
     rules = root / "workflow/schemas/config.schema.yaml"

@@ -35,6 +35,7 @@ def test_what_a_class_declares_is_read_as_it_is_executed(kind, name):
 
 def test_declared_keys_are_described():
     for kind, name in KINDS:
+
         def described(rules, where):
             for key, inner in rules.get("properties", {}).items():
                 if "properties" in inner or "$ref" in inner or inner.get("type") == "object":
@@ -52,7 +53,9 @@ def test_a_schema_is_added_to_that_of_another_class():
 
 
 def test_nothing_is_imported_to_find_a_file_of_ones_own(tmp_path):
-    name = write(tmp_path, "import not_installed_anywhere\n" + CLASS.format(name="Mine", declares="{'api': 1, 'takes': 'store'}"))
+    name = write(
+        tmp_path, "import not_installed_anywhere\n" + CLASS.format(name="Mine", declares="{'api': 1, 'takes': 'store'}")
+    )
     entry = registry.find("heads", name)
     assert entry.declares == {"api": 1, "takes": "store"}
     with pytest.raises(InputError, match="mine.py cannot be imported .*not_installed_anywhere"):
@@ -80,10 +83,16 @@ def test_an_installed_package_brings_a_class(tmp_path, monkeypatch):
     [
         ("", "there is no class Mine"),
         ("class Mine:\n    pass\n", "line 1: Mine has no dictionary `declares`"),
-        ("SIZE = 3\n" + CLASS.format(name="Mine", declares="{'api': SIZE}"), "line 3: declares must be written out in full"),
+        (
+            "SIZE = 3\n" + CLASS.format(name="Mine", declares="{'api': SIZE}"),
+            "line 3: declares must be written out in full",
+        ),
         (CLASS.format(name="Mine", declares="{'api': 99}"), "Mine was written for version 99"),
         (CLASS.format(name="Mine", declares="{}"), "Mine declares no api: add 'api': 1"),
-        (CLASS.format(name="Mine", declares="{'api': 1, 'take': 'store'}"), "declares take, which means nothing for heads; .* takes"),
+        (
+            CLASS.format(name="Mine", declares="{'api': 1, 'take': 'store'}"),
+            "declares take, which means nothing for heads; .* takes",
+        ),
         ("class Mine:\n    declares = {'api': 1\n", r"mine\.py, line 2: .*never closed"),
     ],
 )

@@ -205,10 +205,12 @@ def test_a_constant_target_is_predicted_as_such_counted_and_named(width, capsys)
     assert "in 2 of 6 tissues the validation correlation is undefined" in printed and "tissue2, tissue4" in printed
     undefined = [row for row in fitted.table if row["validation_cross_gene"] is None]
     assert {row["tissue"] for row in undefined} == {"tissue2", "tissue4"} and len(undefined) == 2 * len(PENALTIES)
-    others = np.array([
-        [row["validation_cross_gene"] for row in fitted.table if row["penalty"] == penalty and row not in undefined]
-        for penalty in PENALTIES
-    ])
+    others = np.array(
+        [
+            [row["validation_cross_gene"] for row in fitted.table if row["penalty"] == penalty and row not in undefined]
+            for penalty in PENALTIES
+        ]
+    )
     assert fitted.penalties[[2, 4]].tolist() == [PENALTIES[others.mean(axis=1).argmax()]] * 2
     assert sum(row["chosen"] == "yes" for row in fitted.table) == TISSUES
 
@@ -238,7 +240,9 @@ def test_tissues_that_lack_genes_are_as_exact_as_the_others(width, lacking):
     train, missing = y[:120].copy(), random.choice(120, lacking, replace=False)
     train[missing, 2] = np.nan
     task = make_task()
-    task = with_split(with_split(task, "train", features=x[:120], observed=train), "val", features=x[120:], observed=y[120:])
+    task = with_split(
+        with_split(task, "train", features=x[:120], observed=train), "val", features=x[120:], observed=y[120:]
+    )
     fitted = ridge.Ridge.fit(replace(task, grid={"penalty": [1e-2]}))
     for tissue in range(TISSUES):
         present = ~np.isnan(train[:, tissue])
@@ -323,8 +327,14 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
     strand = random.choice(["+", "-"], 300)
     gene_id = [f"gene{row}" for row in range(300)]
     with ShardWriter(
-        tmp_path / "s.h5", gene_id=gene_id, strand=strand, track_id=["a", "b", "c"], track_type=["chromatin"] * 3,
-        bins=20, bin_size=200, provenance={"source": "planted"},
+        tmp_path / "s.h5",
+        gene_id=gene_id,
+        strand=strand,
+        track_id=["a", "b", "c"],
+        track_type=["chromatin"] * 3,
+        bins=20,
+        bin_size=200,
+        provenance={"source": "planted"},
     ) as writer:
         writer.write(0, tracks)
     reduce_store(tmp_path / "s.h5", tmp_path / "features.h5", "spatial_basis", geometry, 10)
@@ -337,14 +347,26 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
     snakemake = SimpleNamespace(
         input=SimpleNamespace(
             features=tmp_path / "features.h5",
-            split=tmp_path / "split.tsv", expression=tmp_path / "expression.h5",
+            split=tmp_path / "split.tsv",
+            expression=tmp_path / "expression.h5",
         ),
         output=SimpleNamespace(**{name: tmp_path / "run" / file for name, file in made.items()}),
         params=scripts.params(
-            type="ridge", tracks="chromatin", orientation="gene", bins=10, features="spatial_basis", job=0, jobs=1,
-            loss={"type": "hybrid", "alpha": 0, "beta": 1}, settings={"standardise": False},
-            grid={"penalty": [0.001, 0.1, 10]}, batch_size=64, max_epochs=0, patience=0,
-            select_by="validation_cross_gene", seed=1,
+            type="ridge",
+            tracks="chromatin",
+            orientation="gene",
+            bins=10,
+            features="spatial_basis",
+            job=0,
+            jobs=1,
+            loss={"type": "hybrid", "alpha": 0, "beta": 1},
+            settings={"standardise": False},
+            grid={"penalty": [0.001, 0.1, 10]},
+            batch_size=64,
+            max_epochs=0,
+            patience=0,
+            select_by="validation_cross_gene",
+            seed=1,
         ),
         threads=torch.get_num_threads(),
         resources=SimpleNamespace(allow_cpu=0),

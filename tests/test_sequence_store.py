@@ -69,7 +69,10 @@ def test_shards_that_cannot_be_used(shards, tmp_path):
     twice = write(tmp_path / "twice.h5", encoded[:1], ["gene4"])
     with pytest.raises(InputError, match="twice.h5: gene gene4 is twice in them"):
         SequenceStore([*paths, twice], LENGTH)
-    with SequenceStore(paths, LENGTH) as store, pytest.raises(InputError, match=r"gene9 has no sequence there \(1 of 2"):
+    with (
+        SequenceStore(paths, LENGTH) as store,
+        pytest.raises(InputError, match=r"gene9 has no sequence there \(1 of 2"),
+    ):
         store.select(["gene1", "gene9"])
     with pytest.raises(InputError, match="missing.h5: there is no such file"):
         SequenceStore([tmp_path / "missing.h5"], LENGTH)

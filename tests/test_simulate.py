@@ -21,10 +21,29 @@ from chrom2expr.simulation import backbones, genome
 from chrom2expr.tracks.store_writer import ShardWriter
 
 SETTINGS = genome.Settings(
-    genes={"chr1": 50, "chr8": 30, "chrX": 4}, gene_spacing=9000, edit_spacing=2000, longest_edit=50, unliftable=3,
-    rrna=2, tissues=10, lineages=4, beluga_lineages=3, core_motifs=4, regulators=4, motif_length=12, mutation=0.04,
-    enhancers=3, enhancer_distance=(800, 3000), enhancer_decay=4000, baseline_sd=2.0, tissue_sd=0.6, gene_noise_sd=0.5,
-    noise_sd=0.3, missing=0.05, track_noise=0.3, resolution=64,
+    genes={"chr1": 50, "chr8": 30, "chrX": 4},
+    gene_spacing=9000,
+    edit_spacing=2000,
+    longest_edit=50,
+    unliftable=3,
+    rrna=2,
+    tissues=10,
+    lineages=4,
+    beluga_lineages=3,
+    core_motifs=4,
+    regulators=4,
+    motif_length=12,
+    mutation=0.04,
+    enhancers=3,
+    enhancer_distance=(800, 3000),
+    enhancer_decay=4000,
+    baseline_sd=2.0,
+    tissue_sd=0.6,
+    gene_noise_sd=0.5,
+    noise_sd=0.3,
+    missing=0.05,
+    track_noise=0.3,
+    resolution=64,
 )
 
 
@@ -112,8 +131,10 @@ def test_formats_are_the_real_ones(simulated):
     table = pd.read_csv(folder / "exp.csv", index_col=0)
     assert table.index.tolist() == list(range(1, len(annotation) + 1))
     assert 0 < table.isna().to_numpy().mean() < 0.15
-    for name, expected in [("enformer.txt", genome.enformer_tracks(simulation)),
-                           ("beluga.tsv", genome.beluga_tracks(simulation))]:
+    for name, expected in [
+        ("enformer.txt", genome.enformer_tracks(simulation)),
+        ("beluga.tsv", genome.beluga_tracks(simulation)),
+    ]:
         read = track_tables.read_tracks(folder / name)
         assert read.track_id.tolist() == [track.identifier for track in expected]
         assert (read.track_type == "cage").tolist() == [track.assay == "CAGE" for track in expected]
@@ -165,8 +186,9 @@ def scores(simulation: genome.Simulation, log_expression: np.ndarray) -> tuple[f
     counts = np.zeros((genes, len(motifs)))
     np.add.at(counts, (sites.gene, sites.motif), 1)
     regulators = counts[:, (motifs.role == "regulator").to_numpy()] @ simulation.activity @ simulation.lineage.T
-    across = [spearmanr(a - b, c).statistic
-              for a, b, c in zip(regulators, regulators.mean(0), log_expression) if a.std() > 0]
+    across = [
+        spearmanr(a - b, c).statistic for a, b, c in zip(regulators, regulators.mean(0), log_expression) if a.std() > 0
+    ]
     return spearmanr(core, log_expression.mean(1)).statistic, float(np.mean(across))
 
 
@@ -221,8 +243,14 @@ def test_examples_are_the_genes_asked_for_in_the_middle_of_their_sequences(tmp_p
         labels = {"gene_id": gene_id[rows], "strand": strand[rows]}
         write_checked(tmp_path / shard, FORMAT, {}, ["encoded"], encoded=encoded[rows], **labels)
     with ShardWriter(
-        tmp_path / "features.h5", gene_id=gene_id, strand=strand, track_id=["t"], track_type=["chromatin"], bins=2,
-        bin_size=4, provenance={},
+        tmp_path / "features.h5",
+        gene_id=gene_id,
+        strand=strand,
+        track_id=["t"],
+        track_type=["chromatin"],
+        bins=2,
+        bin_size=4,
+        provenance={},
     ) as writer:
         writer.write(0, tracks)
     shards = [tmp_path / "0.h5", tmp_path / "1.h5"]

@@ -70,7 +70,12 @@ def make_task(planted, observed=None, tissues=range(TISSUES), bundle=0, **change
         splits[name] = Split(store.select(gene_id[name]), observed[rows][:, tissues])
     task = tasks.Task(
         data=tasks.Data(
-            splits, gene_id, np.array([f"tissue{t}" for t in tissues], dtype=object), store.track_id, {"bins": BINS}, 1e-4
+            splits,
+            gene_id,
+            np.array([f"tissue{t}" for t in tissues], dtype=object),
+            store.track_id,
+            {"bins": BINS},
+            1e-4,
         ),
         loss=Hybrid(alpha=0, beta=1),
         settings={**NETWORK, "transform": "log1p", "weight_decay": 0.01, "bundle": bundle},
@@ -227,7 +232,9 @@ def test_every_bundle_reads_the_store_once_an_epoch_whatever_its_size(planted):
 
 
 def test_other_tissues_do_not_matter(planted):
-    all_of_them, one = (single_cnn.SingleTissueCNNs.fit(make_task(planted, tissues=tissues)) for tissues in (range(TISSUES), [2]))
+    all_of_them, one = (
+        single_cnn.SingleTissueCNNs.fit(make_task(planted, tissues=tissues)) for tissues in (range(TISSUES), [2])
+    )
     for name, value in all_of_them.network.state(2).items():
         torch.testing.assert_close(one.network.state(0)[name], value, **CLOSE)
     first = (all_of_them.network.state(tissue)["stem.weight"] for tissue in range(TISSUES))
@@ -293,9 +300,18 @@ def test_each_tissue_has_its_own_best_point_and_finds_its_signal(planted, select
     predicted = fitted.predict(splits["val"].features)
     scores = metrics.cross_gene(predicted, splits["val"].observed)
     errors = ((predicted - splits["val"].observed) ** 2).mean(axis=0)
-    assert list(fitted.table[0]) == (
-        "tissue learning_rate dropout status epochs epoch validation_loss validation_cross_gene validation_tissues chosen"
-    ).split()
+    assert list(fitted.table[0]) == [
+        "tissue",
+        "learning_rate",
+        "dropout",
+        "status",
+        "epochs",
+        "epoch",
+        "validation_loss",
+        "validation_cross_gene",
+        "validation_tissues",
+        "chosen",
+    ]
     for tissue in range(TISSUES):
         rows = [row for row in fitted.table if row["tissue"] == f"tissue{tissue}"]
         [chosen] = [row for row in rows if row["chosen"] == "yes"]

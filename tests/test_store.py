@@ -65,7 +65,10 @@ def merged(request, tmp_path):
     size = GENES if request.param == "genes" else TRACKS
     shards = [
         write_shard(
-            tmp_path / "features" / "s" / f"{number:03}.h5", array, covered=True, **{request.param: part},
+            tmp_path / "features" / "s" / f"{number:03}.h5",
+            array,
+            covered=True,
+            **{request.param: part},
             means={"central_tracks": len(part) if request.param == "tracks" else TRACKS},
         )
         for number, part in enumerate(np.array_split(np.arange(size), 3))
@@ -123,9 +126,7 @@ def test_the_folder_can_be_moved_and_the_working_directory_does_not_matter(merge
     write_shard(tmp_path / "cwd" / "s" / "000.h5", np.zeros_like(array))
     monkeypatch.chdir(tmp_path / "cwd")
     with FeatureStore("../elsewhere/s.h5") as features:
-        np.testing.assert_array_equal(
-            features.select(features.gene_id, "all", "genomic").read(np.arange(GENES)), array
-        )
+        np.testing.assert_array_equal(features.select(features.gene_id, "all", "genomic").read(np.arange(GENES)), array)
 
 
 def test_tracks_that_are_not_next_to_each_other_are_picked(tmp_path):
@@ -189,7 +190,9 @@ def test_a_checksum_is_of_one_gene_and_at_most_32_kib(tmp_path):
 def test_finite_values_beyond_float16_are_clipped_and_the_first_is_named(tmp_path, capsys):
     array = np.array([[[1, -1, 65504, 65510, 1]], [[1e6, -3e38, 65504, 65510, 1]]], dtype=np.float32)
     write_shard(tmp_path / "x.h5", array)
-    assert "2 values beyond float16's range were clipped to +-65504, the first of gene g1é, t0é" in capsys.readouterr().out
+    assert (
+        "2 values beyond float16's range were clipped to +-65504, the first of gene g1é, t0é" in capsys.readouterr().out
+    )
     with FeatureStore(tmp_path / "x.h5") as features, h5py.File(tmp_path / "x.h5") as file:
         assert file.attrs["clipped"] == 2
         assert features.select(["g1é"], "all").read([0]).tolist() == [[[65504, -65504, 65504, 65504, 1]]]
@@ -209,8 +212,15 @@ def test_what_is_not_finite_is_refused_by_name_and_nothing_is_left(tmp_path, val
 def test_means_that_are_not_finite_are_refused_by_name(tmp_path, value):
     with pytest.raises(InputError, match=rf"gene g1é, central_tracks, is not a finite number \({value}\)"):
         with ShardWriter(
-            tmp_path / "x.h5", gene_id=names("g", range(2)), strand=STRAND[:2], track_id=["a"], track_type=["cage"],
-            bins=2, bin_size=1, provenance={}, means={"central_tracks": 1},
+            tmp_path / "x.h5",
+            gene_id=names("g", range(2)),
+            strand=STRAND[:2],
+            track_id=["a"],
+            track_type=["cage"],
+            bins=2,
+            bin_size=1,
+            provenance={},
+            means={"central_tracks": 1},
         ) as writer:
             writer.write(0, np.zeros((2, 2, 1)), central_tracks=np.array([[0], [value]]))
     assert not list(tmp_path.iterdir())
@@ -224,22 +234,39 @@ def test_an_unknown_orientation_is_refused(merged):
 
 
 def test_a_shard_with_genes_not_written_is_an_error_and_leaves_nothing(tmp_path):
-    with pytest.raises(RuntimeError, match="10 genes were not written"):
-        with ShardWriter(
-            tmp_path / "x.h5", gene_id=names("g", range(GENES)), strand=STRAND, track_id=["a"], track_type=["cage"],
-            bins=2, bin_size=1, provenance={},
-        ) as writer:
-            writer.write(3, np.zeros((1, 2, 1)))
+    with (
+        pytest.raises(RuntimeError, match="10 genes were not written"),
+        ShardWriter(
+            tmp_path / "x.h5",
+            gene_id=names("g", range(GENES)),
+            strand=STRAND,
+            track_id=["a"],
+            track_type=["cage"],
+            bins=2,
+            bin_size=1,
+            provenance={},
+        ) as writer,
+    ):
+        writer.write(3, np.zeros((1, 2, 1)))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_wrong_shape_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="shape"):
-        with ShardWriter(
-            tmp_path / "x.h5", gene_id=["a"], strand=["+"], track_id=["a"], track_type=["cage"], bins=2, bin_size=1,
-            provenance={}, means={"central_tracks": 1},
-        ) as writer:
-            writer.write(0, np.zeros((1, 1, 1)), central_tracks=np.zeros((1, 1)))
+    with (
+        pytest.raises(ValueError, match="shape"),
+        ShardWriter(
+            tmp_path / "x.h5",
+            gene_id=["a"],
+            strand=["+"],
+            track_id=["a"],
+            track_type=["cage"],
+            bins=2,
+            bin_size=1,
+            provenance={},
+            means={"central_tracks": 1},
+        ) as writer,
+    ):
+        writer.write(0, np.zeros((1, 1, 1)), central_tracks=np.zeros((1, 1)))
 
 
 def test_a_writer_killed_in_the_middle_leaves_no_shard(tmp_path):
@@ -301,7 +328,9 @@ def test_a_truncated_or_flipped_shard_is_named_at_merge(merged):
 def test_a_missing_shard_or_another_one_is_named(merged):
     path, _ = merged
     shards = sorted((path.parent / "s").iterdir())
-    other = write_shard(shards[2].with_name("other.h5"), values() + 1, *_of(shards[2]), covered=True, means=_means(shards[2]))
+    other = write_shard(
+        shards[2].with_name("other.h5"), values() + 1, *_of(shards[2]), covered=True, means=_means(shards[2])
+    )
     whole = shards[2].read_bytes()
     other.replace(shards[2])
     with pytest.raises(InputError, match=r"002\.h5: not the shard that .*s\.h5 was merged from"):
@@ -370,9 +399,8 @@ def test_a_shard_without_tracks_is_legal_unless_all_are(tmp_path):
 
 
 def test_an_unknown_gene_is_named(merged):
-    with FeatureStore(merged[0]) as features:
-        with pytest.raises(InputError, match="gene nobody is not in"):
-            features.select(["g0é", "nobody"])
+    with FeatureStore(merged[0]) as features, pytest.raises(InputError, match="gene nobody is not in"):
+        features.select(["g0é", "nobody"])
 
 
 def test_batches_come_in_order_and_the_next_is_read_meanwhile(merged):

@@ -42,7 +42,9 @@ def runs(planted, tmp_path_factory):  # noqa: F811
         fitted_run(replace(task, data=tasks.of_tissues(task.data, part, 2)), folder / f"part{part}") for part in (0, 1)
     ]
     (folder / "joined").mkdir()
-    given = {f"{name.rstrip('s').replace('summary', 'summarie')}s": [p / f for p in pieces] for name, f in FILES.items()}
+    given = {
+        f"{name.rstrip('s').replace('summary', 'summarie')}s": [p / f for p in pieces] for name, f in FILES.items()
+    }
     snakemake = scripts.snakemake(
         input=SimpleNamespace(**given),
         output=SimpleNamespace(**{name: folder / "joined" / file for name, file in FILES.items()}),

@@ -73,7 +73,9 @@ def test_the_real_tables(shared_data):
     # Chromatin first, so that it is read as one slice.
     assert (enformer["track_type"] == np.repeat(["chromatin", "cage"], [4675, 638])).all()
     assert set(zip(enformer["clip"], enformer["scale"], enformer["sum_stat"])) == {
-        (32, 2, "mean"), (64, 1, "sum"), (384, 1, "sum")
+        (32, 2, "mean"),
+        (64, 1, "sum"),
+        (384, 1, "sum"),
     }
     beluga = read_tracks(shared_data / "deepsea_beluga_2002_features.tsv")
     assert beluga["track_id"].nunique() == len(beluga) == 2002

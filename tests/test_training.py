@@ -29,7 +29,13 @@ from made_files import write_expression, write_split
 GENES, BINS, TRACKS, TISSUES = 400, 32, 8, 12
 NETWORK = {"width": 16, "kernel_size": 3, "blocks": 2}
 OPTIONS = TrainingOptions(
-    loss=Hybrid(alpha=1, beta=1), batch_size=40, max_epochs=2, patience=2, select_by="validation_loss", weight_decay=0.01, seed=4
+    loss=Hybrid(alpha=1, beta=1),
+    batch_size=40,
+    max_epochs=2,
+    patience=2,
+    select_by="validation_loss",
+    weight_decay=0.01,
+    seed=4,
 )
 CPU = torch.device("cpu")
 GRID = {"learning_rate": [1e-3, 3e-3], "dropout": [0.0, 0.2, 0.4]}
@@ -387,7 +393,10 @@ def _edit(path, old, new):
         (_empty_validation, r"split.tsv puts no gene into val: see splits"),
         (_rename_split, r"split.tsv, row 1: no column split"),
         (_rename_gene, r"features.h5: gene geneX"),
-        (_empty_tissue, rf"tissue tissue3 has 0 training genes with a value \(1 of {TISSUES} tissues have fewer than 1\)"),
+        (
+            _empty_tissue,
+            rf"tissue tissue3 has 0 training genes with a value \(1 of {TISSUES} tissues have fewer than 1\)",
+        ),
     ],
 )
 def test_files_that_disagree_are_said_and_leave_nothing_half_written(job, spoil, message):

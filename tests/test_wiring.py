@@ -507,9 +507,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.backbones": [{**OVERVIEW[0], "bins": [6]}],
         "params.heads": ["Ridge", "Probe"],
         "input.tracks": [Raw("targets_other.txt")],
-        "input.features": [
-            of("merge_measured", input__shards=[of("bin_0", input__manifest=FEWER_TRACKS)])
-        ],
+        "input.features": [of("merge_measured", input__shards=[of("bin_0", input__manifest=FEWER_TRACKS)])],
         "input.shards": swapped(each("bin_0", "bin_1", params__geometry__bins=6)),
         "input.expression": of("targets", input__expression=Raw("fewer.exp.csv")),
     },
@@ -517,7 +515,9 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.figure": "other",
         "params.kind": NO_KIND,
         "params.settings": same({"any": 1}, "a network has no settings"),
-        "params.runs": refused([{"run": RUNS[0]["run"], "type": "single_cnn"}], "no chrom2expr single-tissue CNN model file"),
+        "params.runs": refused(
+            [{"run": RUNS[0]["run"], "type": "single_cnn"}], "no chrom2expr single-tissue CNN model file"
+        ),
         "input.models": each("fit_cnn", name="model", params__settings__width=6),
     },
     "tabulate_variation": {
@@ -700,7 +700,9 @@ def test_the_table_names_every_key_of_the_backbones_and_the_simulation():
             schema = registry.find("backbones", name).declares["schema"]
             keys = schema["properties"][part.rpartition(".")[2]]
             keys = schema["$defs"]["sizes"] if "$ref" in keys else keys
-            steps = [key for key, step in STEPS.items() if (step.script, step.params.get("type")) == (script, f'"{name}"')]
+            steps = [
+                key for key, step in STEPS.items() if (step.script, step.params.get("type")) == (script, f'"{name}"')
+            ]
             changed = set().union(*(CHANGES.get(step, {}) for step in steps))
             assert steps and not {f"params.{part}.{key}" for key in keys["properties"]} - changed, name
     names = {f"params.simulation.{field.name}" for field in dataclasses.fields(genome.Settings)}
@@ -714,6 +716,7 @@ def test_the_table_names_every_key_of_the_adaptations():
 
 
 # --- what no other value of a param can show ---------------------------------------------------------------------
+
 
 def training_means(world):
     """Mean of the training genes' targets in each tissue."""

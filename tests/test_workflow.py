@@ -62,7 +62,9 @@ def third_party(script):
     """Distributions that a script, its library modules and the classes it finds by name import."""
     entries = [registry.find(kind, name) for kind in KINDS.get(script, ()) for name in registry.OWN[kind]]
     taken = TAKEN.get(script)
-    loaded = [entry.path for entry in entries if not taken or entry.kind != "figures" or entry.declares["takes"] == taken]
+    loaded = [
+        entry.path for entry in entries if not taken or entry.kind != "figures" or entry.declares["takes"] == taken
+    ]
     files = [SCRIPTS / script, *map(Path, dependencies.modules(SCRIPTS, script, loaded, WITHOUT.get(script, "")))]
     names = set()
     for node in (node for file in files for node in at_work(file)):
@@ -77,7 +79,9 @@ def third_party(script):
 def at_work(file):
     """The nodes of a module's text, but for what only a type checker sees."""
     text = ast.parse(file.read_text())
-    text.body = [line for line in text.body if not (isinstance(line, ast.If) and "TYPE_CHECKING" in ast.dump(line.test))]
+    text.body = [
+        line for line in text.body if not (isinstance(line, ast.If) and "TYPE_CHECKING" in ast.dump(line.test))
+    ]
     return ast.walk(text)
 
 
@@ -148,7 +152,9 @@ def test_packages_import_only_those_above_them():
 
 
 def test_modules_do_not_import_each_other_in_a_circle():
-    imports = {file: set(dependencies._imports(file, LIBRARY)) for file in LIBRARY.rglob("*.py") if file.name != "__init__.py"}
+    imports = {
+        file: set(dependencies._imports(file, LIBRARY)) for file in LIBRARY.rglob("*.py") if file.name != "__init__.py"
+    }
     while imports:
         bottom = {name for name, uses in imports.items() if not uses & set(imports)}
         assert bottom, f"these modules import each other in a circle: {sorted(map(str, imports))}"
@@ -257,7 +263,9 @@ def test_lint_and_format_are_clean():
     demo = snakemake("--lint", "--configfile", "config/demo.yaml")
     assert demo.returncode == 0, demo.stderr + demo.stdout
     files = [str(ROOT / "Snakefile"), str(ROOT / "workflow" / "Snakefile"), *map(str, RULE_FILES)]
-    shaped = subprocess.run([sys.executable, "-m", "snakefmt", "--check", *files], cwd=ROOT, capture_output=True, text=True)
+    shaped = subprocess.run(
+        [sys.executable, "-m", "snakefmt", "--check", *files], cwd=ROOT, capture_output=True, text=True
+    )
     assert shaped.returncode == 0, shaped.stderr
 
 

@@ -53,7 +53,9 @@ class ElasticNet(linear.LinearHead):
                 [score] = metrics.cross_gene(predicted, validation.observed[:, [column]])
                 fits.append((np.nan_to_num(score, nan=-1), model))
                 row = {"tissue": str(tissue), "penalty": penalty}
-                table.append({**row, "validation_cross_gene": None if np.isnan(score) else float(score), "chosen": "no"})
+                table.append(
+                    {**row, "validation_cross_gene": None if np.isnan(score) else float(score), "chosen": "no"}
+                )
             best = int(np.argmax([score for score, _ in fits]))
             table[best - len(fits)]["chosen"] = "yes"
             scaler, regression = fits[best][1]

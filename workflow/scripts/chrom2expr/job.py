@@ -74,9 +74,7 @@ def job(snakemake: Any) -> Iterator[Call]:
 
 def _call(snakemake: Any) -> Call:
     params = {name: json.loads(value) for name, value in snakemake.params.items()}
-    return Call(
-        snakemake.input, snakemake.output, SimpleNamespace(**params), snakemake.resources, snakemake.threads
-    )
+    return Call(snakemake.input, snakemake.output, SimpleNamespace(**params), snakemake.resources, snakemake.threads)
 
 
 def _tell(message: str) -> None:

@@ -42,9 +42,7 @@ def build(config: Mapping[str, Any]) -> Network:
     return Network(EnformerConfig(**config))
 
 
-def read(
-    weights: Path, geometry: Geometry, use_tf_gamma: bool = False, positional_basis: str = "library"
-) -> Network:
+def read(weights: Path, geometry: Geometry, use_tf_gamma: bool = False, positional_basis: str = "library") -> Network:
     """The plain enformer-pytorch network of a weights folder, set to the geometry's bins; trainable.
 
     `use_tf_gamma` and `positional_basis` as in `build_for`. Raises InputError if config or checkpoint is missing,

@@ -94,9 +94,7 @@ def read_test_predictions(path: str | Path) -> Predictions:
     return test
 
 
-def evaluate(
-    run: Predictions, metrics: Mapping[str, Metric], files: ScoreFiles, *, resamples: int, seed: int
-) -> None:
+def evaluate(run: Predictions, metrics: Mapping[str, Metric], files: ScoreFiles, *, resamples: int, seed: int) -> None:
     """Score a run by every metric: a table each, a row for each tissue or gene; and what resamples hold in `bootstrap`.
 
     Columns of a table: tissue, score, genes; or gene_id, score, tissues. The last is how many values were used. The
@@ -147,10 +145,7 @@ class Scores(NamedTuple):
 
     def paired_with(self, other: "Scores") -> bool:
         """Whether both are scores of the same test genes and tissues, in the same resamples."""
-        return (
-            (self.gene_id, self.tissue) == (other.gene_id, other.tissue)
-            and np.array_equal(self.drawn, other.drawn)
-        )
+        return (self.gene_id, self.tissue) == (other.gene_id, other.tissue) and np.array_equal(self.drawn, other.drawn)
 
 
 def read_scores(files: ScoreFiles, metrics: Mapping[str, Metric]) -> Scores:
@@ -286,11 +281,7 @@ def pairs(figure: str, scored: Scored) -> list[Pair]:
 
     Runs with other test genes, and a baseline with runs of another x, are no pairs; the former are counted in the log.
     """
-    asked = [
-        (a, b)
-        for a, b in combinations(scored.runs, 2)
-        if BASELINE not in (a.series, b.series) or a.x == b.x
-    ]
+    asked = [(a, b) for a, b in combinations(scored.runs, 2) if BASELINE not in (a.series, b.series) or a.x == b.x]
     paired = [(a, b) for a, b in asked if a.scores.paired_with(b.scores)]
     print(f"{len(paired)} pairs of runs; {len(asked) - len(paired)} with different test genes are left out")
     rows = []

@@ -46,9 +46,7 @@ class AttendingModel(NamedTuple):
     attention: Attention
 
 
-def read_models(
-    figure: str, models: Sequence[Mapping[str, str]], files: Sequence[str | Path]
-) -> list[AttendingModel]:
+def read_models(figure: str, models: Sequence[Mapping[str, str]], files: Sequence[str | Path]) -> list[AttendingModel]:
     """The models of a figure, each with a label `series`, a folder `run`, a `colour`, and one of the `files`.
 
     Raises InputError if two share a label, or files hold other genes or bins.

@@ -396,7 +396,14 @@ def arrow(
     """An arrow from the right side of one box to the left side of another."""
     axes.add_patch(
         FancyArrowPatch(
-            start, end, arrowstyle="-|>", mutation_scale=head, shrinkA=0, shrinkB=0, linewidth=0.8, color="black",
+            start,
+            end,
+            arrowstyle="-|>",
+            mutation_scale=head,
+            shrinkA=0,
+            shrinkB=0,
+            linewidth=0.8,
+            color="black",
             linestyle="dashed" if dashed else "solid",
         )  # fmt: skip
     )

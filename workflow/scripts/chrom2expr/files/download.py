@@ -38,7 +38,8 @@ def fetch(url: str, path: str | Path) -> None:
     """
     for wait in (*WAITS, None):
         try:
-            return _fetch_once(url, path)
+            _fetch_once(url, path)
+            return
         except _FAILURES as error:
             said = f"{url}: cannot be downloaded ({error}); "
             cure = "fetch it yourself and give its place as a path in the config"

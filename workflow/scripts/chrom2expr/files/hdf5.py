@@ -123,9 +123,7 @@ class Writer:
 
 
 @contextmanager
-def create_file(
-    path: str | Path, kind: Format, attributes: Mapping[str, Any] | None = None
-) -> Iterator[Writer]:
+def create_file(path: str | Path, kind: Format, attributes: Mapping[str, Any] | None = None) -> Iterator[Writer]:
     """Write a file: it appears under its name, with its checksums, when the block ends well.
 
     The same content gives the same bytes. Raises SystemTrouble where the disk is full, or the like.

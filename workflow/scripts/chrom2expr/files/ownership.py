@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -40,7 +40,7 @@ class Identity:
     @classmethod
     def mine(cls) -> "Identity":
         """This process's, with a token of its own; `since` is now, in UTC."""
-        pid, since = os.getpid(), datetime.now(timezone.utc).isoformat(" ", "seconds")
+        pid, since = os.getpid(), datetime.now(UTC).isoformat(" ", "seconds")
         job = os.environ.get("SLURM_JOB_ID", "")
         return cls(socket.gethostname(), machine(), pid, began(pid) or "", job, since, uuid4().hex)
 
@@ -139,7 +139,7 @@ def _stale(folder: Path, file: Path, before: tuple[Identity | None, int | None],
             stop = f"kill {now.pid} on {now.host}" if now else f"see {file}"
             if now and now.slurm_job:
                 stop = f"scancel {now.slurm_job}"
-            sign = datetime.fromtimestamp(seen / 1e9, timezone.utc).isoformat(" ", "seconds")
+            sign = datetime.fromtimestamp(seen / 1e9, UTC).isoformat(" ", "seconds")
             raise InputError(
                 f"{folder}: held by {now or 'an unknown process'}; last sign of life {sign}. Two at a time would "
                 f"destroy each other's work: wait until it ends, or end it ({stop}), then run again"

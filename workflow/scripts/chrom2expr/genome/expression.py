@@ -32,9 +32,7 @@ class Matrix:
     tissue: list[str]
 
 
-def read_matrix(
-    path: str | Path, annotation: pd.DataFrame, annotation_path: str | Path, ids: Ids = "auto"
-) -> Matrix:
+def read_matrix(path: str | Path, annotation: pd.DataFrame, annotation_path: str | Path, ids: Ids = "auto") -> Matrix:
     """Read an expression CSV and bring its rows into the order of `annotation` (see `genes.read_annotation`).
 
     The first column is either a running index 1, 2, …: then the rows follow the gene table's order (ExPecto's own

@@ -122,9 +122,7 @@ class FineTuned(training.Model):
         return self.pool(self.pool.prepare(embedding[:, middle(embedding.shape[1], self.bins)]))
 
 
-def read_data(
-    shards: Sequence[Path], split: Path, expression: Path, source: str, geometry: Geometry
-) -> tasks.Data:
+def read_data(shards: Sequence[Path], split: Path, expression: Path, source: str, geometry: Geometry) -> tasks.Data:
     """The sequences of each split's genes, cropped to the geometry's, and the targets (see tasks.read_data)."""
     store = SequenceStore(shards, geometry.sequence_length)
     inputs = {"source": source, **store.provenance, "sequence_length": geometry.sequence_length}

@@ -406,9 +406,7 @@ def _checked(task: Task) -> np.ndarray:
     if task.select_by != "validation_cross_gene":
         raise InputError("ridge chooses its penalties by the validation genes: select_by must be validation_cross_gene")
     if len(task.data.splits["train"].features.shape) != 2:
-        raise InputError(
-            "ridge takes reduced features, (gene, feature), and was given bins: set heads: NAME: features"
-        )
+        raise InputError("ridge takes reduced features, (gene, feature), and was given bins: set heads: NAME: features")
     penalties = np.array(task.grid["penalty"], dtype=np.float64)
     if not (np.isfinite(penalties) & (penalties > 0)).all():
         raise InputError(f"heads: NAME: grid: penalty is {task.grid['penalty']}: every penalty must be above 0")

@@ -126,9 +126,7 @@ def of_tissues(data: Data, job: int, jobs: int) -> Data:
     Raises InputError when there are fewer tissues than jobs.
     """
     if jobs > len(data.tissue):
-        raise InputError(
-            f"{len(data.tissue)} tissues cannot be dealt out to {jobs} jobs: lower heads: NAME: jobs"
-        )
+        raise InputError(f"{len(data.tissue)} tissues cannot be dealt out to {jobs} jobs: lower heads: NAME: jobs")
     columns = np.array_split(np.arange(len(data.tissue)), jobs)[job]
     splits = {
         name: Split(split.features, split.observed[:, columns], split.usable) for name, split in data.splits.items()

@@ -128,16 +128,19 @@ def train(
             progress.advance(1)
     network.eval()
     correlation = _correlation(trainer.predict, held_out, size)
-    print(f"held-out correlation over genes and bins: mean of tracks {correlation.mean():.3f}, "
-          f"lowest {correlation.min():.3f}, highest {correlation.max():.3f}")
+    print(
+        f"held-out correlation over genes and bins: mean of tracks {correlation.mean():.3f}, "
+        f"lowest {correlation.min():.3f}, highest {correlation.max():.3f}"
+    )
     return network
 
 
 class _Enformer:
     """Enformer's trainable network, its motif start and its loss (Poisson, as published)."""
 
-    def __init__(self, examples: Examples, motifs: Sequence[np.ndarray], geometry: windows.Geometry,
-                 network: Mapping[str, Any]) -> None:
+    def __init__(
+        self, examples: Examples, motifs: Sequence[np.ndarray], geometry: windows.Geometry, network: Mapping[str, Any]
+    ) -> None:
         self.backbone = Enformer.build(network, geometry, {}, examples.tracks.shape[2])
         plain = self.backbone.network
         start_at_motifs(plain.stem[0].weight, motifs, windows.BASES, gain=1.0)
@@ -165,8 +168,9 @@ class _Beluga:
     the training bins is a certain peak. The loss is the binary cross entropy against that, as for DeepSEA's labels.
     """
 
-    def __init__(self, examples: Examples, motifs: Sequence[np.ndarray], geometry: windows.Geometry,
-                 network: Mapping[str, Any]) -> None:
+    def __init__(
+        self, examples: Examples, motifs: Sequence[np.ndarray], geometry: windows.Geometry, network: Mapping[str, Any]
+    ) -> None:
         bins = examples.tracks.flatten(0, 1)
         self.peak = bins.quantile(0.99, dim=0).clamp(min=1e-3)
         self.backbone = Beluga.build(network, geometry, {}, bins.shape[1])

@@ -101,13 +101,26 @@ def simulate(settings: Settings, seed: int) -> Simulation:
     motifs, activity, lineage = _draw_grammar(settings, next(streams))
     genes = _draw_genes(settings, next(streams))
     sites, grch37 = _plant(settings, genes, motifs, next(streams))
-    edits = {name: _draw_edits(settings, genes, sites, name, len(grch37[name]), rng)
-             for (name, rng) in zip(grch37, next(streams).spawn(len(grch37)))}
+    edits = {
+        name: _draw_edits(settings, genes, sites, name, len(grch37[name]), rng)
+        for (name, rng) in zip(grch37, next(streams).spawn(len(grch37)))
+    }
     inserts = next(streams)
     grch38 = {name: _apply(edits[name], encoded, inserts) for name, encoded in grch37.items()}
     log_expression = _express(settings, len(genes), motifs, sites, activity, lineage, next(streams))
-    return Simulation(settings, seed, grch37, grch38, edits, genes.drop(columns="lost"), motifs, sites, activity,
-                      lineage, log_expression)
+    return Simulation(
+        settings,
+        seed,
+        grch37,
+        grch38,
+        edits,
+        genes.drop(columns="lost"),
+        motifs,
+        sites,
+        activity,
+        lineage,
+        log_expression,
+    )
 
 
 def _draw_grammar(settings: Settings, rng: np.random.Generator) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
@@ -123,12 +136,14 @@ def _draw_grammar(settings: Settings, rng: np.random.Generator) -> tuple[pd.Data
     baseline = np.zeros(len(consensus))
     baseline[: core - 1] = np.linspace(1, 0.5, core - 1)
     baseline[core - 1] = -1
-    motifs = pd.DataFrame({
-        "motif": [f"core{m}" for m in range(core)] + [f"regulator{m}" for m in range(settings.regulators)],
-        "role": ["core"] * core + ["regulator"] * settings.regulators,
-        "consensus": [windows.decode(motif) for motif in consensus],
-        "baseline": baseline,
-    })
+    motifs = pd.DataFrame(
+        {
+            "motif": [f"core{m}" for m in range(core)] + [f"regulator{m}" for m in range(settings.regulators)],
+            "role": ["core"] * core + ["regulator"] * settings.regulators,
+            "consensus": [windows.decode(motif) for motif in consensus],
+            "baseline": baseline,
+        }
+    )
     active = rng.random((settings.regulators, settings.lineages)) < 0.2
     active[np.arange(settings.regulators), np.arange(settings.regulators) % settings.lineages] = True
     activity = active * rng.uniform(0.6, 1.0, active.shape)
@@ -163,8 +178,10 @@ def _draw_genes(settings: Settings, rng: np.random.Generator) -> pd.DataFrame:
 
 def _plant(settings: Settings, genes: pd.DataFrame, motifs: pd.DataFrame, rng: np.random.Generator):
     """GRCh37, random but for the sites planted in it, and the table of the sites."""
-    grch37 = {name: rng.choice(4, count * settings.gene_spacing, p=[0.29, 0.21, 0.21, 0.29]).astype(np.uint8)
-              for name, count in settings.genes.items()}
+    grch37 = {
+        name: rng.choice(4, count * settings.gene_spacing, p=[0.29, 0.21, 0.21, 0.29]).astype(np.uint8)
+        for name, count in settings.genes.items()
+    }
     taken = {name: np.zeros(len(encoded), dtype=bool) for name, encoded in grch37.items()}
     consensus = np.array([windows.encode(motif) for motif in motifs.consensus])
     core = np.flatnonzero(motifs.role == "core")
@@ -195,8 +212,9 @@ def _plant(settings: Settings, genes: pd.DataFrame, motifs: pd.DataFrame, rng: n
     return sites, grch37
 
 
-def _draw_edits(settings: Settings, genes: pd.DataFrame, sites: pd.DataFrame, chrom: str, length: int,
-                rng: np.random.Generator) -> pd.DataFrame:
+def _draw_edits(
+    settings: Settings, genes: pd.DataFrame, sites: pd.DataFrame, chrom: str, length: int, rng: np.random.Generator
+) -> pd.DataFrame:
     """Where GRCh38 differs from GRCh37: deletions, insertions or both, away from sites and TSSs, and the lost TSSs."""
     margin = settings.longest_edit + 64
     spots = np.arange(settings.edit_spacing, length - settings.edit_spacing, settings.edit_spacing)
@@ -222,8 +240,15 @@ def _apply(edits: pd.DataFrame, encoded: np.ndarray, rng: np.random.Generator) -
     return np.concatenate([*pieces, encoded[done:]])
 
 
-def _express(settings: Settings, genes: int, motifs: pd.DataFrame, sites: pd.DataFrame, activity: np.ndarray,
-             lineage: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _express(
+    settings: Settings,
+    genes: int,
+    motifs: pd.DataFrame,
+    sites: pd.DataFrame,
+    activity: np.ndarray,
+    lineage: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
     """ln RPKM (gene, tissue), as the module's docstring says."""
     baseline = np.bincount(sites.gene, sites.strength * motifs.baseline.to_numpy()[sites.motif], genes)
     by_motif = np.zeros((len(motifs), settings.tissues))
@@ -315,8 +340,14 @@ def _chromatin(simulation: Simulation, assay: str, lineage: int) -> tuple[np.nda
     return heights, None, width
 
 
-def _signal(simulation: Simulation, track: Track, chrom: str, lengths: Mapping[str, int],
-            lift: Callable[[str, np.ndarray], np.ndarray], rng: np.random.Generator) -> np.ndarray:
+def _signal(
+    simulation: Simulation,
+    track: Track,
+    chrom: str,
+    lengths: Mapping[str, int],
+    lift: Callable[[str, np.ndarray], np.ndarray],
+    rng: np.random.Generator,
+) -> np.ndarray:
     """Signal (grid point,) of a track along a contig, one value every `resolution` bp."""
     settings = simulation.settings
     step = settings.resolution
@@ -363,8 +394,9 @@ def write_chain(path: str | Path, simulation: Simulation) -> None:
         ends = starts + edits.deleted.to_numpy()
         sizes = np.append(starts, before) - np.insert(ends, 0, 0)
         lines.append(f"chain {sizes.sum() * 100} {chrom} {before} + 0 {before} {chrom} {after} + 0 {after} {number}")
-        lines += [f"{size}\t{deleted}\t{inserted}"
-                  for size, deleted, inserted in zip(sizes, edits.deleted, edits.inserted)]
+        lines += [
+            f"{size}\t{deleted}\t{inserted}" for size, deleted, inserted in zip(sizes, edits.deleted, edits.inserted)
+        ]
         lines += [str(sizes[-1]), ""]
     with whole_file(path) as partial:
         partial.write_bytes(gzip.compress(("\n".join(lines) + "\n").encode(), mtime=0))
@@ -372,10 +404,17 @@ def write_chain(path: str | Path, simulation: Simulation) -> None:
 
 def write_annotation(path: str | Path, genes: pd.DataFrame) -> None:
     """ExPecto's geneanno.csv: 1-based TSSs on GRCh37, lines that end in CR LF."""
-    table = pd.DataFrame({
-        "id": genes.id, "symbol": genes.symbol, "seqnames": genes.chrom, "strand": genes.strand,
-        "TSS": genes.annotated_tss + 1, "CAGE_representative_TSS": genes.tss + 1, "type": genes.type,
-    })
+    table = pd.DataFrame(
+        {
+            "id": genes.id,
+            "symbol": genes.symbol,
+            "seqnames": genes.chrom,
+            "strand": genes.strand,
+            "TSS": genes.annotated_tss + 1,
+            "CAGE_representative_TSS": genes.tss + 1,
+            "type": genes.type,
+        }
+    )
     with whole_file(path) as partial:
         table.to_csv(partial, index=False, lineterminator="\r\n")
 
@@ -400,12 +439,18 @@ def write_enformer_table(path: str | Path, tracks: list[Track]) -> None:
     for index, track in enumerate(tracks):
         cage = track.assay == "CAGE"
         kind = names.get(track.assay, f"CHIP:{track.assay}")
-        rows.append({
-            "index": index, "genome": 0, "identifier": track.identifier,
-            "file": f"simulated/{track.identifier}/coverage.w5", "clip": 384 if cage else 32,
-            "scale": 1 if cage else 2, "sum_stat": "sum" if cage else "mean",
-            "description": f"{kind}:lineage {track.lineage}",
-        })
+        rows.append(
+            {
+                "index": index,
+                "genome": 0,
+                "identifier": track.identifier,
+                "file": f"simulated/{track.identifier}/coverage.w5",
+                "clip": 384 if cage else 32,
+                "scale": 1 if cage else 2,
+                "sum_stat": "sum" if cage else "mean",
+                "description": f"{kind}:lineage {track.lineage}",
+            }
+        )
     with whole_file(path) as partial:
         pd.DataFrame(rows).to_csv(partial, sep="\t", index=False, lineterminator="\n")
 
@@ -415,8 +460,10 @@ def write_beluga_table(path: str | Path, tracks: list[Track]) -> None:
     lines = ["\tCell type\tAssay\tTreatment\tAssay type\tSource\t"]
     for index, track in enumerate(tracks, start=1):
         kind = "DNase" if track.assay == "DNase" else "Histone"
-        lines.append(f"{index}\tLineage_{track.lineage}\t{track.assay}\t\t{kind}\tRoadmap Epigenomics\t"
-                     f"{track.identifier}.narrowPeak.gz")
+        lines.append(
+            f"{index}\tLineage_{track.lineage}\t{track.assay}\t\t{kind}\tRoadmap Epigenomics\t"
+            f"{track.identifier}.narrowPeak.gz"
+        )
     with whole_file(path) as partial:
         partial.write_bytes("\r\n".join(lines).encode())
 

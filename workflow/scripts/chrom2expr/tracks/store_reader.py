@@ -208,9 +208,7 @@ class Selection(Features):
             low, size = runs.start * rows.step, len(runs) * rows.step * rows.place_bytes
             if scratch.size < size:
                 scratch = np.empty(size, np.uint8)
-            values = file.read_runs(
-                rows, gene - part.piece.genes.start, runs, scratch, f"gene {self._gene_id[gene]}"
-            )
+            values = file.read_runs(rows, gene - part.piece.genes.start, runs, scratch, f"gene {self._gene_id[gene]}")
             values = values[max(first - low, 0) : last - low, part.source]
             if part.pick is not None:
                 values = values[:, part.pick]

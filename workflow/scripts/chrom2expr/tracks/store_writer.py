@@ -81,9 +81,7 @@ class ShardWriter:
             self._stack = stack.pop_all()
         return self
 
-    def write(
-        self, start: int, tracks: np.ndarray, covered: np.ndarray | None = None, **means: np.ndarray
-    ) -> None:
+    def write(self, start: int, tracks: np.ndarray, covered: np.ndarray | None = None, **means: np.ndarray) -> None:
         """Write the genes from row `start` on: tracks (gene, bin, track) in genomic order, covered the same shape.
 
         Finite values that float16 cannot hold are clipped to +-65504 and counted. Raises InputError on others.
