@@ -24,7 +24,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
-from chrom2expr.backbones import inference
+from chrom2expr.backbones import embedding
 from chrom2expr.backbones.enformer import Enformer
 from chrom2expr.files.hdf5 import create_file
 from chrom2expr.genome.sequence_store import FORMAT, SequenceStore
@@ -96,7 +96,7 @@ def main() -> None:
 
         def from_store() -> list[dict[str, Any]]:
             backbone = Enformer.load(folder, GEOMETRY, {}).for_inference()
-            inference.embed_shard(backbone, folder / "encoded.h5", folder / "store.h5", **embed)
+            embedding.embed_shard(backbone, folder / "encoded.h5", folder / "store.h5", **embed)
             with FeatureStore(folder / "store.h5") as store:
                 task = make_task(store, lambda ids: store.select(ids, "embedding"), observed)
                 return [FrozenTrunk.fit(replace(task, loss=one)).table[0] for one in LOSSES]

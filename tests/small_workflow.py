@@ -87,7 +87,9 @@ def _encoded(assembly: str, geometry: dict[str, int], shard: int, shards: int) -
     index = f"index_{assembly}"
     given = {name: of(index, name) for name in ("fasta", "fai", "info")}
     params = {"assembly": assembly, "geometry": geometry, "shard": shard, "shards": shards}
-    return _step("extract_sequences", "encoded.h5", {"tss": of("lift", "tss"), **given, "chain": CHAIN}, params)
+    return _step(
+        "extract_sequences", "encoded.h5", {"tss": of("lift", "tss"), **given, "lifted": of("lift", "contigs")}, params
+    )
 
 
 def _collect(table: str, templates: dict[str, str], missing: str, group: int, groups: int) -> Step:
@@ -97,7 +99,7 @@ def _collect(table: str, templates: dict[str, str], missing: str, group: int, gr
 
 
 def _bin(collected: str, assembly: str, geometry: dict[str, int], source: str) -> Step:
-    given = {"tss": of("lift", "tss"), "chain": CHAIN}
+    given = {"tss": of("lift", "tss"), "lifted": of("lift", "contigs")}
     given |= {name: of(collected, name) for name in ("manifest", "folder")}
     given["info"] = of(f"index_{assembly}", "info")
     return _step("bin_bigwigs", "shard.h5", given, {"assembly": assembly, "geometry": geometry, "source": source})
@@ -193,7 +195,7 @@ STEPS = {
     ),
     "lift": _step(
         "lift_genes",
-        {"tss": "tss.tsv", "dropped": "dropped.tsv"},
+        {"tss": "tss.tsv", "dropped": "dropped.tsv", "contigs": "contigs.json"},
         {"annotation": Raw("geneanno.csv"), "chain": CHAIN},
         {"exclude_types": ["rRNA"], "exclude_chromosomes": ["chrX"], "contigs": "all"},
     ),

@@ -16,6 +16,7 @@ from checked_files import write_checked
 from chrom2expr.backbones import attention, enformer
 from chrom2expr.errors import InputError
 from chrom2expr.figures import attention_tables, figure
+from chrom2expr.figures.rows import Point
 from chrom2expr.genome.sequence_store import FORMAT as SEQUENCE
 from chrom2expr.genome.windows import Geometry
 from chrom2expr.heads import finetuned
@@ -273,8 +274,8 @@ class TestTables:
 
     def test_written_and_read(self, files, tmp_path):
         points = map_points("fig3_7", MODELS, files) + [
-            attention_tables.Point("fig3_7", "distal bins", "MSE", 0.002, np.nan, np.nan, 0, 3, np.nan, "", ""),
-            attention_tables.Point("fig3_7", "distal bins", "MSE", 0.03, 1.23456e-6, 3.2e-8, 5, 0, 0.5, "a/b", "red"),
+            Point("fig3_7", "distal bins", "MSE", 0.002, np.nan, np.nan, 0, 3, np.nan, "", ""),
+            Point("fig3_7", "distal bins", "MSE", 0.03, 1.23456e-6, 3.2e-8, 5, 0, 0.5, "a/b", "red"),
         ]
         FIGURE.write(tmp_path / "t.tsv", points)
         found = FIGURE.read(tmp_path / "t.tsv")

@@ -15,6 +15,7 @@ from chrom2expr.backbones import attention, enformer
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation import metric, predictions, scores
 from chrom2expr.figures import figure
+from chrom2expr.figures.rows import Bar
 from chrom2expr.files import tables
 from chrom2expr.files.hdf5 import CheckedFile, create_file
 from chrom2expr.files.tensors import read_tensors, write_tensors
@@ -363,7 +364,7 @@ TABLES = {
         lambda path: FIGURE.write(
             path,
             [
-                scores.Bar("f", "p", f"s{n}", "x", 0.5, 0.1, 3, 0, 0.25, 0.4, 0.6, "run", "m", "q", "u", "red")
+                Bar("f", "p", f"s{n}", "x", 0.5, 0.1, 3, 0, 0.25, 0.4, 0.6, "run", "m", "q", "u", "red")
                 for n in range(3)
             ],
         ),

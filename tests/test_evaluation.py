@@ -15,6 +15,8 @@ from chrom2expr import registry
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation import baseline, metric, predictions, scores, statistics
 from chrom2expr.figures import figure as kinds
+from chrom2expr.figures import score_tables
+from chrom2expr.figures.rows import Bar
 from made_files import write_expression, write_split
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -163,11 +165,11 @@ def figure(tmp_path):
 
 def scored(runs, files, thesis=None, metrics=METRICS):
     """What a figure of these runs is tabulated from."""
-    return scores.Scored(scores.read_runs(runs, files, metrics), metrics, thesis or {})
+    return score_tables.Scored(score_tables.read_runs(runs, files, metrics), metrics, thesis or {})
 
 
 def pairs_of(runs, files):
-    return scores.pairs("f", scored(runs, files))
+    return score_tables.pairs("f", scored(runs, files))
 
 
 def test_figure_table_is_the_mean_and_sem_of_the_defined_scores(figure, tmp_path):
@@ -220,7 +222,7 @@ def test_figure_table_is_the_mean_and_sem_of_the_defined_scores(figure, tmp_path
 def test_pairs_are_differences_of_the_same_genes_and_tissues(figure, tmp_path, capsys):
     pairs = pairs_of(figure.runs, figure.files)
     assert "5 pairs of runs; 3 with different test genes are left out" in capsys.readouterr().out
-    scores.write_pairs(tmp_path / "p.tsv", pairs)
+    score_tables.write_pairs(tmp_path / "p.tsv", pairs)
     table = rows(tmp_path / "p.tsv")
     assert list(table[0]) == [
         "figure", "panel", "series_a", "x_a", "series_b", "x_b", "difference", "ci_low", "ci_high", "p_wilcoxon", "n",
@@ -275,7 +277,7 @@ def test_a_tissue_that_is_undefined_is_so_in_every_resample(tmp_path):
     predicted[0, 1] = np.nan
     write_predictions(tmp_path / "p.h5", predicted, observed, ["test"] * GENES)
     runs = [{"run": "a", "x": "A", "series": "MSE"}]
-    bar = scores.bars("f", scored(runs, [score(tmp_path / "p.h5", tmp_path)]))[0]
+    bar = score_tables.bars("f", scored(runs, [score(tmp_path / "p.h5", tmp_path)]))[0]
     assert (bar.mean, bar.n, bar.undefined) == (1, 1, 1)
     assert (bar.ci_low, bar.ci_high) == pytest.approx((1, 1))
 
@@ -292,7 +294,7 @@ def test_a_planted_difference_is_found_and_none_is_not(figure):
 def test_runs_of_the_same_name_are_refused(figure):
     figure.runs[1] |= {"x": "A", "series": "MSE"}
     with pytest.raises(InputError, match="two runs named MSE of A"):
-        scores.bars("f", scored(figure.runs, figure.files))
+        score_tables.bars("f", scored(figure.runs, figure.files))
 
 
 @pytest.mark.parametrize("cell", ["nan", "1.2", "high"])
@@ -383,7 +385,7 @@ REST = "\tr\tm\tq\tu\t"
 )
 def test_a_damaged_figure_table_is_refused_by_row(tmp_path, row):
     path = tmp_path / "t.tsv"
-    path.write_text("\t".join(scores.Bar._fields) + f"\nf\tp\ts\tx\t0.5\t0.1\t3\t0\t\t\t{REST}\n{row}\n\n")
+    path.write_text("\t".join(Bar._fields) + f"\nf\tp\ts\tx\t0.5\t0.1\t3\t0\t\t\t{REST}\n{row}\n\n")
     with pytest.raises(InputError, match="t.tsv, row 3"):
         kinds.build("scores", "f", {}).read(path)
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from chrom2expr.errors import InputError
-from chrom2expr.genome import genes, splits
+from chrom2expr.genome import genes, liftover, splits
 
 HEADER = "id,symbol,seqnames,strand,TSS,CAGE_representative_TSS,type"
 ROWS = [
@@ -54,7 +54,7 @@ def chain_file(tmp_path):
 def build(table, chain_file, **settings):
     defaults = dict(exclude_types=["rRNA"], exclude_chromosomes=["chrX"], contigs="all")
     annotation = genes.read_annotation(table)
-    return genes.build_genes(annotation, genes.read_chain(chain_file), table, **(defaults | settings))
+    return liftover.build_genes(annotation, liftover.read_chain(chain_file), table, **(defaults | settings))
 
 
 def test_every_gene_is_kept_or_explained(table, chain_file):
@@ -62,7 +62,7 @@ def test_every_gene_is_kept_or_explained(table, chain_file):
     assert kept["gene_id"].tolist() == ["G1", "G2", "G3", "G4", "G7", "G8"]
     assert dropped[["gene_id", "line"]].values.tolist() == [["G5", 6], ["G6", 7]]
     assert "rRNA" in dropped["reason"].iloc[0] and "chrX" in dropped["reason"].iloc[1]
-    assert list(dropped) == genes.DROPPED_COLUMNS
+    assert list(dropped) == liftover.DROPPED_COLUMNS
     assert list(kept) == genes.GENE_COLUMNS
 
 
@@ -74,7 +74,7 @@ def test_a_gene_dropped_twice_names_both_reasons(table, chain_file):
 
 def test_lift_over_positions_contigs_and_strands(table, chain_file):
     annotation = genes.read_annotation(table)
-    lifted = genes.lift_over(annotation, genes.read_chain(chain_file)).set_index(annotation["gene_id"])
+    lifted = liftover.lift_over(annotation, liftover.read_chain(chain_file)).set_index(annotation["gene_id"])
     # G1 has a second hit, of a lower score, on chr2.
     assert lifted.loc["G1"].tolist() == ["chr1", 111, "+"]
     assert lifted.loc["G2"].tolist() == ["chr1", 511, "-"]
@@ -91,7 +91,7 @@ def test_contigs_primary_drops_genes_that_leave_their_chromosome(table, chain_fi
 
 
 def test_a_gene_that_does_not_lift_is_dropped(table, chain_file, monkeypatch):
-    monkeypatch.setattr(genes, "MAX_UNLIFTED", 0.5)
+    monkeypatch.setattr(liftover, "MAX_UNLIFTED", 0.5)
     table.write_text("\n".join([HEADER, *ROWS]).replace(",501,", ",901,"))
     shorter = "chr1 1000 + 910 1000 chr1_alt 300 + 210 300 2\n90"
     chain_file.write_text(CHAIN.replace("chr1 1000 + 900 1000 chr1_alt 300 + 200 300 2\n100", shorter))
@@ -106,7 +106,7 @@ def test_tss_tsv_comes_back_as_it_was(table, chain_file, tmp_path):
     genes.write_table(tmp_path / "tss.tsv", kept)
     pd.testing.assert_frame_equal(genes.read_genes(tmp_path / "tss.tsv"), kept.reset_index(drop=True))
     genes.write_table(tmp_path / "dropped.tsv", dropped)
-    assert (tmp_path / "dropped.tsv").read_text().splitlines()[0].split("\t") == genes.DROPPED_COLUMNS
+    assert (tmp_path / "dropped.tsv").read_text().splitlines()[0].split("\t") == liftover.DROPPED_COLUMNS
 
 
 def test_locate_is_0_based_and_knows_each_assemblys_strand(table, chain_file):
@@ -180,9 +180,9 @@ def test_tss_tsv_without_a_column_is_refused(table, chain_file, tmp_path, missin
 
 
 def test_a_gzipped_chain_is_read_whatever_its_name(chain_file):
-    expected = genes.read_chain(chain_file)
+    expected = liftover.read_chain(chain_file)
     chain_file.write_bytes(gzip.compress(CHAIN.encode()))
-    assert genes.read_chain(chain_file).source == expected.source == {"chr1": 1000, "chr2": 200, "chrX": 100}
+    assert liftover.read_chain(chain_file).source == expected.source == {"chr1": 1000, "chr2": 200, "chrX": 100}
     assert expected.target == {"chr1": 950, "chr1_alt": 300, "chr2": 200, "chrX": 100}
 
 
@@ -200,7 +200,7 @@ def test_a_gzipped_chain_is_read_whatever_its_name(chain_file):
 def test_a_damaged_chain_is_refused(chain_file, content):
     chain_file.write_bytes(content)
     with pytest.raises(InputError, match="over.chain"):
-        genes.read_chain(chain_file)
+        liftover.read_chain(chain_file)
 
 
 @pytest.mark.parametrize(
@@ -216,23 +216,23 @@ def test_a_damaged_chain_is_refused(chain_file, content):
 def test_a_chain_of_other_assemblies_is_recognised(chain_file, source, target, words):
     chain_file.write_text(f"chain 1 chr1 {source} + 0 10 chr1 {target} + 0 10 1\n10\n")
     with pytest.raises(InputError) as error:
-        genes.read_chain(chain_file)
+        liftover.read_chain(chain_file)
     for word in ["over.chain", "liftover_chain", *words]:
         assert word in str(error.value)
 
 
 def test_the_chain_must_fit_the_genomes(chain_file):
-    chain = genes.read_chain(chain_file)
+    lifted = liftover.contigs(liftover.read_chain(chain_file))
     grch37 = {"chr1": 1000, "chr2": 200, "chrX": 100, "chrUn": 5}
     grch38 = {"chr1": 950, "chr2": 200}
-    genes.check_chain(chain, "grch37", grch37)
-    genes.check_chain(chain, "grch38", grch38)
+    genes.check_contigs(lifted, "grch37", grch37)
+    genes.check_contigs(lifted, "grch38", grch38)
     with pytest.raises(InputError, match=r"over\.chain: chr2 is 200 bp long in the chain, but 201 bp in genome_grch37"):
-        genes.check_chain(chain, "grch37", grch37 | {"chr2": 201})
+        genes.check_contigs(lifted, "grch37", grch37 | {"chr2": 201})
     with pytest.raises(InputError, match=r"over\.chain: chr1 is 950 bp .* but 1,000 bp in genome_grch38"):
-        genes.check_chain(chain, "grch38", grch37)
+        genes.check_contigs(lifted, "grch38", grch37)
     with pytest.raises(InputError, match="none of its grch37 contigs"):
-        genes.check_chain(chain, "grch37", {"1": 1000})
+        genes.check_contigs(lifted, "grch37", {"1": 1000})
 
 
 def test_a_gene_the_chain_cannot_know_is_refused(table, chain_file):
@@ -259,16 +259,16 @@ def test_excluding_every_gene_is_an_error(table, chain_file):
 
 def test_the_real_files_give_the_thesiss_counts(shared_data):
     path, chain_path = shared_data / "geneanno.csv", shared_data / "hg19ToHg38.over.chain.gz"
-    annotation, chain = genes.read_annotation(path), genes.read_chain(chain_path)
+    annotation, chain = genes.read_annotation(path), liftover.read_chain(chain_path)
     assert len(annotation) == 24_339
-    lifted = genes.lift_over(annotation, chain)
+    lifted = liftover.lift_over(annotation, chain)
     assert (lifted["chrom_grch38"] == "").sum() == 3
     moved = (lifted["chrom_grch38"] != "") & (lifted["chrom_grch38"] != annotation["chrom_grch37"])
     assert moved.sum() == 22
     turned = (lifted["strand_grch38"] != "") & (lifted["strand_grch38"] != annotation["strand"])
     assert turned.sum() == 111
 
-    kept, dropped = genes.build_genes(
+    kept, dropped = liftover.build_genes(
         annotation,
         chain,
         path,

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from checked_files import write_checked
-from chrom2expr.backbones import inference
+from chrom2expr.backbones import embedding, predicting
 from chrom2expr.backbones.backbone import Backbone, Prediction, one_hot, other_strand
 from chrom2expr.errors import InputError
 from chrom2expr.genome.sequence_store import FORMAT
@@ -50,7 +50,7 @@ def write_sequences(path, encoded):
 
 def predict(sequences_path, output, backbone=None, **changes):
     settings = {"batch_size": 3, "reverse_complement": False, "central_bins": 2} | changes
-    inference.predict_shard(
+    predicting.predict_shard(
         backbone or Toy(),
         sequences_path,
         output,
@@ -130,7 +130,7 @@ class Embedder(Toy):
 def embed(sequences_path, output, backbone=None, **changes):
     settings = {"bins": 3, "batch_size": 3, "geometry": GEOMETRY, "reverse_complement": False} | changes
     provenance = {"source": "toy", "weights_sha256": "def"}
-    inference.embed_shard(backbone or Embedder(), sequences_path, output, provenance=provenance, device=CPU, **settings)
+    embedding.embed_shard(backbone or Embedder(), sequences_path, output, provenance=provenance, device=CPU, **settings)
     return output
 
 
@@ -256,7 +256,7 @@ def test_failure_in_the_middle(sequences_path, tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError("no space left")
 
-    monkeypatch.setattr(inference.ShardWriter, "write", full)
+    monkeypatch.setattr(predicting.ShardWriter, "write", full)
     for size in (1, 100):  # in an earlier batch, in the last one
         with pytest.raises(OSError, match="no space left"):
             predict(sequences_path, tmp_path / "out" / "shard.h5", batch_size=size)

@@ -21,9 +21,8 @@ from matplotlib.text import Text
 from chrom2expr import registry
 from chrom2expr.config import runs, schema
 from chrom2expr.errors import InputError
-from chrom2expr.evaluation.scores import BASELINE, Bar
 from chrom2expr.figures import architecture, figure, plots
-from chrom2expr.figures.attention_tables import Point
+from chrom2expr.figures.rows import BASELINE, Bar, Point
 from chrom2expr.heads import cnn
 
 SOURCES = ["Enformer predictions", "Enformer experimental", "Beluga predictions", "Beluga experimental"]

@@ -215,7 +215,7 @@ def stage(tmp_path):
             "lift_genes.py",
             log,
             input=dict(annotation=tmp_path / "genes.csv", chain=tmp_path / "over.chain"),
-            output=dict(tss=tss, dropped=tmp_path / "dropped.tsv"),
+            output=dict(tss=tss, dropped=tmp_path / "dropped.tsv", contigs=tmp_path / "contigs.json"),
             params=dict(exclude_types=[], exclude_chromosomes=[], contigs="all"),
         )
         run_script(
@@ -242,7 +242,7 @@ def stage(tmp_path):
             input=dict(
                 tss=tss,
                 fasta=tmp_path / "grch38.fa",
-                chain=tmp_path / "over.chain",
+                lifted=tmp_path / "contigs.json",
                 info=tmp_path / "grch38.json",
             ),
             output=dict(encoded=tmp_path / "001.h5"),

@@ -42,7 +42,7 @@ MOVED_MEASURED = each("bin_0", "bin_1", input__tss=OTHER_LIFT)
 WIDE = {"input.weights": weights("enformer_wide")}
 OTHER_38 = {"input__fasta": Raw("grch38_other.fa")}
 OTHER_37 = {"input__fasta": Raw("grch37_other.fa")}
-LONGER_CHAIN = Raw("longer.over.chain.gz")
+LONGER_CHAIN = of("lift", "contigs", input__chain=Raw("longer.over.chain.gz"))
 
 
 @dataclass(frozen=True)
@@ -245,7 +245,7 @@ CHANGES: dict[str, dict[str, Any]] = {
             refused(of("index_grch38", "info", input__fasta=Raw("grch38_longer.fa")), "bp long in the chain"),
             refused(of("index_grch38", "info", input__fasta=Raw("grch38_shorter.fa")), "bp long in the chain"),
         ),
-        "input.chain": refused(LONGER_CHAIN, "bp long in the chain"),
+        "input.lifted": refused(LONGER_CHAIN, "bp long in the chain"),
     },
     "encoded_beluga": {
         "params.assembly": given(PRIMARY, "grch38"),
@@ -276,7 +276,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.geometry.bin_size": 12,
         "params.source": SOURCE,
         "input.tss": OTHER_LIFT,
-        "input.chain": refused(LONGER_CHAIN, "bp long in the chain"),
+        "input.lifted": refused(LONGER_CHAIN, "bp long in the chain"),
         "input.manifest": of("collect_0", "manifest", input__tracks=Raw("targets_other.txt")),
         "input.info": several(
             described(of("index_grch38", "info", **OTHER_38)),

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from chrom2expr.files.whole import Format
-from chrom2expr.heads.head import NetworkHead
+from chrom2expr.heads.network_head import NetworkHead
 from chrom2expr.heads.training import Model
 
 

@@ -11,6 +11,7 @@ rule lift_genes:
     output:
         tss="<results>/genes/tss.tsv",
         dropped="<results>/genes/dropped.tsv",
+        contigs="<results>/genes/contigs.json",
     log:
         "<logs>/lift_genes.log",
     benchmark:

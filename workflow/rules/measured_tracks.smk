@@ -33,7 +33,7 @@ rule bin_bigwigs:
     """Bin one group of bigWigs around every gene's TSS."""
     input:
         tss="<results>/genes/tss.tsv",
-        chain=resource("liftover_chain"),
+        lifted="<results>/genes/contigs.json",
         manifest="<resources>/bigwigs/{source}/{shard}.tsv",
         folder="<resources>/bigwigs/{source}/{shard}",
         info=genome_of("json"),

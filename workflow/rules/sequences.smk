@@ -31,7 +31,7 @@ rule extract_sequences:
         fasta=genome_of("fa"),
         fai=genome_of("fa.fai"),
         info=genome_of("json"),
-        chain=resource("liftover_chain"),
+        lifted="<results>/genes/contigs.json",
         code=code("extract_sequences.py"),
     output:
         "<results>/sequences/{backbone}/{shard}.h5",

@@ -6,7 +6,7 @@ with job(snakemake) as call:
     from importlib.metadata import version
 
     from chrom2expr.files.whole import read_json
-    from chrom2expr.genome.genes import check_chain, check_tss, read_chain, read_genes
+    from chrom2expr.genome.genes import check_contigs, check_tss, read_genes
     from chrom2expr.genome.windows import Geometry
     from chrom2expr.tracks import bigwig
     from chrom2expr.tracks.track_tables import read_manifest
@@ -14,7 +14,7 @@ with job(snakemake) as call:
     given, made, params = call.input, call.output, call.params
     genome = read_json(given.info)
     genes = read_genes(given.tss)
-    check_chain(read_chain(given.chain), params.assembly, genome["contigs"])
+    check_contigs(read_json(given.lifted), params.assembly, genome["contigs"])
     check_tss(genes, genome["contigs"], params.assembly, given.tss)
     bigwig.bin_group(
         read_manifest(given.manifest),

@@ -6,7 +6,7 @@ with job(snakemake) as call:
     import torch
 
     from chrom2expr import registry
-    from chrom2expr.backbones import inference
+    from chrom2expr.backbones import embedding, inference
     from chrom2expr.backbones.device import choose_device
     from chrom2expr.files import whole
     from chrom2expr.genome.windows import Geometry
@@ -18,7 +18,7 @@ with job(snakemake) as call:
     weights, weights_sha256 = whole.weights(given.weights)
     network = registry.find("backbones", params.type).load()
     backbone = network.load(weights, geometry, params.settings).for_inference().to(device)
-    inference.embed_shard(
+    embedding.embed_shard(
         backbone,
         given.encoded,
         made[0],

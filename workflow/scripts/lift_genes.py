@@ -1,18 +1,21 @@
-"""Gene table and chain in; the TSS positions of the genes to work with, and the dropped genes, out."""
+"""Gene table and chain in; the genes to work with, the dropped ones, and the contigs of both assemblies out."""
 
 from chrom2expr.job import job
 
 with job(snakemake) as call:
-    from chrom2expr.genome import genes
+    from chrom2expr.files.whole import write_json
+    from chrom2expr.genome import genes, liftover
 
     given, made, params = call.input, call.output, call.params
-    kept, dropped = genes.build_genes(
+    chain = liftover.read_chain(given.chain)
+    kept, dropped = liftover.build_genes(
         genes.read_annotation(given.annotation),
-        genes.read_chain(given.chain),
+        chain,
         given.annotation,
         exclude_types=params.exclude_types,
         exclude_chromosomes=params.exclude_chromosomes,
         contigs=params.contigs,
     )
+    write_json(made.contigs, liftover.contigs(chain))
     genes.write_table(made.dropped, dropped)
     genes.write_table(made.tss, kept)

@@ -4,14 +4,14 @@ from chrom2expr.job import job
 
 with job(snakemake) as call:
     from chrom2expr.evaluation import metric, scores
-    from chrom2expr.figures import figure
+    from chrom2expr.figures import figure, score_tables
 
     given, made, params = call.input, call.output, call.params
     metrics = metric.build(params.metrics)
     tables = iter(given.scores)
     files = [scores.ScoreFiles({name: next(tables) for name in metrics}, own) for own in given.bootstrap]
     thesis = scores.read_thesis_values(given.thesis) if params.compare_with_thesis else {}
-    scored = scores.Scored(scores.read_runs(params.runs, files, metrics), metrics, thesis)
+    scored = score_tables.Scored(score_tables.read_runs(params.runs, files, metrics), metrics, thesis)
     kind = figure.build(params.kind, params.figure, params.settings)
     kind.write(made.table, kind.tabulate(scored))
-    scores.write_pairs(made.pairs, scores.pairs(params.figure, scored))
+    score_tables.write_pairs(made.pairs, score_tables.pairs(params.figure, scored))

@@ -6,8 +6,9 @@ from typing import Any
 
 from chrom2expr import registry
 from chrom2expr.config.resources import file_name
-from chrom2expr.config.runs import BASELINE, RUN, attention_models, figure_runs, named_runs, reduction, takes
+from chrom2expr.config.runs import RUN, attention_models, figure_runs, named_runs, reduction, takes
 from chrom2expr.errors import InputError
+from chrom2expr.figures.rows import BASELINE
 from chrom2expr.genome.windows import Geometry, central
 
 # What only sources of one kind have.

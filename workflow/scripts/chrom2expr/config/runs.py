@@ -9,8 +9,6 @@ from chrom2expr.errors import InputError
 
 # What names a run, in the order of its folder: models/{source}/{inputs}/{head}/{loss}.
 RUN = ("source", "inputs", "head", "loss")
-# What the baseline is called in tables and figures (scores.BASELINE).
-BASELINE = "Training mean"
 # The keys of a figure that all kinds have; the others are its kind's settings.
 FIGURE_KEYS = ("kind", "runs", "groups", "series", "caption")
 # What a kind of figure may take of its runs; there is a rule for each.

@@ -1,12 +1,11 @@
-"""From a run's predictions to its scores, and from the scores of many runs to the tables behind a figure.
+"""From a run's predictions to its scores, and the files that hold them.
 
 Only test genes are scored, by the metrics that the config lists. An undefined score is an empty cell, and is counted
 wherever scores are averaged. Every run's scores come with the same bootstrap resamples of the test genes (see
 `statistics`).
 """
 
-from collections.abc import Mapping, Sequence
-from itertools import combinations
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,9 +20,6 @@ from chrom2expr.files.hdf5 import CheckedFile, create_file
 from chrom2expr.files.tables import number, read_table, write_table
 from chrom2expr.files.whole import Format
 
-# The series of the baseline: every gene is predicted the training genes' mean expression in each cell type.
-BASELINE = "Training mean"
-
 FORMAT = Format("chrom2expr bootstrap", 2)
 # Of what has a score each: its column in a table of scores, the column that counts its values, and its name in figures.
 UNITS = {"tissue": ("tissue", "genes", "cell types"), "gene": ("gene_id", "tissues", "test genes")}
@@ -34,56 +30,6 @@ class ScoreFiles(NamedTuple):
 
     tables: Mapping[str, str | Path]
     bootstrap: str | Path
-
-
-class Bar(NamedTuple):
-    """One row of a figure's table: the mean score of one run by one metric.
-
-    `panel` is the metric's label, `series` and `x` are the run's; all are as they are printed. `mean` and `sem` are
-    over the `n` defined scores, and NaN where those are too few; `thesis` is the value the thesis states, NaN if it
-    states none. `ci_low` to `ci_high` is the mean's 95 % bootstrap interval over test genes. `run` is the run's folder
-    in models/. `metric` is the metric's name in the config, `quantity` what it measures, `unit` what has a score each.
-    `colour` is the run's, empty if it has none of its own.
-    """
-
-    figure: str
-    panel: str
-    series: str
-    x: str
-    mean: float
-    sem: float
-    n: int
-    undefined: int
-    thesis: float
-    ci_low: float
-    ci_high: float
-    run: str
-    metric: str
-    quantity: str
-    unit: str
-    colour: str
-
-
-class Pair(NamedTuple):
-    """One row of a figure's table of pairs: run a minus run b, which have the same test genes, by one metric.
-
-    `difference` is the mean over the `n` units (cell types or test genes, see Metric) in which both are defined; its
-    interval is bootstrapped over test genes either way, both runs in the same resamples. `p_wilcoxon` takes the units
-    as independent, which cell types that share their test genes are not; it is not corrected for the number of pairs.
-    """
-
-    figure: str
-    panel: str
-    series_a: str
-    x_a: str
-    series_b: str
-    x_b: str
-    difference: float
-    ci_low: float
-    ci_high: float
-    p_wilcoxon: float
-    n: int
-    undefined: int
 
 
 def read_test_predictions(path: str | Path) -> Predictions:
@@ -110,7 +56,7 @@ def evaluate(run: Predictions, metrics: Mapping[str, Metric], files: ScoreFiles,
         if unit == "tissue":
             resampled[name] = metric.resampled(run.predicted, run.observed, drawn)
         mean, sem, n, undefined = summaries.summarise(values)
-        low, high = statistics.interval(_resampled_means(values, drawn, resampled.get(name)))
+        low, high = statistics.interval(resampled_means(values, drawn, resampled.get(name)))
         column, count, shown = UNITS[unit]
         print(
             f"{metric.declares['label']} {metric.declares['quantity']}: mean {mean:.3f}, SEM {sem:.3f}, "
@@ -184,7 +130,7 @@ def _read_values(path: str | Path, metric: Metric) -> tuple[tuple[str, ...], np.
     return tuple(names), np.array(values, dtype=np.float64)
 
 
-def _resampled_means(values: np.ndarray, drawn: np.ndarray, resampled: np.ndarray | None) -> np.ndarray:
+def resampled_means(values: np.ndarray, drawn: np.ndarray, resampled: np.ndarray | None) -> np.ndarray:
     """The mean of `values` in every resample (resample,), over the units that are defined in the sample itself.
 
     `resampled` are the tissues' scores in every resample; None where the values are those of genes.
@@ -206,99 +152,3 @@ def read_thesis_values(path: str | Path) -> dict[tuple[str, str], float]:
             raise InputError(f"{path}, row {line}: {', '.join(filter(None, key))} is listed twice; keep one.")
         values[key] = number(float, row["value"], path, line)
     return values
-
-
-class ScoredRun(NamedTuple):
-    """A run of a figure, or the baseline of a group of its runs, whose series is BASELINE (see Bar)."""
-
-    run: str
-    x: str
-    series: str
-    colour: str
-    scores: Scores
-
-
-class Scored(NamedTuple):
-    """What a figure of scores shows: its runs, the config's metrics, and the thesis's values (read_thesis_values).
-
-    `thesis` is empty where the thesis's values are not comparable.
-    """
-
-    runs: Sequence[ScoredRun]
-    metrics: Mapping[str, Metric]
-    thesis: Mapping[tuple[str, str], float]
-
-
-def read_runs(
-    runs: Sequence[Mapping[str, str]], files: Sequence[ScoreFiles], metrics: Mapping[str, Metric]
-) -> list[ScoredRun]:
-    """The runs of a figure with their scores.
-
-    Each run has a folder `run`, labels `x` and `series` (a baseline has no `series`), a `colour` if it has its own, and
-    score files at its place in `files`.
-    """
-    return [
-        ScoredRun(run["run"], run["x"], run.get("series", BASELINE), run.get("colour", ""), read_scores(own, metrics))
-        for run, own in zip(runs, files, strict=True)
-    ]
-
-
-def bars(figure: str, scored: Scored) -> list[Bar]:
-    """The bars of a figure: all runs' means of the first metric, then of the next.
-
-    Raises InputError if two runs share both labels.
-    """
-    places = [(run.series, run.x) for run in scored.runs]
-    for place in places:
-        if places.count(place) > 1:
-            raise InputError(f"{figure} has two runs named {place[0]} of {place[1]}; give one another label or group.")
-    rows = []
-    for name, metric in scored.metrics.items():
-        for run in scored.runs:
-            values = run.scores.values[name]
-            means = _resampled_means(values, run.scores.drawn, run.scores.resampled.get(name))
-            rows.append(
-                Bar(
-                    figure,
-                    metric.declares["label"],
-                    run.series,
-                    run.x,
-                    *summaries.summarise(values),
-                    scored.thesis.get((name, run.run), np.nan),
-                    *statistics.interval(means),
-                    run.run,
-                    name,
-                    metric.declares["quantity"],
-                    UNITS[metric.declares["unit"]][2],
-                    run.colour,
-                )
-            )
-    return rows
-
-
-def pairs(figure: str, scored: Scored) -> list[Pair]:
-    """The pairs of a figure's runs, metric by metric.
-
-    Runs with other test genes, and a baseline with runs of another x, are no pairs; the former are counted in the log.
-    """
-    asked = [(a, b) for a, b in combinations(scored.runs, 2) if BASELINE not in (a.series, b.series) or a.x == b.x]
-    paired = [(a, b) for a, b in asked if a.scores.paired_with(b.scores)]
-    print(f"{len(paired)} pairs of runs; {len(asked) - len(paired)} with different test genes are left out")
-    rows = []
-    for name, metric in scored.metrics.items():
-        for a, b in paired:
-            difference = a.scores.values[name] - b.scores.values[name]
-            by_tissue = name in a.scores.resampled
-            resampled = a.scores.resampled[name] - b.scores.resampled[name] if by_tissue else None
-            mean, _, n, undefined = summaries.summarise(difference)
-            means = _resampled_means(difference, a.scores.drawn, resampled)
-            tested = (*statistics.interval(means), statistics.wilcoxon(difference))
-            labels = (metric.declares["label"], a.series, a.x, b.series, b.x)
-            rows.append(Pair(figure, *labels, mean, *tested, n, undefined))
-    return rows
-
-
-def write_pairs(path: str | Path, rows: Sequence[Pair]) -> None:
-    """Write a figure's table of pairs; p values with four significant digits, however small."""
-    written = (row._replace(p_wilcoxon="" if np.isnan(row.p_wilcoxon) else f"{row.p_wilcoxon:.4g}") for row in rows)
-    write_table(path, Pair._fields, written)

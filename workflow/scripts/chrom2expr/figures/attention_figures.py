@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from chrom2expr.figures import attention_tables
-from chrom2expr.figures.attention_tables import AttendingModel, Point
 from chrom2expr.figures.figure import AttentionFigure
+from chrom2expr.figures.rows import Point
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from chrom2expr.figures.attention_tables import AttendingModel
 
 
 class AttentionMap(AttentionFigure):
@@ -23,7 +24,9 @@ class AttentionMap(AttentionFigure):
         },
     }
 
-    def tabulate(self, given: Sequence[AttendingModel]) -> list[Point]:
+    def tabulate(self, given: Sequence["AttendingModel"]) -> list[Point]:
+        from chrom2expr.figures import attention_tables
+
         return attention_tables.map_points(self.figure, given)
 
     def draw(self, rows: Sequence[Point]) -> "Figure":
@@ -63,7 +66,9 @@ class DistalAttention(AttentionFigure):
         },
     }
 
-    def tabulate(self, given: Sequence[AttendingModel]) -> list[Point]:
+    def tabulate(self, given: Sequence["AttendingModel"]) -> list[Point]:
+        from chrom2expr.figures import attention_tables
+
         distal_bins, thresholds = self.settings["distal_bins"], self.settings["thresholds"]
         return attention_tables.distal_points(self.figure, given, distal_bins, thresholds)
 

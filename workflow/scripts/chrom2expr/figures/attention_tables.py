@@ -9,29 +9,9 @@ import numpy as np
 from chrom2expr.backbones.attention import Attention, read_attention
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation import metrics
+from chrom2expr.figures.rows import Point
 
 MAP, DISTAL = "attention map", "distal bins"
-
-
-class Point(NamedTuple):
-    """One row of a figure's table. `x` is a bin relative to the TSS (a map) or a threshold (distal attention).
-
-    `mean` and `sem` are over the `n` test genes: of the attention that the TSS pays to the bin, or of the number of
-    distal bins to which it pays more than the threshold. The thesis states no numbers: `thesis` is NaN. `run` is the
-    model's folder in models/, empty for a base model; `colour` its own colour, empty if it has none.
-    """
-
-    figure: str
-    panel: str
-    series: str
-    x: float
-    mean: float
-    sem: float
-    n: int
-    undefined: int
-    thesis: float
-    run: str
-    colour: str
 
 
 class AttendingModel(NamedTuple):

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from chrom2expr.evaluation.scores import Bar
 from chrom2expr.figures.figure import ScoreFigure
+from chrom2expr.figures.rows import Bar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

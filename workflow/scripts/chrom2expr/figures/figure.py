@@ -17,12 +17,14 @@ import numpy as np
 
 from chrom2expr import registry
 from chrom2expr.errors import InputError
-from chrom2expr.evaluation.scores import Bar, Scored, bars
-from chrom2expr.figures.attention_tables import AttendingModel, Point
+from chrom2expr.figures.rows import Bar, Point
 from chrom2expr.files.tables import read_rows, write_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from chrom2expr.figures.attention_tables import AttendingModel
+    from chrom2expr.figures.score_tables import Scored
 
 
 class FigureKind(ABC):
@@ -30,7 +32,7 @@ class FigureKind(ABC):
 
     `declares`, beside what all classes declare (see registry), holds `takes`, what `tabulate` is given:
 
-    - "scores": scores.Scored, the runs with their scores, and the baselines of their groups;
+    - "scores": score_tables.Scored, the runs with their scores, and the baselines of their groups;
     - "attention": [attention_tables.AttendingModel], the backbones that the runs started from, then the runs;
     - "models": [FittedRun], the runs' heads;
     - "sources": Sources, what heads are given of each backbone.
@@ -77,8 +79,10 @@ class ScoreFigure(FigureKind):
 
     row = Bar
 
-    def tabulate(self, given: Scored) -> list[Bar]:
-        return bars(self.figure, given)
+    def tabulate(self, given: "Scored") -> list[Bar]:
+        from chrom2expr.figures import score_tables
+
+        return score_tables.bars(self.figure, given)
 
     def wrong(self, row: Bar) -> str:
         return "mean and n contradict each other" if np.isnan(row.mean) != (row.n == 0) else ""
@@ -90,7 +94,7 @@ class AttentionFigure(FigureKind):
     row = Point
 
     @abstractmethod
-    def tabulate(self, given: Sequence[AttendingModel]) -> list[Point]: ...
+    def tabulate(self, given: Sequence["AttendingModel"]) -> list[Point]: ...
 
     def write(self, path: str | Path, rows: Sequence[Point]) -> None:
         """Write the table, six significant digits a number: attention is small. What is undefined is empty."""

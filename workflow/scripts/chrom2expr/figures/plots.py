@@ -20,9 +20,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from chrom2expr.errors import InputError
-from chrom2expr.evaluation.scores import BASELINE, Bar
-from chrom2expr.figures.attention_tables import Point
 from chrom2expr.figures.diagrams import MEASURED, STAGES, Layer, Part
+from chrom2expr.figures.rows import BASELINE, Bar, Point
 from chrom2expr.files.whole import whole_file
 
 WIDTH = 7.0  # inches: two columns of a journal, or the text width of a page

@@ -11,7 +11,7 @@ from torch import nn
 from chrom2expr.errors import InputError
 from chrom2expr.files.whole import Format
 from chrom2expr.heads import training
-from chrom2expr.heads.head import NetworkHead
+from chrom2expr.heads.network_head import NetworkHead
 
 FORMAT = Format("chrom2expr multi-tissue CNN model", 1)
 

@@ -20,7 +20,7 @@ from chrom2expr.genome.windows import Geometry, middle
 from chrom2expr.heads import adaptation, resumable_training, tasks, training
 from chrom2expr.heads.adaptation import Adaptation
 from chrom2expr.heads.attention_pool import AttentionPool
-from chrom2expr.heads.head import TrainedNetwork
+from chrom2expr.heads.network_head import TrainedNetwork
 
 FORMAT = Format("chrom2expr fine-tuned model", 2)
 # What of a geometry a model.pt holds: that of one centred window.

@@ -1,7 +1,7 @@
 """Fine-tuning with a frozen trunk (thesis, section 3.2): only the attention pool and the linear layer are trained.
 
 A frozen trunk is in eval mode and gives the same embedding in every epoch, so that it is computed once, into a feature
-store of kind embedded (see inference.embed_shard), and every loss and seed trains from there.
+store of kind embedded (see embedding.embed_shard), and every loss and seed trains from there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from chrom2expr.files.whole import Format
 from chrom2expr.genome.features import InMemory
 from chrom2expr.heads import resumable_training, training
 from chrom2expr.heads.attention_pool import AttentionPool
-from chrom2expr.heads.head import Build, NetworkHead
+from chrom2expr.heads.network_head import Build, NetworkHead
 from chrom2expr.heads.tasks import Task
 
 FORMAT = Format("chrom2expr frozen-trunk model", 1)

@@ -22,7 +22,7 @@ from chrom2expr.files.whole import Format
 from chrom2expr.genome.features import Features, look_for_broken
 from chrom2expr.heads import training
 from chrom2expr.heads.cnn import Dropout, ExpressionCNN, ResidualConvBlock, convolution
-from chrom2expr.heads.head import TrainedNetwork
+from chrom2expr.heads.network_head import TrainedNetwork
 from chrom2expr.heads.tasks import Split, Task, check_tissues, described
 from chrom2expr.heads.training import TrainingOptions, Trial
 from chrom2expr.job import Progress

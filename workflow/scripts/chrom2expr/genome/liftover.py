@@ -1,0 +1,167 @@
+"""Genes lifted over from GRCh37 to GRCh38, and filtered: the gene table in, the genes to work with out."""
+
+import gzip
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pyliftover import LiftOver
+
+from chrom2expr.errors import InputError, system_trouble
+from chrom2expr.genome.genes import GENE_COLUMNS, WANTED_CHAIN, some
+
+DROPPED_COLUMNS = ["gene_id", "symbol", "gene_type", "chrom_grch37", "tss_grch37", "line", "reason"]
+
+# More genes than this that do not lift mean a wrong chain: of ExPecto's 24,339 genes, 3 do not.
+MAX_UNLIFTED = 0.05
+
+# Length of chr1, by which UCSC's assemblies are told apart.
+_CHR1_LENGTHS = {
+    245_522_847: "hg17",
+    247_249_719: "hg18",
+    249_250_621: "hg19 (GRCh37)",
+    248_956_422: "hg38 (GRCh38)",
+    248_387_328: "hs1 (T2T-CHM13)",
+    197_195_432: "mm9",
+    195_471_971: "mm10",
+    195_154_279: "mm39",
+}
+_EXPECTED = ("hg19 (GRCh37)", "hg38 (GRCh38)")
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A UCSC chain file: where positions of the source assembly lie in the target assembly, and both's contigs."""
+
+    path: Path
+    source: Mapping[str, int]
+    target: Mapping[str, int]
+    lift: LiftOver
+
+
+def read_chain(path: str | Path) -> Chain:
+    """Read a chain file, gzip-compressed or not.
+
+    Raises InputError if it is damaged or no chain file, or if the length of chr1 tells that it leads between other
+    assemblies than GRCh37 and GRCh38. Assemblies that are not UCSC's (a simulated genome) pass; genes.check_contigs
+    holds them to their genomes.
+    """
+    path = Path(path)
+    with open(path, "rb") as handle:
+        opened = gzip.open if handle.read(2) == b"\x1f\x8b" else open
+    try:
+        lift = LiftOver(opened(path, "rb"))
+    except Exception as error:  # pyliftover raises plain Exceptions; a cut gzip stream, EOFError
+        if trouble := system_trouble(error, path):
+            raise trouble from error
+        raise InputError(f"{path}: a damaged chain file ({type(error).__name__}: {error})") from None
+    chains = lift.chain_file.chains
+    if not chains:
+        raise InputError(f"{path}: holds no chain. {WANTED_CHAIN}")
+    source = {chain.source_name: chain.source_size for chain in chains}
+    target = {chain.target_name: chain.target_size for chain in chains}
+    names = tuple(_CHR1_LENGTHS.get(sizes.get("chr1", sizes.get("1", 0))) for sizes in (source, target))
+    if any(names) and names != _EXPECTED:
+        found = " to ".join(name or "an unknown assembly" for name in names)
+        raise InputError(f"{path}: by the length of chr1, this chain leads from {found}. {WANTED_CHAIN}")
+    return Chain(path, source, target, lift)
+
+
+def contigs(chain: Chain) -> dict[str, Any]:
+    """The name of the chain's file, and the contigs of both assemblies, {name: length in bp}: contigs.json."""
+    return {"chain": chain.path.name, "grch37": dict(chain.source), "grch38": dict(chain.target)}
+
+
+def lift_over(annotation: pd.DataFrame, chain: Chain) -> pd.DataFrame:
+    """Columns chrom_grch38, tss_grch38 (1-based) and strand_grch38 of the genes; "" and 0 where a gene does not lift.
+
+    pyliftover takes 0-based positions. Of several hits the one of the highest chain score counts, which is the first.
+    Where a region is turned round between the assemblies, so is the gene: strand_grch38 is then the other strand (111
+    of ExPecto's genes).
+    """
+    lifted = []
+    for gene in annotation.itertuples():
+        hits = chain.lift.convert_coordinate(gene.chrom_grch37, gene.tss_grch37 - 1, gene.strand)
+        lifted.append((hits[0][0], hits[0][1] + 1, hits[0][2]) if hits else ("", 0, ""))
+    return pd.DataFrame(lifted, columns=["chrom_grch38", "tss_grch38", "strand_grch38"], index=annotation.index)
+
+
+def build_genes(
+    annotation: pd.DataFrame,
+    chain: Chain,
+    annotation_path: str | Path,
+    *,
+    exclude_types: Sequence[str],
+    exclude_chromosomes: Sequence[str],
+    contigs: str,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The genes to work with (GENE_COLUMNS), and the dropped ones (DROPPED_COLUMNS), in the annotation's order.
+
+    `contigs`: "all" keeps genes that lift to another contig than their chromosome, "primary" drops them. A dropped
+    gene's `reason` names every reason there is.
+
+    Raises InputError if a chromosome is unknown to the chain, a TSS lies past its end, more than MAX_UNLIFTED of the
+    genes do not lift, or none is left.
+    """
+    excluded_chromosome = annotation["chrom_grch37"].isin(exclude_chromosomes)
+    _check_positions(annotation[~excluded_chromosome], chain, annotation_path)
+    lifted = lift_over(annotation, chain)
+    table = annotation.join(lifted)
+    unlifted = table["chrom_grch38"] == ""
+    wanted = ~excluded_chromosome & ~table["gene_type"].isin(exclude_types)
+    if (unlifted & wanted).sum() > MAX_UNLIFTED * wanted.sum():
+        raise InputError(
+            f"{chain.path}: {(unlifted & wanted).sum():,} of the {wanted.sum():,} genes in {annotation_path} do not "
+            f"lift over, more than {MAX_UNLIFTED:.0%}. {WANTED_CHAIN}"
+        )
+
+    reasons = pd.Series([[] for _ in range(len(table))], index=table.index)
+    for gene_type in exclude_types:
+        _drop(reasons, table["gene_type"] == gene_type, f"type {gene_type} is excluded (genes: exclude_types)")
+    for chromosome in exclude_chromosomes:
+        _drop(reasons, table["chrom_grch37"] == chromosome, f"{chromosome} is excluded (genes: exclude_chromosomes)")
+    _drop(reasons, unlifted, "its TSS does not lift over to GRCh38")
+    elsewhere = ~unlifted & (table["chrom_grch38"] != table["chrom_grch37"])
+    if contigs == "primary":
+        _drop(reasons, elsewhere, "lifts over to another contig than its chromosome (genes: contigs: primary)")
+
+    kept = reasons.str.len() == 0
+    genes = table.loc[kept, GENE_COLUMNS].copy()
+    if genes.empty:
+        raise InputError(f"{annotation_path}: every gene is excluded (config key genes)")
+    dropped = table[~kept].assign(reason=reasons[~kept].str.join("; "))[DROPPED_COLUMNS]
+    turned = (genes["strand_grch38"] != genes["strand"]).sum()
+    print(
+        f"{len(table):,} genes read, {unlifted.sum():,} do not lift over, {elsewhere.sum():,} lift to another contig; "
+        f"{len(dropped):,} dropped, {len(genes):,} kept, {turned:,} of them on the other strand of GRCh38"
+    )
+    return genes, dropped
+
+
+def _check_positions(annotation: pd.DataFrame, chain: Chain, path: str | Path) -> None:
+    """Raise InputError for the first gene on a contig that the chain does not know, or past its end."""
+    lengths = annotation["chrom_grch37"].map(chain.source)
+    if lengths.isna().any():
+        gene = annotation[lengths.isna()].iloc[0]
+        raise InputError(
+            f"{path}, line {gene['line']}: {gene['gene_id']} lies on {gene['chrom_grch37']}, which {chain.path} does "
+            f"not know ({some(chain.source)}). Use a chain with the same names, or add {gene['chrom_grch37']} to "
+            "genes: exclude_chromosomes"
+        )
+    past = annotation["tss_grch37"] > lengths
+    if past.any():
+        gene = annotation[past].iloc[0]
+        raise InputError(
+            f"{path}, line {gene['line']}: the TSS of {gene['gene_id']}, {gene['chrom_grch37']}:{gene['tss_grch37']}, "
+            f"lies past the contig's end at {chain.source[gene['chrom_grch37']]:,} in {chain.path}. Either the row is "
+            f"wrong, or the table or the chain is of another assembly. {WANTED_CHAIN}"
+        )
+
+
+def _drop(reasons: pd.Series, rows: pd.Series, reason: str) -> None:
+    if not rows.any():
+        print(f"No gene is dropped because {reason}")
+    for found in reasons[rows]:
+        found.append(reason)
