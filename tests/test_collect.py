@@ -31,7 +31,14 @@ def collect(tmp_path, templates, missing="skip", group=0, groups=1, identifiers=
     identifiers = identifiers or IDENTIFIERS
     places = {prefix: place.replace("{folder}", str(tmp_path)) for prefix, place in templates.items()}
     collect_bigwigs(
-        track_table(identifiers), places, missing, group, groups, tmp_path / "fetched", tmp_path / "manifest.tsv"
+        track_table(identifiers),
+        places,
+        missing,
+        group,
+        groups,
+        tmp_path / "fetched",
+        tmp_path / "manifest.tsv",
+        tmp_path,
     )
     return read_manifest(tmp_path / "manifest.tsv")
 

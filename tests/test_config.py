@@ -11,7 +11,7 @@ import yaml
 
 from chrom2expr import registry
 from chrom2expr.backbones import beluga, enformer
-from chrom2expr.config import dependencies, reference, resources, runs, schema
+from chrom2expr.config import reference, resources, runs, schema
 from chrom2expr.errors import InputError
 from chrom2expr.heads import adaptations, cnn
 from chrom2expr.simulation import genome
@@ -828,58 +828,3 @@ def test_loss_labels(config):
     assert label(alpha=0.1, beta=1) == "α = 0.1"
     assert label(alpha=10, beta=2) == "α = 10, β = 2"
     assert label(alpha=10, beta=2, label="Mine") == "Mine"
-
-
-def test_modules_follow_imports_and_leave_out_what_only_talks(tmp_path):
-    (tmp_path / "script.py").write_text(
-        "from chrom2expr.job import job\nwith job():\n    from chrom2expr.lower import a\n"
-    )
-    for name, text in {
-        "lower/__init__": '"""A package."""\n',
-        "lower/a": "from chrom2expr.upper.b import x\n",
-        "upper/__init__": "",
-        "upper/b": "import numpy\nimport chrom2expr.errors\nfrom chrom2expr.upper import d\n",
-        "upper/c": "",
-        "upper/d": "",
-        "job": "from chrom2expr.errors import y\n",
-        "errors": "",
-        "found": "from chrom2expr.upper import c\n",
-    }.items():
-        file = tmp_path / "chrom2expr" / f"{name}.py"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-
-    def names(*found):
-        loaded = [tmp_path / "chrom2expr" / f"{name}.py" for name in found]
-        return sorted(Path(path).stem for path in dependencies.modules(tmp_path, "script.py", loaded))
-
-    assert names() == ["a", "b", "d"]
-    assert names("found") == ["a", "b", "c", "d", "found"]
-
-
-def test_what_a_method_alone_imports_can_be_left_out(tmp_path):
-    library = tmp_path / "chrom2expr"
-    library.mkdir()
-    (tmp_path / "script.py").write_text("from chrom2expr import a\n")
-    kind = "class Kind:\n    def draw(self):\n        import chrom2expr.b\n    def tabulate(self):\n        import chrom2expr.c\n"
-    for name, text in {"a": "def draw():\n    import chrom2expr.d\n", "b": "", "c": "", "d": "", "kind": kind}.items():
-        (library / f"{name}.py").write_text(text)
-
-    def names(without):
-        return [Path(path).stem for path in dependencies.modules(tmp_path, "script.py", [library / "kind.py"], without)]
-
-    assert names("") == ["a", "b", "c", "d", "kind"]
-    assert names("draw") == ["a", "c", "d", "kind"] and names("tabulate") == ["a", "b", "d", "kind"]
-
-
-def test_drawing_never_invalidates_computing():
-    scripts = ROOT / "workflow/scripts"
-    found = {
-        "predict_tracks.py": [("backbones", name) for name in registry.OWN["backbones"]],
-        "fit_head.py": [("heads", "cnn"), ("losses", "hybrid")],
-        "bin_bigwigs.py": [],
-    }
-    for script, entries in found.items():
-        loaded = [registry.find(*entry).path for entry in entries]
-        used = {Path(path).parent.name for path in dependencies.modules(scripts, script, loaded)}
-        assert used and not used & {"figures", "config", "simulation"}

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from chrom2expr.config import schema
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation.predictions import read_predictions
 from chrom2expr.heads.finetuned import FineTunedBackbone
+from planned_jobs import copied, planned_jobs, reruns
 from small_workflow import METRICS, STEPS
 from small_world import World, changed
 
@@ -39,27 +39,50 @@ def dry_run(folder, changes=None):
     return done.returncode, done.stdout + done.stderr
 
 
-def test_a_dry_run_plans_their_jobs_which_depend_on_their_code(tmp_path):
-    status, text = dry_run(tmp_path)
-    assert status == 0, text
-    found = re.findall(r"^(?:local)?rule (\w+):\n    input: (.*)\n    output: (.*)", text, re.MULTILINE)
-    results = f"{tmp_path}/results/"
-    jobs = {(rule, made.split(", ")[0].removeprefix(results)): set(given.split(", ")) for rule, given, made in found}
+FIGURE = "results/figures/lab.pdf"
+CONFIG = ["tests/own_files/config.yaml"]
 
-    def reads(file):
-        return {job for job, given in jobs.items() if f"tests/own_files/{file}" in given}
 
-    elastic_net, mse, pairwise = (
-        ("fit_head", f"models/lab/chromatin/{run}/model.pt") for run in ("elastic_net/mse", "mlp/mse", "mlp/pairwise")
-    )
-    assert reads("elastic_net.py") == {elastic_net}
-    assert reads("mlp.py") == {mse, pairwise}
-    assert reads("pairwise.py") == {pairwise}
-    tuned = ("finetune_backbone", "models/enformer_50kb/embedding/finetuned_biases/mse/model.pt")
-    assert reads("biases.py") == {tuned}
-    assert {rule for rule, _ in reads("pearson.py")} == {"evaluate_run", "evaluate_baseline", "tabulate_scores"}
-    assert {rule for rule, _ in reads("lab_tracks.txt")} == {"collect_bigwigs"}
-    assert reads("lab_split.tsv") == {("split_genes", "genes/splits/lab.tsv")}
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory):
+    """A copy of the workflow and of the files, and the jobs of their figure there."""
+    folder = copied(tmp_path_factory.mktemp("workflow"), "tests/own_files")
+    return folder, planned_jobs([FIGURE], CONFIG, folder)
+
+
+def test_data_of_ones_own_are_inputs(planned):
+    def reading(file):
+        return {job for job, found in planned[1].items() if f"tests/own_files/{file}" in found.inputs}
+
+    assert {rule for rule, _ in reading("lab_tracks.txt")} == {"collect_bigwigs"}
+    assert reading("lab_split.tsv") == {("split_genes", "results/genes/splits/lab.tsv")}
+
+
+FITTED = "results/models/lab/chromatin/{}/model.pt"
+TUNED = "results/models/enformer_50kb/embedding/finetuned_biases/mse/model.pt"
+
+
+@pytest.mark.parametrize(
+    ("file", "rules", "fitted"),
+    [
+        ("elastic_net.py", {"fit_head"}, {FITTED.format("elastic_net/mse")}),
+        ("mlp.py", {"fit_head"}, {FITTED.format(f"mlp/{loss}") for loss in ("mse", "pairwise")}),
+        ("pairwise.py", {"fit_head"}, {FITTED.format("mlp/pairwise")}),
+        ("biases.py", {"finetune_backbone"}, {TUNED}),
+        ("pearson.py", {"evaluate_run", "evaluate_baseline", "tabulate_scores"}, set()),
+    ],
+)
+def test_an_edit_reruns_the_jobs_that_load_the_file(planned, file, rules, fitted):
+    folder, before = planned
+    path = folder / "tests/own_files" / file
+    text = path.read_text()
+    path.write_text(text + "\nEDITED = 1\n")
+    try:
+        found = reruns(before, planned_jobs([FIGURE], CONFIG, folder))
+    finally:
+        path.write_text(text)
+    assert {rule for rule, _ in found} == rules
+    assert {output for rule, output in found if rule in ("fit_head", "finetune_backbone")} == fitted
 
 
 def test_mistyped_settings_are_refused_by_their_names(tmp_path):

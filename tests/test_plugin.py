@@ -21,6 +21,7 @@ from chrom2expr.evaluation.predictions import read_predictions
 from chrom2expr.genome.windows import Geometry
 from chrom2expr.tracks.store_reader import FeatureStore
 from chrom2expr.tracks.track_tables import read_tracks
+from planned_jobs import planned_jobs, reruns
 from small_workflow import ENFORMER, STEPS, each
 from small_world import ENFORMER_TRACKS, Raw, World, changed, of
 
@@ -71,23 +72,37 @@ def dry_run(site, folder, changes=None):
 
 
 def test_a_dry_run_plans_its_jobs_which_depend_on_its_code(site, tmp_path):
-    status, text = dry_run(site, tmp_path)
-    assert status == 0, text
-    jobs = dict(re.findall(r"^(?:rule|localrule) (\w+):\n    input: (.*)$", text, re.MULTILINE))
-    for rule, module in (
-        ("predict_tracks", "dilated"),
-        ("reduce_features", "sides"),
-        ("tabulate_scores", "score_plane"),
-        ("draw_figure", "score_plane"),
+    roots = {name: f"{tmp_path}/{name}" for name in ("results", "resources", "logs", "benchmarks")}
+    own = {"pathvars": roots, "resources": {"dilated_weights": {"path": f"{tmp_path}/dilated.pth"}}}
+    (tmp_path / "dilated.pth").touch()
+    (tmp_path / "own.yaml").write_text(json.dumps(own))
+    asked = [[f"{tmp_path}/results/figures/plane.pdf"], [EXAMPLE / "config.yaml", tmp_path / "own.yaml"]]
+    before = planned_jobs(*asked, site=site)
+    for module, rules, fitted in (
+        ("dilated", {"predict_tracks"}, set()),
+        ("sides", {"reduce_features"}, set()),
+        ("score_plane", {"tabulate_scores", "draw_figure"}, set()),
+        ("nearest_genes", {"fit_head"}, {("nearest_genes", "mse")}),
+        ("huber", {"fit_head"}, {("multi_cnn", "huber")}),
     ):
-        assert f"{PACKAGE}/{module}.py" in jobs[rule], rule
-    fits = re.findall(r"^rule fit_head:\n    input: (.*)\n    output: (\S+)", text, re.MULTILINE)
-    assert len(fits) == 3
-    for given, made in fits:
-        head, loss = Path(made).parts[-3:-1]
-        assert (f"{PACKAGE}/nearest_genes.py" in given) == (head == "nearest_genes")
-        assert (f"{PACKAGE}/huber.py" in given) == (loss == "huber")
-    assert re.search(r"^predict_tracks +2$", text, re.MULTILINE)
+        copy = shutil.copytree(site, tmp_path / module)
+        with open(copy / PACKAGE / f"{module}.py", "a") as file:
+            file.write("\nEDITED = 1\n")
+        found = reruns(before, planned_jobs(*asked, site=copy))
+        assert {rule for rule, _ in found} == rules, module
+        assert {Path(made).parts[-3:-1] for rule, made in found if rule == "fit_head"} == fitted
+    copy = shutil.copytree(site, tmp_path / "newer")
+    [metadata] = copy.glob("*.dist-info/METADATA")
+    metadata.write_text(re.sub(r"^Version: .*$", "Version: 99", metadata.read_text(), flags=re.MULTILINE))
+    found = reruns(before, planned_jobs(*asked, site=copy))
+    assert {rule for rule, _ in found} == {
+        "predict_tracks",
+        "reduce_features",
+        "fit_head",
+        "tabulate_scores",
+        "draw_figure",
+    }
+    assert sum(rule == "predict_tracks" for rule, _ in before) == 2
 
 
 def test_mistyped_settings_are_refused_by_their_names(site, tmp_path):

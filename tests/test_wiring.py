@@ -663,8 +663,7 @@ def test_the_steps_are_given_what_the_rules_give(rules):
     given = {(step.script, frozenset(places_of(name))) for name, step in STEPS.items()}
     for rule in rules:
         assert None not in (*rule["input"], *rule["params"]), f"{rule['name']} has an input or param without a name"
-        names = {f"input.{name}" for name in rule["input"] if name != "code"}
-        names |= {f"params.{name}" for name in rule["params"]}
+        names = {f"{part}.{name}" for part in ("input", "params") for name in rule[part] if name != "code"}
         assert (rule["script"], frozenset(names)) in given, f"no step is given what {rule['name']} is"
 
 

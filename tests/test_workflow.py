@@ -65,7 +65,7 @@ def third_party(script):
     loaded = [
         entry.path for entry in entries if not taken or entry.kind != "figures" or entry.declares["takes"] == taken
     ]
-    files = [SCRIPTS / script, *map(Path, dependencies.modules(SCRIPTS, script, loaded, WITHOUT.get(script, "")))]
+    files = [SCRIPTS / script, *dependencies.modules(SCRIPTS, script, loaded, {WITHOUT.get(script, "")})]
     names = set()
     for node in (node for file in files for node in at_work(file)):
         if isinstance(node, ast.Import):
@@ -147,13 +147,13 @@ def test_packages_import_only_those_above_them():
     found = {path.parent.name for path in LIBRARY.glob("*/__init__.py")}
     assert found == set(LAYERS)
     for file in LIBRARY.rglob("*.py"):
-        for used in dependencies._imports(file, LIBRARY):
+        for used in dependencies.imports(file, LIBRARY):
             assert layer(used) <= layer(file), f"{file.relative_to(LIBRARY)} imports {used.relative_to(LIBRARY)}"
 
 
 def test_modules_do_not_import_each_other_in_a_circle():
     imports = {
-        file: set(dependencies._imports(file, LIBRARY)) for file in LIBRARY.rglob("*.py") if file.name != "__init__.py"
+        file: dependencies.imports(file, LIBRARY) for file in LIBRARY.rglob("*.py") if file.name != "__init__.py"
     }
     while imports:
         bottom = {name for name, uses in imports.items() if not uses & set(imports)}

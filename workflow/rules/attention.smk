@@ -7,7 +7,6 @@ rule attend_base:
         encoded=sequence_shards,
         split=split_of,
         weights=lambda wildcards: resource(backbone_of(wildcards.source)["weights"]),
-        code=lambda wildcards: code("attend_genes.py", *backbone_files(wildcards)),
     output:
         "<results>/attention/{source}.h5",
     log:
@@ -25,6 +24,9 @@ rule attend_base:
         gpu=1,
         allow_cpu=ALLOW_CPU,
     params:
+        code=lambda wildcards: code(
+            "attend_genes.py", *backbone_class(wildcards), without=("embed", "predict")
+        ),
         type=param(setting("backbones", "type")),
         geometry=param(source_geometry),
         settings=param(setting("sources", "settings")),
@@ -38,7 +40,6 @@ rule attend_run:
         encoded=sequence_shards,
         split=split_of,
         model=f"<results>/models/{RUN}/model.pt",
-        code=lambda wildcards: code("attend_genes.py", *head_files(wildcards)),
     output:
         f"<results>/models/{RUN}/attention.h5",
     log:
@@ -57,6 +58,7 @@ rule attend_run:
         gpu=1,
         allow_cpu=ALLOW_CPU,
     params:
+        code=lambda wildcards: code("attend_genes.py", *head_classes(wildcards), without=("embed", "predict")),
         head=param(setting("heads", "type")),
         geometry=param(source_geometry),
     script:

@@ -71,12 +71,12 @@ wildcard_constraints:
 
 
 @cache
-def code(script, *loaded, without=""):
-    """The library modules that `script`, and the files it finds by name, import: an edit there reruns what uses it.
+def code(script, *loaded, without=()):
+    """What `script` and the classes that it finds by name do, as a param: an edit reruns what it can change.
 
-    What only methods called `without` import is left out.
+    Methods called `without` are left out (see dependencies.fingerprint).
     """
-    return dependencies.modules(SCRIPTS, script, loaded, without)
+    return json.dumps(dependencies.fingerprint(SCRIPTS, script, loaded, without))
 
 
 def setting(section, key):
@@ -96,9 +96,21 @@ def param(value):
     return lambda wildcards: json.dumps(value(wildcards) if callable(value) else value, sort_keys=True)
 
 
+def in_place(path):
+    """A file that the config names: one of the user's own lies where it says, whatever prefix a module gives."""
+    return path if path.startswith("<") else local(path)
+
+
 def resource(name):
-    """Where a resource lies: the user's own file, or the place it is downloaded to."""
-    return resources.resource_path(config["resources"][name], name)
+    """Where a resource lies: the user's own file or files, or the place it is downloaded to."""
+    path = resources.resource_path(config["resources"][name], name)
+    return in_place(path) if isinstance(path, str) else [in_place(file) for file in path]
+
+
+def thesis_values():
+    """The table of what the thesis states: one that the config names, or the workflow's own."""
+    own = os.path.relpath(os.path.join(WORKFLOW, "..", "config", "thesis_values.tsv"))
+    return in_place(config.get("thesis_values", own))
 
 
 def backbone_of(source):
@@ -132,25 +144,26 @@ def loss_of(wildcards):
     return {key: value for key, value in config["losses"][wildcards.loss].items() if key != "label"}
 
 
-def files_of(*found):
-    """The files whose code a job finds by name: of each kind and the name in it."""
-    return [os.path.relpath(registry.find(kind, name).path) for kind, name in found]
+def classes(*found):
+    """The files of the classes that a job finds by name, of each kind and the name in it, with what tells them apart."""
+    entries = [registry.find(kind, name) for kind, name in found]
+    return [(entry.path, f"{entry.attribute} {entry.version}") for entry in entries]
 
 
-def backbone_files(wildcards):
-    """The file of the type of the wildcards' backbone."""
-    return files_of(("backbones", setting("backbones", "type")(wildcards)))
+def backbone_class(wildcards):
+    """The class of the wildcards' backbone."""
+    return classes(("backbones", setting("backbones", "type")(wildcards)))
 
 
-def head_files(wildcards):
-    """The files of the types of the wildcards' head and loss, and of what the head does to a backbone."""
+def head_classes(wildcards):
+    """The classes of the wildcards' head and loss, and of the backbone that the head trains, and how."""
     head = config["heads"][wildcards.head]
     found = [("heads", head["type"])]
     if "loss" in wildcards.keys():
         found.append(("losses", config["losses"][wildcards.loss]["type"]))
     if "adaptation" in head:
         found.append(("adaptations", head["adaptation"]["type"]))
-    return files_of(*found) + (backbone_files(wildcards) if "adaptation" in head else [])
+    return classes(*found) + (backbone_class(wildcards) if "adaptation" in head else [])
 
 
 def environment(backbone):
@@ -180,9 +193,9 @@ def feature_shards(wildcards):
     return shards_of(wildcards.source)
 
 
-def metric_files():
-    """The files of the config's metrics."""
-    return files_of(*(("metrics", metric["type"]) for metric in METRICS))
+def metric_classes():
+    """The classes of the config's metrics."""
+    return classes(*(("metrics", metric["type"]) for metric in METRICS))
 
 
 def figure_scores(*files):
@@ -236,14 +249,14 @@ def figure_sources(part):
 def tabulating(script, *loaded, heads=False):
     """The code that tabulates a figure, the `heads` of its runs included; what only its drawing needs is left out."""
 
-    def files(wildcards):
+    def found_code(wildcards):
         types = dict.fromkeys(run["type"] for run in figure_models(wildcards)) if heads else ()
-        found = files_of(
+        found = classes(
             ("figures", setting("figures", "kind")(wildcards)), *(("heads", name) for name in types)
         )
-        return code(script, *found, *loaded, without="draw")
+        return code(script, *found, *loaded, without=("draw",))
 
-    return files
+    return found_code
 
 
 def attention_files(wildcards):

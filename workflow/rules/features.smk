@@ -5,7 +5,6 @@ rule merge_features:
     """Check every shard of a source and join them into one virtual feature store."""
     input:
         shards=feature_shards,
-        code=code("merge_features.py"),
     output:
         "<results>/features/{source}.h5",
     log:
@@ -18,6 +17,8 @@ rule merge_features:
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        code=code("merge_features.py"),
     script:
         "../scripts/merge_features.py"
 
@@ -27,7 +28,6 @@ rule reduce_features:
     input:
         features="<results>/features/{source}.h5",
         shards=feature_shards,
-        code=lambda wildcards: code("reduce_features.py", *files_of(("reductions", wildcards.reduction))),
     output:
         "<results>/reduced_features/{reduction}/{source}/{inputs}.h5",
     log:
@@ -43,6 +43,7 @@ rule reduce_features:
         mem_mb=2000,
         runtime=240,
     params:
+        code=lambda wildcards: code("reduce_features.py", *classes(("reductions", wildcards.reduction))),
         reduction=param(lambda wildcards: wildcards.reduction),
         geometry=param(source_geometry),
         # How many bins in the middle: those around the TSS, or those that the inputs name.

@@ -6,8 +6,7 @@ rule tabulate_scores:
     input:
         scores=figure_scores(*(f"{name}.tsv" for name in config["metrics"])),
         bootstrap=figure_scores("bootstrap.h5"),
-        thesis=config["thesis_values"],
-        code=tabulating("tabulate_scores.py", *metric_files()),
+        thesis=thesis_values(),
     output:
         table="<results>/figures/{figure}.tsv",
         pairs="<results>/figures/{figure}.pairs.tsv",
@@ -24,6 +23,7 @@ rule tabulate_scores:
         mem_mb=1000,
         runtime=10,
     params:
+        code=tabulating("tabulate_scores.py", *metric_classes()),
         figure=param(lambda wildcards: wildcards.figure),
         kind=param(setting("figures", "kind")),
         settings=param(figure_settings),
@@ -38,7 +38,6 @@ rule tabulate_attention:
     """Gather what the TSS attends to in a figure's models."""
     input:
         attention=attention_files,
-        code=tabulating("tabulate_attention.py"),
     output:
         table="<results>/figures/{figure}.tsv",
     log:
@@ -54,6 +53,7 @@ rule tabulate_attention:
         mem_mb=1000,
         runtime=10,
     params:
+        code=tabulating("tabulate_attention.py"),
         figure=param(lambda wildcards: wildcards.figure),
         kind=param(setting("figures", "kind")),
         settings=param(figure_settings),
@@ -68,7 +68,6 @@ rule tabulate_models:
         models=lambda wildcards: [
             f"<results>/models/{run['run']}/model.pt" for run in figure_models(wildcards)
         ],
-        code=tabulating("tabulate_models.py", heads=True),
     output:
         table="<results>/figures/{figure}.tsv",
     log:
@@ -84,6 +83,7 @@ rule tabulate_models:
         mem_mb=2000,
         runtime=10,
     params:
+        code=tabulating("tabulate_models.py", heads=True),
         figure=param(lambda wildcards: wildcards.figure),
         kind=param(setting("figures", "kind")),
         settings=param(figure_settings),
@@ -99,7 +99,6 @@ rule tabulate_sources:
         features=figure_sources("features"),
         shards=figure_sources("shards"),
         expression="<results>/genes/expression.h5",
-        code=tabulating("tabulate_sources.py"),
     output:
         table="<results>/figures/{figure}.tsv",
     log:
@@ -115,6 +114,7 @@ rule tabulate_sources:
         mem_mb=1000,
         runtime=10,
     params:
+        code=tabulating("tabulate_sources.py"),
         figure=param(lambda wildcards: wildcards.figure),
         kind=param(setting("figures", "kind")),
         settings=param(figure_settings),
@@ -128,8 +128,7 @@ rule tabulate_variation:
     """Tabulate how much expression varies across cell types and across genes."""
     input:
         expression="<results>/genes/expression.h5",
-        thesis=config["thesis_values"],
-        code=code("tabulate_variation.py"),
+        thesis=thesis_values(),
     output:
         "<results>/genes/variation.tsv",
     log:
@@ -143,6 +142,7 @@ rule tabulate_variation:
         mem_mb=2000,
         runtime=10,
     params:
+        code=code("tabulate_variation.py"),
         compare_with_thesis=param(config["compare_with_thesis"]),
     script:
         "../scripts/tabulate_variation.py"
@@ -152,11 +152,6 @@ rule draw_figure:
     """Draw a figure from its table."""
     input:
         table="<results>/figures/{figure}.tsv",
-        code=lambda wildcards: code(
-            "draw_figure.py",
-            *files_of(("figures", setting("figures", "kind")(wildcards))),
-            without="tabulate",
-        ),
     output:
         pdf=report(
             "<results>/figures/{figure}.pdf",
@@ -175,6 +170,11 @@ rule draw_figure:
         mem_mb=1000,
         runtime=10,
     params:
+        code=lambda wildcards: code(
+            "draw_figure.py",
+            *classes(("figures", setting("figures", "kind")(wildcards))),
+            without=("tabulate",),
+        ),
         figure=param(lambda wildcards: wildcards.figure),
         kind=param(setting("figures", "kind")),
         settings=param(figure_settings),

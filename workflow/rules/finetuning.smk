@@ -9,7 +9,6 @@ rule embed_sequences:
             SOURCES[wildcards.source]["backbone"], wildcards.shard
         ),
         weights=lambda wildcards: resource(backbone_of(wildcards.source)["weights"]),
-        code=lambda wildcards: code("embed_sequences.py", *backbone_files(wildcards)),
     output:
         "<results>/features/{source}/{shard}.h5",
     log:
@@ -29,6 +28,9 @@ rule embed_sequences:
         # Decides memory and speed, not the result: as a resource it triggers no rerun.
         batch_size=setting("backbones", "batch_size"),
     params:
+        code=lambda wildcards: code(
+            "embed_sequences.py", *backbone_class(wildcards), without=("attend", "predict")
+        ),
         type=param(setting("backbones", "type")),
         geometry=param(source_geometry),
         bins=param(setting("sources", "bins")),
@@ -46,7 +48,6 @@ rule finetune_backbone:
         weights=lambda wildcards: resource(backbone_of(wildcards.source)["weights"]),
         split=split_of,
         expression="<results>/genes/expression.h5",
-        code=lambda wildcards: code("finetune_backbone.py", *head_files(wildcards)),
     output:
         model=f"<results>/models/{RUN}/model.pt",
         grid=f"<results>/models/{RUN}/grid.tsv",
@@ -72,6 +73,9 @@ rule finetune_backbone:
         # When another job's hold on the checkpoints ends, not the result: as a resource it triggers no rerun.
         owner_stale_after=config["owner_stale_after"],
     params:
+        code=lambda wildcards: code(
+            "finetune_backbone.py", *head_classes(wildcards), without=("attend", "embed")
+        ),
         type=param(setting("heads", "type")),
         backbone_type=param(setting("backbones", "type")),
         source=param(lambda wildcards: wildcards.source),

@@ -7,7 +7,6 @@ rule lift_genes:
     input:
         annotation=resource("gene_annotation"),
         chain=resource("liftover_chain"),
-        code=code("lift_genes.py"),
     output:
         tss="<results>/genes/tss.tsv",
         dropped="<results>/genes/dropped.tsv",
@@ -23,6 +22,7 @@ rule lift_genes:
         mem_mb=2000,
         runtime=30,
     params:
+        code=code("lift_genes.py"),
         exclude_types=param(config["genes"]["exclude_types"]),
         exclude_chromosomes=param(config["genes"]["exclude_chromosomes"]),
         contigs=param(config["genes"]["contigs"]),
@@ -35,8 +35,9 @@ rule split_genes:
     input:
         tss="<results>/genes/tss.tsv",
         dropped="<results>/genes/dropped.tsv",
-        file=lambda wildcards: config["splits"][wildcards.split].get("file", []),
-        code=code("split_genes.py"),
+        file=lambda wildcards: [
+            in_place(file) for file in [config["splits"][wildcards.split].get("file")] if file
+        ],
     output:
         "<results>/genes/splits/{split}.tsv",
     log:
@@ -51,6 +52,7 @@ rule split_genes:
         mem_mb=2000,
         runtime=30,
     params:
+        code=code("split_genes.py"),
         name=param(lambda wildcards: wildcards.split),
         section=param(lambda wildcards: config["splits"][wildcards.split]),
         seed=param(config["seed"]),
@@ -64,7 +66,6 @@ rule compute_targets:
         annotation=resource("gene_annotation"),
         expression=resource("gene_expression"),
         tss="<results>/genes/tss.tsv",
-        code=code("compute_targets.py"),
     output:
         "<results>/genes/expression.h5",
     log:
@@ -79,6 +80,7 @@ rule compute_targets:
         mem_mb=2000,
         runtime=30,
     params:
+        code=code("compute_targets.py"),
         ids=param(config["expression"]["ids"]),
         pseudocount=param(config["expression"]["pseudocount"]),
         missing=param(config["expression"]["missing"]),

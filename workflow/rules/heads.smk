@@ -8,7 +8,6 @@ rule fit_head:
         shards=head_shards,
         split=split_of,
         expression="<results>/genes/expression.h5",
-        code=lambda wildcards: code("fit_head.py", *head_files(wildcards)),
     output:
         model=f"<results>/models/{RUN}/model.pt",
         grid=f"<results>/models/{RUN}/grid.tsv",
@@ -29,6 +28,7 @@ rule fit_head:
         gpu=setting("heads", "devices"),
         allow_cpu=ALLOW_CPU,
     params:
+        code=lambda wildcards: code("fit_head.py", *head_classes(wildcards)),
         type=param(setting("heads", "type")),
         tracks=param(setting("inputs", "tracks")),
         bins=param(setting("inputs", "bins")),
@@ -71,7 +71,6 @@ rule join_tissues:
         grids=of_tissue_jobs("grid.tsv"),
         predictions=of_tissue_jobs("predictions.h5"),
         summaries=of_tissue_jobs("summary.json"),
-        code=lambda wildcards: code("join_tissues.py", *head_files(wildcards)),
     output:
         model=f"<results>/models/{RUN}/model.pt",
         grid=f"<results>/models/{RUN}/grid.tsv",
@@ -90,6 +89,7 @@ rule join_tissues:
         mem_mb=8000,
         runtime=30,
     params:
+        code=lambda wildcards: code("join_tissues.py", *head_classes(wildcards)),
         type=param(setting("heads", "type")),
     script:
         "../scripts/join_tissues.py"
@@ -99,7 +99,6 @@ rule evaluate_run:
     """Score a run's test genes by every metric."""
     input:
         predictions=f"<results>/models/{RUN}/predictions.h5",
-        code=code("evaluate_run.py", *metric_files()),
     output:
         scores=expand(f"<results>/models/{RUN}/{{metric}}.tsv", metric=config["metrics"], allow_missing=True),
         bootstrap=f"<results>/models/{RUN}/bootstrap.h5",
@@ -114,6 +113,7 @@ rule evaluate_run:
         mem_mb=1000,
         runtime=10,
     params:
+        code=code("evaluate_run.py", *metric_classes()),
         metrics=param(METRICS),
         resamples=param(config["bootstrap_resamples"]),
         seed=param(config["seed"]),
@@ -126,7 +126,6 @@ rule evaluate_baseline:
     input:
         split="<results>/genes/splits/{split}.tsv",
         expression="<results>/genes/expression.h5",
-        code=code("evaluate_baseline.py", *metric_files()),
     output:
         scores=expand(
             "<results>/models/baseline/{split}/{metric}.tsv", metric=config["metrics"], allow_missing=True
@@ -143,6 +142,7 @@ rule evaluate_baseline:
         mem_mb=1000,
         runtime=10,
     params:
+        code=code("evaluate_baseline.py", *metric_classes()),
         metrics=param(METRICS),
         resamples=param(config["bootstrap_resamples"]),
         seed=param(config["seed"]),

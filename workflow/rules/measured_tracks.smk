@@ -37,7 +37,6 @@ rule bin_bigwigs:
         manifest="<resources>/bigwigs/{source}/{shard}.tsv",
         folder="<resources>/bigwigs/{source}/{shard}",
         info=genome_of("json"),
-        code=code("bin_bigwigs.py"),
     output:
         "<results>/features/{source}/{shard}.h5",
     log:
@@ -54,6 +53,7 @@ rule bin_bigwigs:
         mem_mb=4000,
         runtime=360,
     params:
+        code=code("bin_bigwigs.py"),
         assembly=param(setting("backbones", "assembly")),
         geometry=param(setting("backbones", "geometry")),
         source=param(lambda wildcards: wildcards.source),

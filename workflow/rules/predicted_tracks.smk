@@ -9,7 +9,6 @@ rule predict_tracks:
         ),
         weights=lambda wildcards: resource(backbone_of(wildcards.source)["weights"]),
         tracks=lambda wildcards: resource(backbone_of(wildcards.source)["tracks"]),
-        code=lambda wildcards: code("predict_tracks.py", *backbone_files(wildcards)),
     output:
         "<results>/features/{source}/{shard}.h5",
     log:
@@ -29,6 +28,9 @@ rule predict_tracks:
         # Decides memory and speed, not the result: as a resource it triggers no rerun.
         batch_size=setting("backbones", "batch_size"),
     params:
+        code=lambda wildcards: code(
+            "predict_tracks.py", *backbone_class(wildcards), without=("attend", "embed")
+        ),
         type=param(setting("backbones", "type")),
         geometry=param(setting("backbones", "geometry")),
         settings=param(setting("backbones", "settings")),

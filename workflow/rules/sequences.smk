@@ -5,7 +5,6 @@ rule index_genome:
     """Link a genome, index it, and note its checksum and contig lengths."""
     input:
         fasta=lambda wildcards: resource(f"genome_{wildcards.assembly}"),
-        code=code("index_genome.py"),
     output:
         fasta="<results>/genome/{assembly}.fa",
         fai="<results>/genome/{assembly}.fa.fai",
@@ -20,6 +19,8 @@ rule index_genome:
     resources:
         mem_mb=1000,
         runtime=30,
+    params:
+        code=code("index_genome.py"),
     script:
         "../scripts/index_genome.py"
 
@@ -32,7 +33,6 @@ rule extract_sequences:
         fai=genome_of("fa.fai"),
         info=genome_of("json"),
         lifted="<results>/genes/contigs.json",
-        code=code("extract_sequences.py"),
     output:
         "<results>/sequences/{backbone}/{shard}.h5",
     log:
@@ -46,6 +46,7 @@ rule extract_sequences:
         mem_mb=2000,
         runtime=60,
     params:
+        code=code("extract_sequences.py"),
         assembly=param(setting("backbones", "assembly")),
         geometry=param(setting("backbones", "geometry")),
         shard=param(lambda wildcards: int(wildcards.shard)),

@@ -6,8 +6,6 @@ SIMULATED = "<resources>/simulated"
 
 rule simulate_genome:
     """Write two assemblies, their chain, genes, expression, track tables and bigWigs with a planted grammar."""
-    input:
-        code=code("simulate_genome.py"),
     output:
         grch37=f"{SIMULATED}/grch37.fa",
         grch38=f"{SIMULATED}/grch38.fa",
@@ -30,6 +28,7 @@ rule simulate_genome:
         mem_mb=3000,
         runtime=20,
     params:
+        code=code("simulate_genome.py"),
         simulation=param(config["simulation"]["genome"]),
         seed=param(config["seed"]),
     script:
@@ -50,10 +49,6 @@ for simulated_backbone, simulated_weights in [
         input:
             **simulated_training_inputs(simulated_backbone),
             motifs=rules.simulate_genome.output.motifs,
-            code=code(
-                "train_simulated_backbone.py",
-                *files_of(("backbones", config["backbones"][simulated_backbone]["type"])),
-            ),
         output:
             weights=simulated_weights,
         log:
@@ -68,6 +63,10 @@ for simulated_backbone, simulated_weights in [
             runtime=60,
             gpu=1,
         params:
+            code=code(
+                "train_simulated_backbone.py",
+                *classes(("backbones", config["backbones"][simulated_backbone]["type"])),
+            ),
             type=param(config["backbones"][simulated_backbone]["type"]),
             geometry=param(config["backbones"][simulated_backbone]["geometry"]),
             settings=param(config["simulation"]["backbones"][simulated_backbone]),

@@ -3,6 +3,8 @@
 from chrom2expr.job import job
 
 with job(snakemake) as call:
+    from pathlib import Path
+
     from chrom2expr.tracks.collect import collect_bigwigs
     from chrom2expr.tracks.track_tables import read_tracks
 
@@ -15,4 +17,5 @@ with job(snakemake) as call:
         params.groups,
         made.folder,
         made.manifest,
+        Path(made.manifest).parents[2],  # <resources>/bigwigs/{source}/{shard}.tsv
     )

@@ -74,7 +74,10 @@ DECLARED: dict[str, set[str]] = {
 
 @dataclass(frozen=True)
 class Entry:
-    """What a name means: the class `attribute` of `module`, whose text lies in `path`, and what it declares."""
+    """What a name means: the class `attribute` of `module`, whose text lies in `path`, and what it declares.
+
+    `version` is that of the installed package that brings it; empty for chrom2expr's own and for a file of one's own.
+    """
 
     kind: str
     name: str
@@ -82,6 +85,7 @@ class Entry:
     attribute: str
     path: Path
     declares: Mapping[str, Any]
+    version: str = ""
 
     def load(self) -> Any:
         """Import the class. Raises InputError where its module cannot be imported here."""
@@ -108,10 +112,11 @@ def find(kind: str, name: str) -> Entry:
     Raises InputError for a name that nobody brings, or several do; for a class that is not where it is said to be; and
     for one that declares nothing, or was written for another version of the interface.
     """
-    listed = [entry.name for entry in _brought(kind)]
+    listed = [point.name for point in _brought(kind)]
     if listed.count(name) > 1:
         raise InputError(f"several installed packages bring {kind} {name}: uninstall all but one")
-    brought = {entry.name: entry.value for entry in _brought(kind)}
+    brought = {point.name: point.value for point in _brought(kind)}
+    version = next((point.dist.version for point in _brought(kind) if point.name == name and point.dist), "")
     if twice := brought.keys() & OWN[kind]:
         raise InputError(f"an installed package brings {kind} {min(twice)}, a name of chrom2expr's own: rename it")
     known = OWN[kind] | brought
@@ -147,7 +152,7 @@ def find(kind: str, name: str) -> Entry:
     schema = dict(declares.get("schema", {}))
     if other := schema.pop("like", None):
         declares["schema"] = _merged(find(kind, other).declares["schema"], schema)
-    return Entry(kind, name, module, attribute, path, declares)
+    return Entry(kind, name, module, attribute, path, declares, version)
 
 
 def build(kind: str, section: Mapping[str, Any]) -> Any:
@@ -168,7 +173,7 @@ def names(kind: str) -> list[str]:
     >>> names("losses")[0]
     'hybrid'
     """
-    return [*OWN[kind], *sorted(entry.name for entry in _brought(kind))]
+    return [*OWN[kind], *sorted(point.name for point in _brought(kind))]
 
 
 def holds(when: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:

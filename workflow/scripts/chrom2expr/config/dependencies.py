@@ -1,42 +1,94 @@
-"""Which modules a script depends on, so that an edit reruns what uses it and nothing else."""
+"""What code a job runs, so that an edit reruns what it can change and nothing else.
+
+A job depends on its script, on the classes that it finds by name, and on the modules that these import, directly or
+through others: chrom2expr's, and those of a package of the user's own. `fingerprint` is equal as long as all of them
+do the same, module by module. Comments, docstrings, formatting, the arguments of `raise`, `print` and log calls, the
+descriptions in what a class `declares`, and where a module lies do not count.
+"""
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence
+import hashlib
+from collections.abc import Collection, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 # Modules that only talk to the user, or only find others: an edit there changes no result.
 _SILENT = {"job.py", "errors.py", "files/ownership.py", "registry.py"}
+# Methods of a logger, and of the modules warnings and logging; what a logger is called; keys that only describe.
+_TALKING = {"warn", "debug", "info", "warning", "error", "exception", "critical"}
+_LOGGERS = {"log", "logger", "logging", "warnings"}
+_DESCRIBING = {"description", "advice", "origin"}
 
 
-def modules(scripts: str | Path, script: str, loaded: Sequence[str | Path] = (), without: str = "") -> list[str]:
-    """The library files that a script imports, directly or through others, and `loaded`, those it finds by name.
+def fingerprint(
+    scripts: str | Path, script: str, loaded: Collection[tuple[str | Path, str]] = (), without: Collection[str] = ()
+) -> str:
+    """SHA-256 of what a job's code does, wherever it lies.
 
-    Paths start with `scripts`, the folder that holds the script and the library; those of a package of the user's own
-    are as they are given in `loaded`, and what that imports of its own package is followed too. Modules that change no
-    result (log, error messages, who may write) are left out, and so is what only methods called `without` import.
+    `scripts` is the folder that holds the script and the library. `loaded` are the files that the job finds by name,
+    each with what else decides what is loaded: the name of the class, the version of its package. Methods called
+    `without` are left out, and so is what they alone import, unless something that is left uses an attribute of that
+    name.
     """
-    library = Path(scripts) / "chrom2expr"
+    library, first = Path(scripts) / "chrom2expr", Path(scripts) / script
+    files, left_out = _reached(library, (first, *(Path(path) for path, _ in loaded)), frozenset(without))
+    named = [(_linked(Path(path), library, left_out), name) for path, name in loaded]
+    return _digest(_linked(first, library, left_out), named, sorted(_linked(path, library, left_out) for path in files))
+
+
+def modules(
+    scripts: str | Path, script: str, loaded: Collection[str | Path] = (), without: Collection[str] = ()
+) -> list[Path]:
+    """The files that `fingerprint` is of, but for the script: modules of the library and of users' packages, sorted."""
+    library, first = Path(scripts) / "chrom2expr", Path(scripts) / script
+    files, _ = _reached(library, (first, *map(Path, loaded)), frozenset(without))
+    return sorted(path for path in files - {first} if path.name != "__init__.py")
+
+
+def imports(path: Path, library: Path) -> set[Path]:
+    """The modules of the library, and of the file's own package, that it imports at its top or inside functions."""
+    return {file for statement in _read(path, frozenset()).imports for file in _targets(statement, path, library)}
+
+
+def _reached(library: Path, first: Sequence[Path], without: frozenset[str]) -> tuple[set[Path], frozenset[str]]:
+    """The files that the `first` ones lead to, themselves included, and which methods are left out of them."""
     found: set[Path] = set()
-    waiting = {*map(Path, loaded), *_imports(Path(scripts) / script, library, without)}
+    waiting = set(first)
     while waiting:
         path = waiting.pop()
         found.add(path)
-        waiting |= _imports(path, library, without) - found
-    silent = {library / name for name in _SILENT}
-    return [str(path) for path in sorted(found - silent) if path.name != "__init__.py"]
+        targets = {file for statement in _own(path, without).imports for file in _targets(statement, path, library)}
+        waiting |= {file for file in targets if not _silent(file, library)} - found
+    if used := {name for path in found for name in _own(path, without).attributes & without}:
+        return _reached(library, first, without - used)
+    return found, without
+
+
+def _silent(path: Path, library: Path) -> bool:
+    return path.is_relative_to(library) and path.relative_to(library).as_posix() in _SILENT
+
+
+class _Text(NamedTuple):
+    """What a file does by itself (a digest), what it imports, the attributes it uses, the names in its classes."""
+
+    content: str
+    imports: tuple[ast.Import | ast.ImportFrom, ...]
+    attributes: frozenset[str]
+    methods: frozenset[str]
+
+
+def _own(path: Path, without: frozenset[str]) -> _Text:
+    """`_read`, once for all `without` that leave out the same."""
+    return _read(path, without & _read(path, frozenset()).methods)
 
 
 @cache
-def _imports(path: Path, library: Path, without: str = "") -> frozenset[Path]:
-    """The files of the library, and of the file's own package, that it imports at its top or inside functions."""
-    return frozenset(
-        file
-        for name in _imported(_statements(_parsed(path), without), path)
-        for file in (name.with_suffix(".py"), name / "__init__.py")
-        for file in [library.parent / file if not file.is_absolute() else file]
-        if file.is_file()
-    )
+def _read(path: Path, without: frozenset[str]) -> _Text:
+    reader = _Reader(without)
+    reader.read(_parsed(path))
+    content = _digest("".join(reader.parts))
+    return _Text(content, tuple(reader.imports), frozenset(reader.attributes), frozenset(reader.methods))
 
 
 @cache
@@ -44,35 +96,132 @@ def _parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def _statements(block: ast.AST, without: str) -> Iterator[ast.stmt]:
-    """The statements of a text and of the blocks in it, but for methods called `without`; not their expressions."""
-    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
-        for node in getattr(block, name, ()):
-            if not (isinstance(block, ast.ClassDef) and getattr(node, "name", None) == without):
-                yield node
-                yield from _statements(node, without)
+def _linked(path: Path, library: Path, without: frozenset[str]) -> str:
+    """Digest of a file with the content of the modules that each of its imports means."""
+    text = _own(path, without)
+    meant = []
+    for statement in text.imports:
+        targets = _targets(statement, path, library)
+        found = sorted("" if _silent(file, library) else _own(file, without).content for file in targets)
+        meant.append(found or ast.unparse(statement))
+    return _digest(text.content, meant)
 
 
-def _imported(statements: Iterable[ast.stmt], path: Path) -> Iterator[Path]:
-    """What may be modules among the names that a text imports: relative to the library's folder, or absolute."""
+@cache
+def _targets(statement: ast.Import | ast.ImportFrom, path: Path, library: Path) -> frozenset[Path]:
+    """The files that a statement imports, of the library or of the file's own package."""
     package = path.parent
     while (package / "__init__.py").is_file():
         package = package.parent
     own = path.relative_to(package).parts[0]
-    for node in statements:
-        if isinstance(node, ast.Import):
-            names = [alias.name.split(".") for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level:
-            folder = path.parents[node.level - 1]
-            names = [[str(folder), *filter(None, (node.module or "").split(".")), alias.name] for alias in node.names]
-            names += [name[:-1] for name in names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [[*node.module.split("."), alias.name] for alias in node.names]
-            names += [name[:-1] for name in names]
+    bound = [alias.name.split(".") for alias in statement.names]
+    if isinstance(statement, ast.Import):
+        names, level = bound, 0
+    else:
+        module, level = (statement.module or "").split(".") if statement.module else [], statement.level
+        names = [module, *([*module, *name] for name in bound)]
+    found = set()
+    for name in names:
+        if level:
+            place = path.parents[level - 1].joinpath(*name)
+        elif name[0] in (library.name, own):
+            place = (library.parent if name[0] == library.name else package).joinpath(*name)
         else:
             continue
-        for name in names:
-            if name[0] == "chrom2expr" or Path(name[0]).is_absolute():
-                yield Path(*name)
-            elif name[0] == own:
-                yield package.joinpath(*name).absolute()
+        found |= {file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()}
+    return frozenset(found)
+
+
+class _Reader:
+    """Writes a syntax tree down, without what does nothing.
+
+    Fields that are empty are left out: they come and go with versions of Python.
+    """
+
+    def __init__(self, without: frozenset[str]) -> None:
+        self.without = without
+        self.parts: list[str] = []
+        self.imports: list[ast.Import | ast.ImportFrom] = []
+        self.attributes: set[str] = set()
+        self.methods: set[str] = set()
+
+    def read(self, value: Any) -> None:
+        if isinstance(value, ast.AST):
+            self._read_node(value)
+        elif isinstance(value, list):
+            self.parts.append("[")
+            for item in value:
+                for effective in _effective(item):
+                    self.read(effective)
+            self.parts.append("]")
+        else:
+            self.parts.append(repr(value))
+
+    def _read_node(self, node: ast.AST) -> None:
+        fields = node.__dict__
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            self.imports.append(node)
+            # Where they are imported from, _linked adds.
+            self.parts.append(f"import {[(alias.name, alias.asname) for alias in node.names]}")
+            return
+        if isinstance(node, ast.Attribute):
+            self.attributes.add(node.attr)
+        elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            fields = fields | {"exc": node.exc.func}
+        elif isinstance(node, ast.Call) and _talks(node.func):
+            fields = {"func": node.func}
+        elif isinstance(node, ast.ClassDef):
+            self.methods |= {item.name for item in node.body if hasattr(item, "name")}
+            body = [item for item in node.body if getattr(item, "name", None) not in self.without]
+            fields = fields | {"body": [_without_descriptions(item) for item in body]}
+        self.parts.append(f"({type(node).__name__}")
+        for name in node._fields:
+            item = fields.get(name)
+            if item is not None and item != [] and name not in ("ctx", "kind"):
+                self.parts.append(f" {name}=")
+                self.read(item)
+        self.parts.append(")")
+
+
+def _effective(item: Any) -> list[Any]:
+    """An item of a list, or nothing for a docstring, an ellipsis, `pass`, and what only a type checker sees."""
+    if isinstance(item, ast.Pass) or (isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant)):
+        return []
+    if isinstance(item, ast.If) and ast.unparse(item.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+        return item.orelse
+    return [item]
+
+
+def _talks(function: ast.expr) -> bool:
+    """Whether a call only talks to the user: print, warnings.warn, logging.info, a logger's methods."""
+    if isinstance(function, ast.Name):
+        return function.id == "print"
+    if not (isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name)):
+        return False
+    return function.attr in _TALKING and function.value.id.lower().strip("_") in _LOGGERS
+
+
+def _without_descriptions(statement: ast.stmt) -> ast.stmt:
+    """What a class declares, without what only describes it; other statements as they are."""
+    if not (isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Dict)):
+        return statement
+    if [ast.unparse(target) for target in statement.targets] != ["declares"]:
+        return statement
+    return ast.Assign(statement.targets, _undescribed(statement.value))
+
+
+def _undescribed(value: ast.expr) -> ast.expr:
+    if isinstance(value, ast.List):
+        return ast.List([_undescribed(item) for item in value.elts])
+    if not isinstance(value, ast.Dict):
+        return value
+    kept = [
+        (key, _undescribed(item))
+        for key, item in zip(value.keys, value.values, strict=True)
+        if not (isinstance(key, ast.Constant) and key.value in _DESCRIBING and isinstance(item, ast.Constant))
+    ]
+    return ast.Dict([key for key, _ in kept], [item for _, item in kept])
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -22,17 +22,20 @@ def collect_bigwigs(
     groups: int,
     folder: str | Path,
     manifest: str | Path,
+    resources: str | Path,
 ) -> None:
     """Find or download the bigWigs of one of `groups` groups of tracks, and write the manifest (MANIFEST_COLUMNS).
 
     tracks: as `track_tables.read_tracks` returns them, each in exactly one group's manifest; templates: a URL or path
-    with {identifier}, by the prefix of the identifiers it is for; the longest prefix wins. Downloads go to `folder`,
-    which is made. A track without a template, or whose file is not there, is an InputError if `missing` is "error", the
-    former before anything is downloaded, and has a reason but no path if it is "skip". A download that fails otherwise
-    is always an error (see download.fetch), so that a bad network never drops a track.
+    with {identifier}, by the prefix of the identifiers it is for; the longest prefix wins; `resources` is what
+    <resources> in them stands for. Downloads go to `folder`, which is made. A track without a template, or whose file
+    is not there, is an InputError if `missing` is "error", the former before anything is downloaded, and has a reason
+    but no path if it is "skip". A download that fails otherwise is always an error (see download.fetch), so that a bad
+    network never drops a track.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    templates = {prefix: place.replace("<resources>", str(resources), 1) for prefix, place in templates.items()}
     prefixes = [_longest_prefix(identifier, templates) for identifier in tracks["track_id"]]
     without = tracks["track_id"][[prefix is None for prefix in prefixes]]
     if len(without) == len(tracks):
