@@ -17,7 +17,7 @@ from chrom2expr.heads import adaptations, cnn
 from chrom2expr.simulation import genome
 
 ROOT = Path(__file__).resolve().parents[1]
-SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
+SCHEMA = ROOT / "workflow/scripts/chrom2expr/config/config.schema.yaml"
 EMBEDDED_BELUGA = {
     "kind": "embedded",
     "backbone": "beluga",
@@ -57,7 +57,7 @@ def broken(config, keys, value):
 
 def test_thesis_config_is_accepted_and_completed(config):
     del config["genes"]["contigs"]
-    full = schema.checked(config, SCHEMA)
+    full = schema.checked(config)
     assert full["genes"]["contigs"] == "all"
     assert full["threads"] == {"predict_tracks": 8, "fit_head": 8}
     assert full["backbones"]["enformer"]["mem_mb"] == 16000
@@ -438,7 +438,7 @@ def test_thesis_config_is_accepted_and_completed(config):
 )
 def test_a_bad_key_is_named(config, keys, value, named):
     with pytest.raises(InputError, match="config/README.md") as error:
-        schema.checked(broken(config, keys, value), SCHEMA)
+        schema.checked(broken(config, keys, value))
     assert named in str(error.value)
 
 
@@ -460,22 +460,22 @@ def test_a_bad_key_is_named(config, keys, value, named):
 )
 def test_a_bad_key_of_the_simulation_is_named(demo, keys, value, named):
     with pytest.raises(InputError) as error:
-        schema.checked(broken(demo, ["simulation", *keys], value), SCHEMA)
+        schema.checked(broken(demo, ["simulation", *keys], value))
     assert named in str(error.value)
 
 
 def test_a_simulated_backbone_is_trained_on_tracks_that_it_predicts(demo):
     demo["sources"]["beluga_experimental"]["tracks"] = "beluga_tracks"
-    schema.checked(demo, SCHEMA)
+    schema.checked(demo)
     demo["sources"]["beluga_experimental"]["tracks"] = "enformer_tracks"
     with pytest.raises(InputError, match="simulation.backbones.beluga.train_on: beluga_experimental has tracks of its"):
-        schema.checked(demo, SCHEMA)
+        schema.checked(demo)
 
 
 def test_the_demo_is_accepted_and_what_types_understand_is_completed(demo):
     demo["heads"]["multi_cnn"]["settings"] = {"blocks": 3}
     demo["backbones"]["enformer"]["settings"] = {}
-    full = schema.checked(demo, SCHEMA)
+    full = schema.checked(demo)
     assert full["heads"]["multi_cnn"]["settings"]["transform"] == "log1p"
     assert full["backbones"]["enformer"]["settings"] == {"use_tf_gamma": False, "positional_basis": "library"}
     assert full["backbones"]["beluga"]["settings"] == demo["backbones"]["beluga"]["settings"]
@@ -489,11 +489,11 @@ def test_a_file_of_ones_own_declares_what_its_head_takes(config, tmp_path):
         "{'depth': {'type': 'integer', 'default': 3}}}}}}\n"
     )
     config["heads"]["multi_cnn_cage"] = {"type": f"{file}:Mine", "label": "Mine", "settings": {"blocks": 12}}
-    full = schema.checked(config, SCHEMA)["heads"]["multi_cnn_cage"]
+    full = schema.checked(config)["heads"]["multi_cnn_cage"]
     assert full["settings"] == {"blocks": 12, "depth": 3}, "no name of a setting means anything by itself"
     config["heads"]["multi_cnn_cage"]["settings"]["depth"] = "many"
     with pytest.raises(InputError, match="heads.multi_cnn_cage.settings.depth: 'many' is not of type 'integer'"):
-        schema.checked(config, SCHEMA)
+        schema.checked(config)
 
 
 @pytest.mark.parametrize(
@@ -519,18 +519,18 @@ def test_what_a_run_needs_of_a_backbone_must_be_offered(config, tmp_path, offers
     file.write_text(f"class Mine:\n    declares = {{'api': 1, 'offers': {offers}}}\n")
     config["backbones"]["enformer"] |= {"type": f"{file}:Mine", "settings": {}}
     with pytest.raises(InputError) as error:
-        schema.checked(config, SCHEMA)
+        schema.checked(config)
     assert named in str(error.value)
     config["figures"] = {name: config["figures"][name] for name in ("fig2_3", "fig3_3") if "trunk" in offers}
     if config["figures"]:
-        schema.checked(config, SCHEMA)
+        schema.checked(config)
 
 
 def test_heads_on_sequences_train_all_of_the_trunk_where_nothing_is_said(config):
     for given in ({}, {"adaptation": {}}, {"adaptation": {"type": "all"}}):
         config["heads"]["finetuned"].pop("adaptation", None)
         config["heads"]["finetuned"] |= given
-        full = schema.checked(config, SCHEMA)["heads"]
+        full = schema.checked(config)["heads"]
         assert full["finetuned"]["adaptation"] == {"type": "all", "batch_norm": "frozen"}
         assert not any("adaptation" in head for name, head in full.items() if name != "finetuned")
 
@@ -568,7 +568,7 @@ def parameters(function):
 def test_a_missing_section_is_named(config):
     del config["losses"]
     with pytest.raises(InputError, match="losses"):
-        schema.checked(config, SCHEMA)
+        schema.checked(config)
 
 
 def described_keys():
@@ -629,7 +629,7 @@ def test_the_readme_shows_the_values_of_the_config():
 
 def test_a_figure_has_any_name_and_its_kind_takes_what_it_says(config):
     config["figures"]["my-own_2"] = {"kind": "distal_attention", "runs": config["figures"]["fig3_7"]["runs"]}
-    full = schema.checked(config, SCHEMA)
+    full = schema.checked(config)
     assert runs.settings(full, "my-own_2") == {
         "distal_bins": 50,
         "thresholds": [0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03],
@@ -643,11 +643,11 @@ def test_what_a_class_of_ones_own_does_not_declare_is_named(config, tmp_path):
     (tmp_path / "mine.py").write_text('class A:\n    declares = {"api": 1, "schema": {}}\n')
     config["figures"]["mine"] = {"kind": f"{tmp_path}/mine.py:A", "runs": config["figures"]["fig3_1"]["runs"]}
     with pytest.raises(InputError, match="A takes None; declare one of scores, attention, models, sources"):
-        schema.checked(config, SCHEMA)
+        schema.checked(config)
     del config["figures"]["mine"]
     config["metrics"]["mine"] = {"type": f"{tmp_path}/mine.py:A"}
     with pytest.raises(InputError, match="metrics.mine.type: .*mine.py:A does not declare label, quantity, unit"):
-        schema.checked(config, SCHEMA)
+        schema.checked(config)
 
 
 def test_no_code_knows_a_figure_by_its_name():
@@ -662,19 +662,19 @@ def test_no_code_knows_a_figure_by_its_name():
 
 def test_runs_have_the_metrics_of_the_config(config):
     del config["metrics"]
-    assert list(schema.checked(config, SCHEMA)["metrics"]) == ["cross_gene", "cross_celltype"]
+    assert list(schema.checked(config)["metrics"]) == ["cross_gene", "cross_celltype"]
     config["metrics"] = {"cross_gene": {"type": "cross_gene"}}
     with pytest.raises(InputError, match="figures.fig3_4.metrics: cross_celltype is not among metrics"):
-        schema.checked(config, SCHEMA)
+        schema.checked(config)
 
 
 def test_a_colour_is_that_of_every_run_of_its_line(config):
-    found = runs.figure_runs(schema.checked(config, SCHEMA), "fig3_4")
+    found = runs.figure_runs(schema.checked(config), "fig3_4")
     assert [run["colour"] for run in found] == [""] * 8 + ["tab:pink"] * 3
 
 
 def test_a_line_of_runs_is_every_combination_in_order(config):
-    full = schema.checked(config, SCHEMA)
+    full = schema.checked(config)
     found = runs.figure_runs(full, "fig3_2")
     assert len(found) == 24
     assert [run["run"] for run in found[:2]] == [
@@ -695,7 +695,7 @@ def test_one_line_adds_a_run_with_a_label_of_its_own(config):
         {"group": "Beluga", "label": "mine", "source": "beluga_experimental", "inputs": "chromatin", "head": "multi_cnn",
          "loss": "pearson"}
     )  # fmt: skip
-    added = runs.figure_runs(schema.checked(config, SCHEMA), "fig2_3")[-1]
+    added = runs.figure_runs(schema.checked(config), "fig2_3")[-1]
     assert (added["x"], added["series"]) == ("Beluga", "mine")
     assert added["run"] == "beluga_experimental/chromatin/multi_cnn/pearson"
 
@@ -711,7 +711,7 @@ def test_the_overview_says_what_heads_are_given_of_each_backbone(config):
         },
         {"source": "enformer_predicted", "inputs": "cage", "head": "probe", "loss": "mse"},
     ]
-    enformer, beluga = runs.overview(schema.checked(config, SCHEMA), "fig2_1")
+    enformer, beluga = runs.overview(schema.checked(config), "fig2_1")
     assert enformer.pop("geometry") == {"sequence_length": 196608, "bins": 896, "bin_size": 128}
     assert enformer == {
         "name": "enformer", "label": "Enformer", "predicted": True, "measured": ["enformer_experimental"],
@@ -723,7 +723,7 @@ def test_the_overview_says_what_heads_are_given_of_each_backbone(config):
 def test_the_same_run_twice_is_refused_and_the_baseline_has_one_name(config):
     config["figures"]["fig2_3"]["runs"].append(config["figures"]["fig2_3"]["runs"][0])
     with pytest.raises(InputError, match="would both be labelled 'Ridge' of 'Beluga'"):
-        schema.checked(config, SCHEMA)
+        schema.checked(config)
 
 
 def test_attention_of_two_sources_is_told_apart(config):
@@ -734,24 +734,24 @@ def test_attention_of_two_sources_is_told_apart(config):
     config["sources"]["slice"] = other
     run = {"label": "Fine-tuned, slice", "source": "slice", "inputs": "embedding", "head": "finetuned", "loss": "mse"}
     config["figures"]["fig3_6"]["runs"] = [*config["figures"]["fig3_6"]["runs"], run]
-    models = runs.attention_models(schema.checked(config, SCHEMA), "fig3_6")
+    models = runs.attention_models(schema.checked(config), "fig3_6")
     assert [model["series"] for model in models] == [
         "Base Enformer, Enformer embedding", "Base Enformer, Pretrained slice",
         "Fine-tuned, MSE", "Fine-tuned, α = 10", "Fine-tuned, slice",
     ]  # fmt: skip
     other["geometry"] = {"sequence_length": 49792, "bins": 389, "bin_size": 128}
     with pytest.raises(InputError, match="the windows or the test genes of enformer_50kb and slice differ"):
-        schema.checked(config, SCHEMA)
+        schema.checked(config)
 
 
 def test_an_embedded_source_needs_no_settings(config):
     del config["sources"]["enformer_50kb"]["settings"]
-    full = schema.checked(config, SCHEMA)
+    full = schema.checked(config)
     assert full["sources"]["enformer_50kb"]["settings"] == {"use_tf_gamma": False, "positional_basis": "library"}
 
 
 def test_every_group_of_a_figure_has_the_baseline_of_its_split(config):
-    entries = runs.figure_entries(schema.checked(config, SCHEMA), "fig2_4")
+    entries = runs.figure_entries(schema.checked(config), "fig2_4")
     assert [entry for entry in entries if "series" not in entry] == [
         {"run": "baseline/chr8", "x": "Beluga"},
         {"run": "baseline/chr14", "x": "Enformer 114.7 kb"},
@@ -763,7 +763,7 @@ def test_every_group_of_a_figure_has_the_baseline_of_its_split(config):
 def test_thesis_values_are_those_of_runs_and_metrics_of_the_thesis_config(config):
     from chrom2expr.evaluation.scores import read_thesis_values
 
-    full = schema.checked(config, SCHEMA)
+    full = schema.checked(config)
     stated = {run for _, run in read_thesis_values(ROOT / "config/thesis_values.tsv") if run}
     assert stated <= {run["run"] for figure in full["figures"] for run in runs.figure_runs(full, figure)}
     metrics = {metric for metric, run in read_thesis_values(ROOT / "config/thesis_values.tsv") if run}
@@ -815,13 +815,13 @@ def test_members_and_listed_files_stay_as_they_are():
 def test_an_address_without_a_name_is_legal_where_the_name_stands_elsewhere(config):
     for resource in ({"files": ["a"]}, {"member": "a"}, {"path": "a.gz"}):
         config["resources"]["genome_grch38"] = {"url": "https://x.org/api/?download=1"} | resource
-        schema.checked(config, SCHEMA)
+        schema.checked(config)
 
 
 def test_loss_labels(config):
     def label(**loss):
         config["losses"]["mine"] = loss
-        return schema.checked(config, SCHEMA)["losses"]["mine"]["label"]
+        return schema.checked(config)["losses"]["mine"]["label"]
 
     assert label(alpha=0, beta=1) == "MSE"
     assert label(alpha=1, beta=0) == "Pearson only"

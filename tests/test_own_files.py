@@ -121,7 +121,7 @@ def test_what_a_class_declares_wrongly_is_refused(tmp_path, section, declares, m
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     config[section]["mine"] = {"type": f"{file}:Mine"}
     with pytest.raises(InputError, match=f"{section}.mine.type: .*mine.py:Mine {message}"):
-        schema.checked(config, ROOT / "workflow/schemas/config.schema.yaml")
+        schema.checked(config)
 
 
 # --- what they compute, through the scripts ------------------------------------------------------------------------

@@ -31,8 +31,7 @@ TAB10 = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e37
 NAN = float("nan")
 ROOT = Path(__file__).resolve().parents[1]
 CAPTION = ROOT / "workflow/report/figure.rst"
-SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
-CONFIG = schema.checked(yaml.safe_load((ROOT / "config/config.yaml").read_text()), SCHEMA)
+CONFIG = schema.checked(yaml.safe_load((ROOT / "config/config.yaml").read_text()))
 FIGURES = {
     name: figure.build(section["kind"], name, runs.settings(CONFIG, name))
     for name, section in CONFIG["figures"].items()
@@ -348,11 +347,11 @@ def test_a_kind_of_ones_own_is_one_class(tmp_path):
         "kind": kind,
         "runs": config["figures"]["fig3_1"]["runs"],
     }
-    full = schema.checked(config, SCHEMA)
+    full = schema.checked(config)
     assert runs.settings(full, "mine") == {"marker": "o"} and runs.takes(full, "mine") == "scores"
     config["figures"]["mine"] = {**config["figures"]["mine"], "marker": 3, "size": 4}
     with pytest.raises(InputError, match="(?s)figures.mine.marker: 3 is not of type .*figures.mine.size: is unknown"):
-        schema.checked(config, SCHEMA)
+        schema.checked(config)
     made = figure.build(kind, "mine", {"marker": "s"})
     made.write(tmp_path / "t.tsv", table("mine"))
     plots.draw(made, tmp_path / "t.tsv", tmp_path / "a.pdf", tmp_path / "a.png")

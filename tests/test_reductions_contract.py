@@ -114,12 +114,11 @@ def test_a_config_names_the_reduction_of_a_package(installed):
     }
     line = {"source": "enformer_predicted", "inputs": "chromatin_40kb", "head": "mlp", "loss": "mse"}
     config["figures"]["fig3_1"]["runs"].append(line | {"group": "Largest"})
-    rules = root / "workflow/schemas/config.schema.yaml"
-    assert schema.checked(config, rules)["heads"]["mlp"]["features"] == "largest"
+    assert schema.checked(config)["heads"]["mlp"]["features"] == "largest"
     assert runs.reduction("largest")["bins"] == "inputs" and runs.reduction("store") == {}
     config["inputs"]["chromatin_40kb"]["orientation"] = "genomic"
     with pytest.raises(InputError, match="heads.mlp.features: largest: knows upstream and downstream only"):
-        schema.checked(config, rules)
+        schema.checked(config)
     config["heads"]["mlp"]["features"] = "smallest"
     with pytest.raises(InputError, match="heads.mlp.features: there is no smallest; there are store, .*central_means"):
-        schema.checked(config, rules)
+        schema.checked(config)

@@ -25,8 +25,6 @@ from chrom2expr.tracks.store_reader import FeatureStore
 from small_workflow import METRICS, MODELS, OVERVIEW, RUNS, STEPS, each, weights
 from small_world import ROOT, SCRIPTS, Raw, Refusal, World, differing, of
 
-SCHEMAS = ROOT / "workflow" / "schemas"
-
 # What is in the world beside the files that the base steps read.
 OTHER_LIFT = of("lift", "tss", input__chain=Raw("other.over.chain.gz"))
 FEWER_TRACKS = of("collect_0", "manifest", params__groups=3)

@@ -17,7 +17,8 @@ from chrom2expr.config import dependencies, resources, runs, schema
 from chrom2expr.errors import InputError
 
 try:
-    config = schema.checked(config, os.path.join(WORKFLOW, "schemas", "config.schema.yaml"))
+    schema.refuse_other_version()
+    config = schema.checked(config)
 except InputError as error:
     raise WorkflowError(str(error))
 

@@ -151,7 +151,7 @@ def find(kind: str, name: str) -> Entry:
         )
     schema = dict(declares.get("schema", {}))
     if other := schema.pop("like", None):
-        declares["schema"] = _merged(find(kind, other).declares["schema"], schema)
+        declares["schema"] = laid_over(find(kind, other).declares["schema"], schema)
     return Entry(kind, name, module, attribute, path, declares, version)
 
 
@@ -188,6 +188,17 @@ def holds(when: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
 def has_trait(declares: Mapping[str, Any], trait: str, settings: Mapping[str, Any]) -> bool:
     """Whether what a loss declares gives it a trait with these settings (see loss.Loss)."""
     return any(holds(when, settings) for when in declares.get("traits", {}).get(trait, ()))
+
+
+def laid_over(below: Any, above: Any) -> Any:
+    """Two nested mappings as one: what `above` says counts, as when Snakemake lays config files over one another.
+
+    >>> laid_over({"seed": 1, "heads": {"ridge": {"jobs": 1}}}, {"heads": {"ridge": {"jobs": 4}}})
+    {'seed': 1, 'heads': {'ridge': {'jobs': 4}}}
+    """
+    if not isinstance(below, Mapping) or not isinstance(above, Mapping):
+        return above
+    return {**below, **{key: laid_over(below.get(key), value) for key, value in above.items()}}
 
 
 @cache
@@ -228,13 +239,6 @@ def _declared(path: Path, attribute: str) -> dict[str, Any]:
                         ) from None
             raise InputError(f"{path}, line {node.lineno}: {attribute} has no dictionary `declares`: docs/extending.md")
     raise InputError(f"{path}: there is no class {attribute} in it")
-
-
-def _merged(below: Any, above: Any) -> Any:
-    """Two nested mappings as one; what `above` says counts."""
-    if not isinstance(below, Mapping) or not isinstance(above, Mapping):
-        return above
-    return {**below, **{key: _merged(below.get(key), value) for key, value in above.items()}}
 
 
 def _import_file(module: str, path: Path) -> Any:

@@ -10,17 +10,17 @@ keys below it. Values are those of config/config.yaml, and of config/demo.yaml f
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
 from chrom2expr import registry
-from chrom2expr.config.schema import checked
+from chrom2expr.config.schema import checked, read_rules
 
 ROOT = Path(__file__).resolve().parents[4]
 README = ROOT / "config/README.md"
-SCHEMAS = ROOT / "workflow/schemas"
 ORIGINS = ("thesis", "publisher", "our choice")
 # The kinds of classes that entries of a section name, and the key that names them.
 KINDS = {
@@ -80,7 +80,7 @@ def text() -> str:
 
 def read_schema() -> dict[str, Any]:
     """The config's schema, that of the simulation in its place."""
-    schema, simulation = (_read(SCHEMAS / f"{name}.schema.yaml") for name in ("config", "simulation"))
+    schema, simulation = (deepcopy(read_rules(name)) for name in ("config", "simulation"))
     schema["properties"]["simulation"]["properties"]["genome"] |= simulation["properties"]["genome"]
     return schema
 
@@ -88,7 +88,7 @@ def read_schema() -> dict[str, Any]:
 def read_config() -> dict[str, Any]:
     """The values of config/config.yaml, and the simulation of config/demo.yaml, with their defaults."""
     config, demo = (_read(ROOT / f"config/{name}.yaml") for name in ("config", "demo"))
-    return checked({**config, "simulation": demo["simulation"]}, SCHEMAS / "config.schema.yaml")
+    return checked({**config, "simulation": demo["simulation"]})
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, reduce
+from importlib.metadata import PackageNotFoundError, version
 from operator import getitem
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-from chrom2expr import registry
+from chrom2expr import __version__, registry
 from chrom2expr.config.contradictions import contradictions
 from chrom2expr.config.runs import FIGURE_KEYS, figure_runs, takes
 from chrom2expr.errors import InputError
@@ -60,13 +61,14 @@ TAKEN_RUNS = {
 TRAITS = ("squared_error", "one_tissue")
 
 
-def checked(config: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
-    """The config with the defaults of its schema, and of what its sections name by `type`, filled in.
+def checked(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with the defaults of config.schema.yaml, and of what its sections name by `type`, filled in.
 
     What only one type understands, and which runs a head can fit, its class declares (see registry). Raises InputError
     naming every key that a schema rejects, or the keys of a combination that cannot work.
     """
-    rules = _read_rules(Path(schema))
+    rules = read_rules("config")
+    _refuse_rootless(config, rules)
     _refuse(_taken_for_names(config))
     full = _with_defaults(dict(config), rules, rules)
     _refuse(_rejected(full, rules))
@@ -79,7 +81,7 @@ def checked(config: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
     for head in full["heads"].values():
         if head["features"] == "sequences":
             head.setdefault("adaptation", {"type": "all"})
-    simulation = _read_rules(Path(schema).with_name("simulation.schema.yaml"))
+    simulation = read_rules("simulation")
     problems = _complete(full, ("simulation",), simulation) if "simulation" in full else ()
     _refuse([*problems, *_unknown_features(full), *_complete_types(full)])
     _label_losses(full)
@@ -88,8 +90,34 @@ def checked(config: Mapping[str, Any], schema: str | Path) -> dict[str, Any]:
     return full
 
 
+def _refuse_rootless(config: Mapping[str, Any], rules: Mapping[str, Any]) -> None:
+    """Raise InputError for a config that is only what is to be laid over chrom2expr's."""
+    lacking = [name for name in rules["required"] if name not in config]
+    if len(lacking) > len(rules["required"]) // 2:
+        raise InputError(
+            f"the config has no {', '.join(lacking)}: it is to be laid over chrom2expr's config/config.yaml, which is "
+            f"looked for in the working directory, {Path.cwd()}. Work in the folder that holds config/config.yaml, or "
+            "name it first: --configfile PATH/config/config.yaml yours.yaml"
+        )
+
+
+def refuse_other_version() -> None:
+    """Raise InputError if another version of chrom2expr than this one is installed, which jobs might import."""
+    try:
+        installed = version("chrom2expr")
+    except PackageNotFoundError:
+        return
+    if installed != __version__:
+        raise InputError(
+            f"chrom2expr {installed} is installed, but this workflow is {__version__}: install the workflow's own "
+            "(pip install . in its folder, or make install), or uninstall the other"
+        )
+
+
 @cache
-def _read_rules(schema: Path) -> dict[str, Any]:
+def read_rules(name: str) -> dict[str, Any]:
+    """The schema NAME.schema.yaml beside this module: of the config, or of its section simulation."""
+    schema = Path(__file__).with_name(f"{name}.schema.yaml")
     # The loader in C, where PyYAML has it, takes a tenth of the time of every dry run.
     return yaml.load(schema.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 

@@ -1,0 +1,95 @@
+"""The command `chrom2expr`: what a user asks beside the workflow.
+
+A command imports what it needs when it is called: `--help` and `--version` need no package but this one.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from chrom2expr import __version__
+from chrom2expr.errors import InputError
+
+BASE, WORKFLOW = "config/config.yaml", "workflow/Snakefile"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command with these arguments, or those that it was called with; returns its exit status.
+
+    0: done; 1: something that the user can mend is wrong, and was said; 2: the command was not understood.
+    """
+    asked = _parser().parse_args(arguments)
+    try:
+        return asked.run(asked)
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="chrom2expr",
+        description="Predict gene expression from DNA. The workflow itself is run by snakemake, in its folder.",
+    )
+    parser.add_argument("--version", action="version", version=f"chrom2expr {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    check = commands.add_parser(
+        "check",
+        help="say what is wrong with a config, or what it means",
+        description=f"Say what is wrong with a config, or which runs it means. In the workflow's folder {BASE} comes "
+        "first, as with snakemake, and it also says which jobs are still to be run.",
+        epilog="Example: chrom2expr check mine.yaml",
+    )
+    check.add_argument(
+        "configs", metavar="CONFIG", nargs="+", type=Path, help="a YAML file; each is laid over those before it"
+    )
+    check.set_defaults(run=_check)
+    return parser
+
+
+def _check(asked: argparse.Namespace) -> int:
+    from chrom2expr.config import overlays, schema
+
+    base = [Path(BASE)] if Path(BASE).is_file() else []
+    files = list(dict.fromkeys([*base, *asked.configs]))
+    config = schema.checked(overlays.read(files))
+    print(f"{' < '.join(map(str, files))}: nothing is wrong\n")
+    print(_runs(config))
+    if not Path(WORKFLOW).is_file():
+        print(f"\nIn the workflow's folder, which has {WORKFLOW}, this also says which jobs are to be run.")
+        return 0
+    status, planned = _planned(files)
+    print(f"\n{planned}")
+    return status
+
+
+def _runs(config: Mapping[str, Any]) -> str:
+    """The figures with their runs, each run with its folder below results/models/."""
+    from chrom2expr.config import runs
+
+    lines, distinct = [], set()
+    for figure, section in config["figures"].items():
+        found = [run["run"] for run in runs.figure_runs(config, figure)]
+        distinct |= {*found}
+        lines += [f"{figure} ({section['kind']})", *(f"  {run}" for run in found)]
+    head = f"{len(config['figures'])} figures of {len(distinct)} runs (source/inputs/head/loss, in results/models/):"
+    return "\n".join([head, "", *lines])
+
+
+def _planned(files: Sequence[Path]) -> tuple[int, str]:
+    """The exit status of a dry run of all figures, and the table of its jobs, or what went wrong."""
+    command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules", "--configfile", *map(str, files)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    said = done.stdout + done.stderr
+    if done.returncode:
+        return 1, f"snakemake -n failed:\n{said.strip()}"
+    table = re.search(r"^Job stats:\n(.*?^total.*?)$", said, re.MULTILINE | re.DOTALL)
+    return 0, f"Jobs to be run:\n{table[1]}" if table else "No job is to be run: all figures are there."
+
+
+if __name__ == "__main__":
+    sys.exit(main())
