@@ -56,6 +56,7 @@ def copied(folder, *more):
     """A copy of the workflow, its config and `more` of the repository, to be edited."""
     for name in ("Snakefile", "workflow", "config", *more):
         source = ROOT / name
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:

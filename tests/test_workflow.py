@@ -15,6 +15,7 @@ import yaml
 
 from chrom2expr import registry
 from chrom2expr.config import dependencies, runs
+from planned_jobs import copied
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "workflow/scripts"
@@ -247,16 +248,77 @@ def test_bigwigs_of_ones_own_take_a_track_table_and_an_entry(tmp_path):
     assert collected == str(table)
 
 
-def test_another_workflow_can_use_it_as_a_module(tmp_path):
-    (tmp_path / "Snakefile").write_text(
-        f"configfile: {str(ROOT / 'config/config.yaml')!r}\n\n"
-        f"module chrom2expr:\n    snakefile: {str(ROOT / 'workflow/Snakefile')!r}\n    config: config\n\n"
-        "use rule * from chrom2expr as chrom2expr_*\n"
+MODULE = f"""
+configfile: {str(ROOT / "config/config.yaml")!r}
+
+module chrom2expr:
+    snakefile: {str(ROOT / "workflow/Snakefile")!r}
+    config: config
+"""
+
+
+@pytest.mark.parametrize("prefix", ["", "lab/"])
+def test_another_workflow_can_use_it_as_a_module(tmp_path, prefix):
+    """From a folder that holds nothing of it; a prefix is that of all it makes, and of no file of the user's."""
+    own = {"genome_grch38": {"path": "data/hg38.fa"}, "liftover_chain": {"path": f"{tmp_path}/hg19ToHg38.chain"}}
+    for path in (tmp_path / "data/hg38.fa", tmp_path / "hg19ToHg38.chain"):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    (tmp_path / "own.yaml").write_text(json.dumps({"resources": own}))
+    text = MODULE + (f"    prefix: {prefix!r}\n" if prefix else "") + "\nuse rule * from chrom2expr as chrom2expr_*\n"
+    (tmp_path / "Snakefile").write_text(text)
+    figure = f"{prefix}results/figures/fig3_1.pdf"
+    result = snakemake(figure, "-n", "--cores", "1", "--configfile", "own.yaml", cwd=tmp_path)
+    said = result.stdout + result.stderr
+    assert result.returncode == 0, said
+    jobs = re.findall(
+        r"^(?:local)?rule chrom2expr_(\w+):\n(?:    input: (.*)\n)?    output: (.*)\n", said, re.MULTILINE
     )
-    (tmp_path / "config").symlink_to(ROOT / "config")
-    result = snakemake("results/figures/fig3_1.pdf", "-n", "--cores", "1", "--quiet", "rules", cwd=tmp_path)
-    assert result.returncode == 0, result.stderr + result.stdout
-    assert "chrom2expr_fit_head" in result.stdout + result.stderr
+    assert {"download", "fit_head", "draw_figure"} <= {rule for rule, _, _ in jobs}
+    given = {path for _, found, _ in jobs for path in found.split(", ") if path}
+    made = {path for _, _, found in jobs for path in found.removesuffix(" (update)").split(", ")}
+    assert all(path.startswith((f"{prefix}results/", f"{prefix}resources/")) for path in made), made
+    thesis = os.path.relpath(ROOT / "config/thesis_values.tsv", tmp_path)
+    assert given - made == {"data/hg38.fa", f"{tmp_path}/hg19ToHg38.chain", thesis}
+
+
+def test_a_module_from_an_address_is_told_what_to_do(tmp_path):
+    repository = tmp_path / "repository"
+    copied(repository)
+    git = ["git", "-C", str(repository), "-c", "user.name=A", "-c", "user.email=a@example.org"]
+    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "All"]):
+        subprocess.run([*git, *command], check=True)
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    address = f'gitfile("{repository}", path="workflow/Snakefile", commit="{commit}")'
+    text = MODULE.replace(repr(str(ROOT / "workflow/Snakefile")), address)
+    (tmp_path / "Snakefile").write_text(text + "\nuse rule * from chrom2expr\n")
+    result = snakemake("-n", "--cores", "1", cwd=tmp_path)
+    assert result.returncode != 0
+    assert "Clone chrom2expr, and name the clone's workflow/Snakefile" in result.stdout + result.stderr
+
+
+def test_it_runs_from_another_folder(tmp_path):
+    """With -s, and with --directory; the config is looked for where the work is done."""
+    elsewhere = ["-s", str(ROOT / "Snakefile")]
+    asked = ["results/figures/fig3_1.pdf", "-n", "--cores", "1", "--quiet", "rules"]
+    for options, cwd in ((elsewhere, tmp_path), (["--directory", str(tmp_path)], ROOT)):
+        missing = snakemake(*asked, *options, cwd=cwd)
+        assert missing.returncode != 0
+        assert re.search(r"config/config\.yaml but it is not present", missing.stdout + missing.stderr)
+    (tmp_path / "own.yaml").write_text("seed: 3\n")
+    alone = snakemake(*asked, *elsewhere, "--configfile", "own.yaml", cwd=tmp_path)
+    said = alone.stdout + alone.stderr
+    assert alone.returncode != 0 and "is needed" not in said
+    assert f"looked for in the working directory, {tmp_path}. Work in the folder" in said
+    both = ["--configfile", str(ROOT / "config/config.yaml"), str(tmp_path / "own.yaml")]
+    plans = [
+        snakemake(*asked, *options, *both, cwd=cwd)
+        for options, cwd in ((elsewhere, tmp_path), (["--directory", str(tmp_path)], ROOT))
+    ]
+    for plan in plans:
+        assert plan.returncode == 0, plan.stdout + plan.stderr
+        assert planned_jobs(plan.stdout + plan.stderr) == planned_jobs(plans[0].stdout + plans[0].stderr)
+    assert not [path for path in tmp_path.iterdir() if path.name not in ("own.yaml", ".snakemake")]
 
 
 def test_lint_and_format_are_clean():

@@ -10,6 +10,11 @@ from snakemake.exceptions import WorkflowError
 # The folder of this workflow, whichever Snakefile includes it.
 WORKFLOW = os.path.dirname(str(workflow.current_basedir))
 SCRIPTS = os.path.relpath(os.path.join(WORKFLOW, "scripts"))
+if not os.path.isdir(SCRIPTS):
+    raise WorkflowError(
+        f"{WORKFLOW} is no folder: the workflow runs from a clone on disk. Clone chrom2expr, and name the clone's "
+        "workflow/Snakefile (docs/module.md)."
+    )
 sys.path.insert(0, os.path.abspath(SCRIPTS))
 
 from chrom2expr import registry
