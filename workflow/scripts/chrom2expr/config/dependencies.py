@@ -13,8 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-# Modules that only talk to the user, or only find others: an edit there changes no result.
-_SILENT = {"job.py", "errors.py", "files/ownership.py", "registry.py"}
+# Modules that only talk to the user, only find others, or hold the version: an edit there changes no result.
+_SILENT = {"__init__.py", "job.py", "errors.py", "files/ownership.py", "registry.py"}
 # Methods of a logger, and of the modules warnings and logging; what a logger is called; keys that only describe.
 _TALKING = {"warn", "debug", "info", "warning", "error", "exception", "critical"}
 _LOGGERS = {"log", "logger", "logging", "warnings"}
