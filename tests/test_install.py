@@ -130,7 +130,7 @@ def test_check_says_what_is_wrong_everywhere(tmp_path, monkeypatch, capsys):
     [
         ("seed: [1\n", r"own.yaml, line 2: is not YAML"),
         ("- 1\n", r"own.yaml: holds a list, but a config is sections with keys"),
-        (b"label: caf\xe9\n", r"own.yaml: is not UTF-8 text \(.* at byte 10\)"),
+        (b"label: gr\xfcn\n", r"own.yaml: is not UTF-8 text \(.* at byte 9\)"),
         (None, r"own.yaml: there is no such config"),
         ("seed: 3\n", r"the config has no pathvars, .*: it is to be laid over chrom2expr's config/config.yaml"),
         ("", r"the config has no pathvars, .*: it is to be laid over chrom2expr's config/config.yaml"),
@@ -147,5 +147,5 @@ def test_a_config_that_cannot_be_read_is_named(tmp_path, monkeypatch, capsys, te
 
 def test_an_unknown_command_is_answered_with_the_known_ones(capsys):
     with pytest.raises(SystemExit) as stop:
-        command_line.main(["chekc"])
+        command_line.main(["verify"])
     assert stop.value.code == 2 and "check" in capsys.readouterr().err

@@ -1,0 +1,79 @@
+"""The files of the repository around the code agree with it, and with one another."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+import chrom2expr
+
+ROOT = Path(__file__).resolve().parents[1]
+MAKEFILE = (ROOT / "Makefile").read_text()
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+
+
+def test_the_version_is_the_same_everywhere():
+    version = chrom2expr.__version__
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
+    assert re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0] == version
+
+
+def test_every_target_of_make_that_is_named_is_there():
+    targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
+    texts = "".join(file.read_text() for file in [*PAGES, *WORKFLOWS, ROOT / ".ci/run"])
+    named = set(re.findall(r"(?:`|^|run: )make ([a-z-]+)", texts, re.MULTILINE))
+    assert {"demo", "install", "test", "test-slow", "lint", "docs"} <= named <= targets
+    [phony] = re.findall(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
+    assert set(phony.split()) == targets
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_of_a_page_lead_somewhere(page):
+    for target, _, heading in re.findall(r"\]\((?!https?:)([^)#]*)(#([^)]*))?\)", page.read_text()):
+        file = page.parent / target if target else page
+        assert file.exists(), target
+        if heading:
+            titles = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
+            assert heading in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}, heading
+
+
+def test_pre_commit_runs_what_make_lint_runs():
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    [repository] = config["repos"]
+    assert repository["repo"] == "local"
+    programs = {hook["entry"].split()[0].removeprefix(".venv/bin/") for hook in repository["hooks"]}
+    [lint] = re.findall(r"^lint: .*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
+    pinned = {line.partition("==")[0] for line in (ROOT / "requirements.txt").read_text().splitlines()}
+    linters = set(re.findall(r"\$\(BIN\)/(\w+)", lint))
+    assert linters <= programs and linters <= pinned
+
+
+def test_workflows_may_only_read_and_end():
+    assert WORKFLOWS
+    for file in WORKFLOWS:
+        workflow = yaml.safe_load(file.read_text())
+        assert workflow["permissions"] == {"contents": "read"}, file
+        assert all("timeout-minutes" in job for job in workflow["jobs"].values()), file
+
+
+def test_the_catalog_is_told_how_to_run_it():
+    usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+    assert usage["software-stack-deployment"]["conda"]
+    assert (ROOT / "workflow/Snakefile").is_file() and (ROOT / "config/README.md").is_file()
+
+
+def test_nothing_names_a_package_registry_or_this_machine():
+    names = ("pypi." + "org", "pypi." + "python", "/ho" + "me/", "/wo" + "rk/")
+    folders = ("workflow", "tests", "docs", "config", "profiles", "benchmarks", ".github", ".ci")
+    files = [*ROOT.glob("*.*"), *(file for folder in folders for file in (ROOT / folder).rglob("*"))]
+    texts = [
+        file
+        for file in files
+        if file.is_file() and file.suffix in (".py", ".md", ".yaml", ".yml", ".smk", ".toml", ".txt")
+    ]
+    assert len(texts) > 150
+    for file in texts:
+        text = file.read_text()
+        assert not any(name in text for name in names), file
