@@ -343,10 +343,14 @@ UNUSED = {
 }  # fmt: skip
 
 
+UNUSED_BACKBONE = {
+    "type": "beluga", "weights": "lab_weights", "tracks": "beluga_tracks", "assembly": "grch37", "settings": {},
+    "geometry": {"window": 2000, "bins": 4, "bin_size": 200}, "shards": 3, "batch_size": 1, "central_bins": 0,
+    "reverse_complement": False, "mem_mb": 1000, "runtime": 1,
+}  # fmt: skip
+
+
 def test_an_entry_that_is_not_used_plans_nothing(planned, tmp_path):
     folder, before = planned
-    beluga = {"type": "beluga", "weights": "lab_weights", "tracks": "beluga_tracks", "assembly": "grch37"}
-    beluga |= {"geometry": {"window": 2000, "bins": 4, "bin_size": 200}, "shards": 3, "batch_size": 1}
-    beluga |= {"central_bins": 0, "reverse_complement": False, "mem_mb": 1000, "runtime": 1, "settings": {}}
-    (tmp_path / "unused.yaml").write_text(json.dumps({**UNUSED, "backbones": {"lab": beluga}}))
+    (tmp_path / "unused.yaml").write_text(json.dumps({**UNUSED, "backbones": {"lab": UNUSED_BACKBONE}}))
     assert not reruns(before, planned_jobs(FIGURES, [*DEMO, tmp_path / "unused.yaml"], folder))

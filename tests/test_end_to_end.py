@@ -18,6 +18,7 @@ import torch
 from chrom2expr.backbones import enformer
 from chrom2expr.evaluation import metrics, scores
 from chrom2expr.tracks import store_reader
+from test_dependencies import UNUSED, UNUSED_BACKBONE, rewritten
 from test_workflow import ROOT, planned_jobs, snakemake
 
 DEMO = ("--cores", "2", "--resources", "gpu=2", "--configfile", "config/demo.yaml")
@@ -154,15 +155,51 @@ class TestDemo:
             "draw_figure",
         }
 
-    def test_editing_the_plots_redraws_and_computes_nothing(self, demo):
+    def test_an_edit_of_the_plots_redraws_and_computes_nothing(self, demo):
         plots = demo / "workflow/scripts/chrom2expr/figures/plots.py"
         before = plots.read_text()
-        plots.write_text(before + "\n# edited\n")
+        plots.write_text(before + "\nEDITED = 1\n")
         try:
             _, planned = planned_jobs(run(demo, "-n", *DEMO, "--quiet", "rules"))
         finally:
             plots.write_text(before)
-        assert "draw_figure" in planned and "fit_head" not in planned and "tabulate_scores" not in planned
+        assert {line.split()[0] for line in planned.splitlines() if "_" in line} == {"draw_figure"}
+
+    def test_comments_and_docstrings_everywhere_and_unused_entries_plan_nothing(self, demo):
+        scripts, kept = demo / "workflow" / "scripts", demo / "kept"
+        shutil.copytree(scripts, kept)
+        try:
+            for file in scripts.rglob("*.py"):
+                file.write_text(rewritten(file.read_text()))
+            edited = run(demo, "-n", *DEMO)
+        finally:
+            shutil.rmtree(scripts)
+            kept.rename(scripts)
+        assert "Nothing to be done" in edited
+        entries = {section: entry for section, entry in UNUSED.items() if section != "figures"}
+        (demo / "unused.yaml").write_text(json.dumps({**entries, "backbones": {"lab": UNUSED_BACKBONE}}))
+        assert "Nothing to be done" in run(demo, "-n", *DEMO, "unused.yaml")
+
+    def test_another_workflow_draws_a_figure_below_its_prefix(self, demo, tmp_path):
+        """What is there of the demo is taken over; one fit is made anew, and what follows from it."""
+        for folder in ("results", "resources"):
+            shutil.copytree(demo / folder, tmp_path / "lab" / folder)
+        figures = tmp_path / "lab/results/demo/figures"
+        expected = (figures / "fig3_1.png").read_bytes()
+        for file in figures.glob("fig3_1.*"):
+            file.unlink()
+        fitted = tmp_path / "lab/results/demo/models/beluga_predicted/chromatin/multi_cnn/mse"
+        shutil.rmtree(fitted)
+        (tmp_path / "Snakefile").write_text(
+            "".join(f"configfile: {str(demo / 'config' / name)!r}\n" for name in ("config.yaml", "demo.yaml"))
+            + f"module chrom2expr:\n    snakefile: {str(demo / 'workflow/Snakefile')!r}\n    config: config\n"
+            "    prefix: 'lab'\nuse rule * from chrom2expr as chrom2expr_*\n"
+        )
+        forced = ["--forcerun", "chrom2expr_tabulate_scores", "--rerun-triggers", "mtime"]
+        text = run(tmp_path, "lab/results/demo/figures/fig3_1.pdf", "--cores", "2", "--resources", "gpu=2", *forced)
+        assert "rule chrom2expr_fit_head" in text and "chrom2expr_predict_tracks" not in text
+        assert (fitted / "model.pt").is_file() and (figures / "fig3_1.png").read_bytes() == expected
+        assert {path.name for path in tmp_path.iterdir()} == {"Snakefile", "lab", ".snakemake"}
 
     def test_fine_tuning_killed_at_any_moment_ends_in_the_same_bytes(self, demo):
         folder = demo / "results/demo/models/enformer_50kb/embedding/finetuned/hybrid_10"
