@@ -1,5 +1,10 @@
-"""What every script does when a cluster's profile tries its job again."""
+"""What every script does: its library, and what happens when a cluster's profile tries its job again."""
 
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -51,3 +56,42 @@ def test_without_a_cluster_nothing_counts_the_tries(tmp_path):
         with pytest.raises(SystemExit), job(scripts.snakemake(log=[str(tmp_path / "log")])):
             raise InputError("bad")
         assert (tmp_path / "log").read_text() == "Error: bad\n" and len(list(tmp_path.iterdir())) == 1
+
+
+RULE = """
+rule one:
+    output: "made.txt"
+    log: "one.log"
+    script: "scripts/one.py"
+"""
+SCRIPT = """
+from chrom2expr.job import job
+
+with job(snakemake) as call:
+    from pathlib import Path
+
+    from chrom2expr.errors import InputError
+    from chrom2expr.genome import windows
+
+    Path(call.output[0]).write_text(windows.__file__)
+    if Path("wrong").exists():
+        raise InputError("mend it")
+"""
+
+
+def test_a_script_runs_the_library_beside_it_whatever_is_installed(tmp_path):
+    """Snakemake appends the folder of a script to the paths that Python searches; what is installed comes first."""
+    library = Path(scripts.path("chrom2expr"))
+    for folder in ("installed", "scripts"):
+        shutil.copytree(library, tmp_path / folder / "chrom2expr", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "installed/chrom2expr/genome/windows.py").write_text("raise SystemError('that of the installed one')\n")
+    (tmp_path / "Snakefile").write_text(RULE)
+    (tmp_path / "scripts/one.py").write_text(SCRIPT)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "made.txt"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "made.txt").read_text() == str(tmp_path / "scripts/chrom2expr/genome/windows.py")
+    (tmp_path / "wrong").touch()
+    done = subprocess.run([*command, "-F"], cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode != 0 and (tmp_path / "one.log").read_text() == "Error: mend it\n"

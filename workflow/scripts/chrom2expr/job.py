@@ -1,5 +1,6 @@
 """What every script does: a log, a plain message for bad input, progress with an ETA."""
 
+import importlib
 import json
 import signal
 import sys
@@ -37,7 +38,14 @@ def job(snakemake: Any) -> Iterator[Call]:
     the tries as resources.attempt, and nothing else does); and where the operating system refused something, which
     another try may get. SIGTERM ends the job as an exception does, so that no half-written file is left. Every other
     exception passes through with its traceback in the log.
+
+    The library is the one beside the script, even if another is installed, which Python would find first.
     """
+    beside = Path(getattr(snakemake, "scriptdir", ""), "chrom2expr")
+    if beside.is_dir() and not beside.samefile(Path(__file__).parent):
+        with _job_of(str(beside.parent))(snakemake) as call:
+            yield call
+        return
     log = Path(snakemake.log[0])
     # Snakemake removes the log before a job is tried again.
     refusal = log.with_name(f".{log.name}.refused")
@@ -70,6 +78,14 @@ def job(snakemake: Any) -> Iterator[Call]:
                 _tell(f"System error: {trouble}")
                 raise SystemExit(1) from None
             raise
+
+
+def _job_of(scripts: str) -> Any:
+    """`job` of the library in this folder, from where all that is imported of chrom2expr then comes."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "chrom2expr"]:
+        del sys.modules[name]
+    sys.path.insert(0, scripts)
+    return importlib.import_module("chrom2expr.job").job
 
 
 def _call(snakemake: Any) -> Call:
