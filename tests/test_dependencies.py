@@ -47,7 +47,7 @@ def forget():
 
 
 def _forget():
-    for cached in (dependencies._read, dependencies._parsed, dependencies._targets):
+    for cached in (dependencies._read, dependencies._parsed, dependencies._targets, dependencies._packages):
         cached.cache_clear()
 
 
@@ -185,7 +185,7 @@ def test_a_package_of_ones_own_is_followed_and_its_version_counts(tmp_path):
     (lab / "parts").mkdir(parents=True)
     texts = {
         "__init__.py": "",
-        "head.py": "from lab.parts import loop\nfrom . import sizes\nfrom chrom2expr.b import number\n",
+        "head.py": "from lab.parts import loop\nfrom lab.sizes import SIZE\nfrom chrom2expr.b import number\n",
         "sizes.py": "SIZE = 1\n",
         "other.py": "",
         "parts/__init__.py": "",

@@ -8,6 +8,7 @@ descriptions in what a class `declares`, and where a module lies do not count.
 
 import ast
 import hashlib
+import itertools
 from collections.abc import Collection, Sequence
 from functools import cache
 from pathlib import Path
@@ -31,24 +32,36 @@ def fingerprint(
     `without` are left out, and so is what they alone import, unless something that is left uses an attribute of that
     name.
     """
-    library, first = Path(scripts) / "chrom2expr", Path(scripts) / script
-    files, left_out = _reached(library, (first, *(Path(path) for path, _ in loaded)), frozenset(without))
-    named = [(_linked(Path(path), library, left_out), name) for path, name in loaded]
-    return _digest(_linked(first, library, left_out), named, sorted(_linked(path, library, left_out) for path in files))
+    library, first = _places(scripts, script)
+    found = [(Path(path).resolve(), name) for path, name in loaded]
+    files, left_out = _reached(library, (first, *(path for path, _ in found)), frozenset(without))
+    named = [(_linked(path, library, left_out), name) for path, name in found]
+    # A package's __init__.py that does nothing comes and goes as modules are moved.
+    rest = {_linked(path, library, left_out) for path in files if _own(path, left_out).content != _NOTHING}
+    return _digest(_linked(first, library, left_out), named, sorted(rest))
 
 
 def modules(
     scripts: str | Path, script: str, loaded: Collection[str | Path] = (), without: Collection[str] = ()
 ) -> list[Path]:
-    """The files that `fingerprint` is of, but for the script: modules of the library and of users' packages, sorted."""
-    library, first = Path(scripts) / "chrom2expr", Path(scripts) / script
-    files, _ = _reached(library, (first, *map(Path, loaded)), frozenset(without))
+    """The files that `fingerprint` is of, but for the script: modules of the library and of users' packages.
+
+    They are sorted and absolute, without symbolic links.
+    """
+    library, first = _places(scripts, script)
+    files, _ = _reached(library, (first, *(Path(path).resolve() for path in loaded)), frozenset(without))
     return sorted(path for path in files - {first} if path.name != "__init__.py")
 
 
 def imports(path: Path, library: Path) -> set[Path]:
     """The modules of the library, and of the file's own package, that it imports at its top or inside functions."""
     return {file for statement in _read(path, frozenset()).imports for file in _targets(statement, path, library)}
+
+
+def _places(scripts: str | Path, script: str) -> tuple[Path, Path]:
+    """The folder of the library, and the script; a file has one name, from wherever it is reached."""
+    folder = Path(scripts).resolve()
+    return folder / "chrom2expr", folder / script
 
 
 def _reached(library: Path, first: Sequence[Path], without: frozenset[str]) -> tuple[set[Path], frozenset[str]]:
@@ -59,6 +72,7 @@ def _reached(library: Path, first: Sequence[Path], without: frozenset[str]) -> t
         path = waiting.pop()
         found.add(path)
         targets = {file for statement in _own(path, without).imports for file in _targets(statement, path, library)}
+        targets |= {folder / "__init__.py" for folder in _packages(path)}
         waiting |= {file for file in targets if not _silent(file, library)} - found
     if used := {name for path in found for name in _own(path, without).attributes & without}:
         return _reached(library, first, without - used)
@@ -108,11 +122,15 @@ def _linked(path: Path, library: Path, without: frozenset[str]) -> str:
 
 
 @cache
+def _packages(path: Path) -> tuple[Path, ...]:
+    """The packages that a file lies in, the innermost first: all are imported with it."""
+    return tuple(itertools.takewhile(lambda folder: (folder / "__init__.py").is_file(), path.parents))
+
+
+@cache
 def _targets(statement: ast.Import | ast.ImportFrom, path: Path, library: Path) -> frozenset[Path]:
     """The files that a statement imports, of the library or of the file's own package."""
-    package = path.parent
-    while (package / "__init__.py").is_file():
-        package = package.parent
+    package = _packages(path)[-1].parent if _packages(path) else path.parent
     own = path.relative_to(package).parts[0]
     bound = [alias.name.split(".") for alias in statement.names]
     if isinstance(statement, ast.Import):
@@ -151,8 +169,7 @@ class _Reader:
         elif isinstance(value, list):
             self.parts.append("[")
             for item in value:
-                for effective in _effective(item):
-                    self.read(effective)
+                self.read(item)
             self.parts.append("]")
         else:
             self.parts.append(repr(value))
@@ -177,6 +194,8 @@ class _Reader:
         self.parts.append(f"({type(node).__name__}")
         for name in node._fields:
             item = fields.get(name)
+            if isinstance(item, list):
+                item = [effective for one in item for effective in _effective(one)]
             if item is not None and item != [] and name not in ("ctx", "kind"):
                 self.parts.append(f" {name}=")
                 self.read(item)
@@ -225,3 +244,7 @@ def _undescribed(value: ast.expr) -> ast.expr:
 
 def _digest(*parts: Any) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+# What a file does that is empty, or holds a docstring.
+_NOTHING = _digest("(Module)")
