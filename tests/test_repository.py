@@ -12,6 +12,9 @@ ROOT = Path(__file__).resolve().parents[1]
 MAKEFILE = (ROOT / "Makefile").read_text()
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+PRE_COMMIT = ROOT / ".pre-commit-config.yaml"
+# Files that tell someone, or a machine, what to run.
+COMMANDS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", PRE_COMMIT, *WORKFLOWS]
 
 
 def test_the_version_is_the_same_everywhere():
@@ -22,7 +25,7 @@ def test_the_version_is_the_same_everywhere():
 
 def test_every_target_of_make_that_is_named_is_there():
     targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
-    texts = "".join(file.read_text() for file in [*PAGES, *WORKFLOWS, ROOT / ".ci/run"])
+    texts = "".join(file.read_text() for file in [*PAGES, *WORKFLOWS, PRE_COMMIT, ROOT / ".ci/run"])
     named = set(re.findall(r"(?:`|^|run: )make ([a-z-]+)", texts, re.MULTILINE))
     assert {"demo", "install", "test", "test-slow", "lint", "docs"} <= named <= targets
     [phony] = re.findall(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
@@ -39,8 +42,23 @@ def test_links_of_a_page_lead_somewhere(page):
             assert heading in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}, heading
 
 
+@pytest.mark.parametrize("file", COMMANDS, ids=lambda file: file.name)
+def test_paths_that_are_named_are_there(file):
+    folders = r"workflow|tests|docs|config|profiles|benchmarks|\.github|\.ci"
+    for path in re.findall(rf"(?<![\w/.-])((?:{folders})/[\w./-]*)", file.read_text()):
+        assert (ROOT / path.rstrip(".")).exists(), path
+
+
+def test_yaml_files_parse():
+    files = [*ROOT.glob("*.y*ml"), *ROOT.glob(".*.y*ml"), ROOT / "CITATION.cff", *WORKFLOWS]
+    files += [file for folder in ("config", "profiles", "workflow/envs") for file in (ROOT / folder).rglob("*.yaml")]
+    assert len(files) > 8
+    for file in files:
+        assert isinstance(yaml.safe_load(file.read_text()), dict), file
+
+
 def test_pre_commit_runs_what_make_lint_runs():
-    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    config = yaml.safe_load(PRE_COMMIT.read_text())
     [repository] = config["repos"]
     assert repository["repo"] == "local"
     programs = {hook["entry"].split()[0].removeprefix(".venv/bin/") for hook in repository["hooks"]}
@@ -56,6 +74,14 @@ def test_workflows_may_only_read_and_end():
         workflow = yaml.safe_load(file.read_text())
         assert workflow["permissions"] == {"contents": "read"}, file
         assert all("timeout-minutes" in job for job in workflow["jobs"].values()), file
+
+
+def test_actions_are_pinned_by_hash():
+    for file in WORKFLOWS:
+        actions = re.findall(r"uses: (.*)", file.read_text())
+        assert actions
+        for action in actions:
+            assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), f"{file.name}: {action}"
 
 
 def test_the_catalog_is_told_how_to_run_it():
