@@ -121,6 +121,12 @@ def test_check_says_what_is_wrong_everywhere(tmp_path, monkeypatch, capsys):
     own = write(tmp_path / "own.yaml", {"genes": {"contigz": "all"}})
     assert command_line.main(["check", str(base), str(own)]) == 1
     assert "genes.contigz: is unknown; known are " in capsys.readouterr().err
+    # A folder of another workflow, with a config of its own.
+    for folder in ("config", "workflow"):
+        (tmp_path / folder).mkdir()
+    write(tmp_path / "config/config.yaml", {"samples": "s.tsv"})
+    for file in ("Snakefile", "workflow/Snakefile"):
+        (tmp_path / file).touch()
     assert command_line.main(["check", str(base)]) == 0
     assert "In the workflow's folder" in capsys.readouterr().out
 

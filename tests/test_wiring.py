@@ -661,6 +661,8 @@ def test_the_steps_are_given_what_the_rules_give(rules):
     given = {(step.script, frozenset(places_of(name))) for name, step in STEPS.items()}
     for rule in rules:
         assert None not in (*rule["input"], *rule["params"]), f"{rule['name']} has an input or param without a name"
+        # What an address has is not fetched again for an edit.
+        assert ("code" in rule["params"]) == (rule["script"] != "download.py"), f"{rule['name']} does not say its code"
         names = {f"{part}.{name}" for part in ("input", "params") for name in rule[part] if name != "code"}
         assert (rule["script"], frozenset(names)) in given, f"no step is given what {rule['name']} is"
 

@@ -309,7 +309,7 @@ def test_it_runs_from_another_folder(tmp_path):
     alone = snakemake(*asked, *elsewhere, "--configfile", "own.yaml", cwd=tmp_path)
     said = alone.stdout + alone.stderr
     assert alone.returncode != 0 and "is needed" not in said
-    assert f"looked for in the working directory, {tmp_path}. Work in the folder" in said
+    assert f"looked for in the working directory, {tmp_path}. Work in the folder that holds it" in said
     both = ["--configfile", str(ROOT / "config/config.yaml"), str(tmp_path / "own.yaml")]
     plans = [
         snakemake(*asked, *options, *both, cwd=cwd)

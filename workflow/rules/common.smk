@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from functools import cache
+from types import SimpleNamespace
 
 from snakemake.exceptions import WorkflowError
 
@@ -82,7 +83,10 @@ def code(script, *loaded, without=()):
 
     Methods called `without` are left out (see dependencies.fingerprint).
     """
-    return json.dumps(dependencies.fingerprint(SCRIPTS, script, loaded, without))
+    try:
+        return json.dumps(dependencies.fingerprint(SCRIPTS, script, loaded, without))
+    except InputError as error:
+        raise WorkflowError(str(error))
 
 
 def setting(section, key):
@@ -161,15 +165,18 @@ def backbone_class(wildcards):
     return classes(("backbones", setting("backbones", "type")(wildcards)))
 
 
-def head_classes(wildcards):
-    """The classes of the wildcards' head and loss, and of the backbone that the head trains, and how."""
-    head = config["heads"][wildcards.head]
+def head_classes(run):
+    """The classes that load a fitted head of a run, or of wildcards: the head's, and those of a backbone it trained."""
+    head = config["heads"][run.head]
     found = [("heads", head["type"])]
-    if "loss" in wildcards.keys():
-        found.append(("losses", config["losses"][wildcards.loss]["type"]))
     if "adaptation" in head:
         found.append(("adaptations", head["adaptation"]["type"]))
-    return classes(*found) + (backbone_class(wildcards) if "adaptation" in head else [])
+    return classes(*found) + (backbone_class(run) if "adaptation" in head else [])
+
+
+def fitted_classes(wildcards):
+    """The classes that fit the wildcards' head: those that load it, and the loss's."""
+    return head_classes(wildcards) + classes(("losses", config["losses"][wildcards.loss]["type"]))
 
 
 def environment(backbone):
@@ -256,11 +263,10 @@ def tabulating(script, *loaded, heads=False):
     """The code that tabulates a figure, the `heads` of its runs included; what only its drawing needs is left out."""
 
     def found_code(wildcards):
-        types = dict.fromkeys(run["type"] for run in figure_models(wildcards)) if heads else ()
-        found = classes(
-            ("figures", setting("figures", "kind")(wildcards)), *(("heads", name) for name in types)
-        )
-        return code(script, *found, *loaded, without=("draw",))
+        shown = runs.figure_runs(config, wildcards.figure) if heads else ()
+        found = classes(("figures", setting("figures", "kind")(wildcards)))
+        found += [entry for run in shown for entry in head_classes(SimpleNamespace(**run))]
+        return code(script, *dict.fromkeys(found), *loaded, without=("draw",))
 
     return found_code
 

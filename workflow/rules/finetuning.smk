@@ -74,7 +74,7 @@ rule finetune_backbone:
         owner_stale_after=config["owner_stale_after"],
     params:
         code=lambda wildcards: code(
-            "finetune_backbone.py", *head_classes(wildcards), without=("attend", "embed")
+            "finetune_backbone.py", *fitted_classes(wildcards), without=("attend", "embed")
         ),
         type=param(setting("heads", "type")),
         backbone_type=param(setting("backbones", "type")),

@@ -28,7 +28,7 @@ rule fit_head:
         gpu=setting("heads", "devices"),
         allow_cpu=ALLOW_CPU,
     params:
-        code=lambda wildcards: code("fit_head.py", *head_classes(wildcards)),
+        code=lambda wildcards: code("fit_head.py", *fitted_classes(wildcards)),
         type=param(setting("heads", "type")),
         tracks=param(setting("inputs", "tracks")),
         bins=param(setting("inputs", "bins")),

@@ -21,6 +21,7 @@ rule collect_bigwigs:
         mem_mb=1000,
         runtime=720,
     params:
+        code=code("collect_bigwigs.py"),
         templates=param(setting("sources", "bigwigs")),
         missing=param(setting("sources", "missing_bigwigs")),
         group=param(lambda wildcards: int(wildcards.shard)),

@@ -18,6 +18,7 @@ rule download:
     resources:
         mem_mb=1000,
         runtime=240,
+    # No `code`: what is fetched is what the address has, and is not fetched again for an edit.
     params:
         source=param(
             lambda wildcards: resources.download_source(

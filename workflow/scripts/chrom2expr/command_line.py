@@ -14,7 +14,8 @@ from typing import Any
 from chrom2expr import __version__
 from chrom2expr.errors import InputError
 
-BASE, WORKFLOW = "config/config.yaml", "workflow/Snakefile"
+# By these a folder is known as the workflow's.
+BASE, SNAKEFILE, LIBRARY = Path("config/config.yaml"), Path("Snakefile"), Path("workflow/scripts/chrom2expr")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,13 +55,13 @@ def _parser() -> argparse.ArgumentParser:
 def _check(asked: argparse.Namespace) -> int:
     from chrom2expr.config import overlays, schema
 
-    base = [Path(BASE)] if Path(BASE).is_file() else []
-    files = list(dict.fromkeys([*base, *asked.configs]))
+    checkout = all(path.exists() for path in (BASE, SNAKEFILE, LIBRARY))
+    files = [BASE, *asked.configs] if checkout and asked.configs[0] != BASE else asked.configs
     config = schema.checked(overlays.read(files))
     print(f"{' < '.join(map(str, files))}: nothing is wrong\n")
     print(_runs(config))
-    if not Path(WORKFLOW).is_file():
-        print(f"\nIn the workflow's folder, which has {WORKFLOW}, this also says which jobs are to be run.")
+    if not checkout:
+        print("\nIn the workflow's folder this also says which jobs are to be run.")
         return 0
     status, planned = _planned(files)
     print(f"\n{planned}")
@@ -82,7 +83,8 @@ def _runs(config: Mapping[str, Any]) -> str:
 
 def _planned(files: Sequence[Path]) -> tuple[int, str]:
     """The exit status of a dry run of all figures, and the table of its jobs, or what went wrong."""
-    command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules", "--configfile", *map(str, files)]
+    command = [sys.executable, "-m", "snakemake", "-s", str(SNAKEFILE), "-n", "--quiet", "rules"]
+    command += ["--configfile", *map(str, files)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     said = done.stdout + done.stderr
     if done.returncode:

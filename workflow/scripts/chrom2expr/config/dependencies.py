@@ -14,8 +14,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-# Modules that only talk to the user, only find others, or hold the version: an edit there changes no result.
-_SILENT = {"__init__.py", "job.py", "errors.py", "files/ownership.py", "registry.py"}
+from chrom2expr.errors import InputError
+
+# Modules that only talk to the user, only find others, hold the version, or fetch what an address has: an edit there
+# changes no result, and would fetch terabytes again.
+_SILENT = {"__init__.py", "job.py", "errors.py", "files/download.py", "files/ownership.py", "registry.py"}
 # Methods of a logger, and of the modules warnings and logging; what a logger is called; keys that only describe.
 _TALKING = {"warn", "debug", "info", "warning", "error", "exception", "critical"}
 _LOGGERS = {"log", "logger", "logging", "warnings"}
@@ -30,7 +33,7 @@ def fingerprint(
     `scripts` is the folder that holds the script and the library. `loaded` are the files that the job finds by name,
     each with what else decides what is loaded: the name of the class, the version of its package. Methods called
     `without` are left out, and so is what they alone import, unless something that is left uses an attribute of that
-    name.
+    name, or has the name as a text. Raises InputError for a file that is no Python, naming its line.
     """
     library, first = _places(scripts, script)
     found = [(Path(path).resolve(), name) for path, name in loaded]
@@ -74,7 +77,7 @@ def _reached(library: Path, first: Sequence[Path], without: frozenset[str]) -> t
         targets = {file for statement in _own(path, without).imports for file in _targets(statement, path, library)}
         targets |= {folder / "__init__.py" for folder in _packages(path)}
         waiting |= {file for file in targets if not _silent(file, library)} - found
-    if used := {name for path in found for name in _own(path, without).attributes & without}:
+    if used := {name for path in found for name in _own(path, without).used & without}:
         return _reached(library, first, without - used)
     return found, without
 
@@ -84,11 +87,11 @@ def _silent(path: Path, library: Path) -> bool:
 
 
 class _Text(NamedTuple):
-    """What a file does by itself (a digest), what it imports, the attributes it uses, the names in its classes."""
+    """What a file does by itself (a digest), what it imports, the names it uses, the names in its classes."""
 
     content: str
     imports: tuple[ast.Import | ast.ImportFrom, ...]
-    attributes: frozenset[str]
+    used: frozenset[str]
     methods: frozenset[str]
 
 
@@ -102,21 +105,27 @@ def _read(path: Path, without: frozenset[str]) -> _Text:
     reader = _Reader(without)
     reader.read(_parsed(path))
     content = _digest("".join(reader.parts))
-    return _Text(content, tuple(reader.imports), frozenset(reader.attributes), frozenset(reader.methods))
+    return _Text(content, tuple(reader.imports), frozenset(reader.used), frozenset(reader.methods))
 
 
 @cache
 def _parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise InputError(f"{path}, line {error.lineno}: is no Python: {error.msg}") from None
 
 
-def _linked(path: Path, library: Path, without: frozenset[str]) -> str:
-    """Digest of a file with the content of the modules that each of its imports means."""
+@cache
+def _linked(path: Path, library: Path, without: frozenset[str], depth: int = 3) -> str:
+    """Digest of a file with what each of its imports means: the modules' digests, those of their imports, ..."""
     text = _own(path, without)
+    if not depth:
+        return text.content
     meant = []
     for statement in text.imports:
         targets = _targets(statement, path, library)
-        found = sorted("" if _silent(file, library) else _own(file, without).content for file in targets)
+        found = sorted("" if _silent(file, library) else _linked(file, library, without, depth - 1) for file in targets)
         meant.append(found or ast.unparse(statement))
     return _digest(text.content, meant)
 
@@ -130,8 +139,6 @@ def _packages(path: Path) -> tuple[Path, ...]:
 @cache
 def _targets(statement: ast.Import | ast.ImportFrom, path: Path, library: Path) -> frozenset[Path]:
     """The files that a statement imports, of the library or of the file's own package."""
-    package = _packages(path)[-1].parent if _packages(path) else path.parent
-    own = path.relative_to(package).parts[0]
     bound = [alias.name.split(".") for alias in statement.names]
     if isinstance(statement, ast.Import):
         names, level = bound, 0
@@ -142,10 +149,13 @@ def _targets(statement: ast.Import | ast.ImportFrom, path: Path, library: Path) 
     for name in names:
         if level:
             place = path.parents[level - 1].joinpath(*name)
-        elif name[0] in (library.name, own):
-            place = (library.parent if name[0] == library.name else package).joinpath(*name)
         else:
-            continue
+            # The library, or the package that the file lies in, with or without __init__.py.
+            packages = (library, *path.parents)
+            root = next((folder.parent for folder in packages if folder.name == name[0]), None)
+            if root is None:
+                continue
+            place = root.joinpath(*name)
         found |= {file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()}
     return frozenset(found)
 
@@ -160,7 +170,7 @@ class _Reader:
         self.without = without
         self.parts: list[str] = []
         self.imports: list[ast.Import | ast.ImportFrom] = []
-        self.attributes: set[str] = set()
+        self.used: set[str] = set()
         self.methods: set[str] = set()
 
     def read(self, value: Any) -> None:
@@ -182,10 +192,15 @@ class _Reader:
             self.parts.append(f"import {[(alias.name, alias.asname) for alias in node.names]}")
             return
         if isinstance(node, ast.Attribute):
-            self.attributes.add(node.attr)
+            self.used.add(node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            self.used.add(node.value)
         elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
             fields = fields | {"exc": node.exc.func}
-        elif isinstance(node, ast.Call) and _talks(node.func):
+        elif isinstance(node, ast.JoinedStr):
+            # Some versions of Python add empty texts.
+            fields = {"values": [item for item in node.values if ast.unparse(item) != "''"]}
+        elif isinstance(node, ast.Call) and _talks(node):
             fields = {"func": node.func}
         elif isinstance(node, ast.ClassDef):
             self.methods |= {item.name for item in node.body if hasattr(item, "name")}
@@ -211,10 +226,14 @@ def _effective(item: Any) -> list[Any]:
     return [item]
 
 
-def _talks(function: ast.expr) -> bool:
+def _talks(call: ast.Call) -> bool:
     """Whether a call only talks to the user: print, warnings.warn, logging.info, a logger's methods."""
+    function = call.func
+    if any(isinstance(node, (ast.NamedExpr, ast.Yield, ast.YieldFrom, ast.Await)) for node in ast.walk(call)):
+        return False
     if isinstance(function, ast.Name):
-        return function.id == "print"
+        places = [ast.unparse(keyword.value) for keyword in call.keywords if keyword.arg == "file"]
+        return function.id == "print" and all(place.startswith("sys.") for place in places)
     if not (isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name)):
         return False
     return function.attr in _TALKING and function.value.id.lower().strip("_") in _LOGGERS

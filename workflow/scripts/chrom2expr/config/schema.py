@@ -96,8 +96,8 @@ def _refuse_rootless(config: Mapping[str, Any], rules: Mapping[str, Any]) -> Non
     if len(lacking) > len(rules["required"]) // 2:
         raise InputError(
             f"the config has no {', '.join(lacking)}: it is to be laid over chrom2expr's config/config.yaml, which is "
-            f"looked for in the working directory, {Path.cwd()}. Work in the folder that holds config/config.yaml, or "
-            "name it first: --configfile PATH/config/config.yaml yours.yaml"
+            f"looked for in the working directory, {Path.cwd()}. Work in the folder that holds it, or name it before "
+            "your own: PATH/config/config.yaml yours.yaml"
         )
 
 
