@@ -199,7 +199,7 @@ class _Reader:
             fields = fields | {"exc": node.exc.func}
         elif isinstance(node, ast.JoinedStr):
             # Some versions of Python add empty texts.
-            fields = {"values": [item for item in node.values if ast.unparse(item) != "''"]}
+            fields = {"values": [item for item in node.values if getattr(item, "value", None) != ""]}
         elif isinstance(node, ast.Call) and _talks(node):
             fields = {"func": node.func}
         elif isinstance(node, ast.ClassDef):
