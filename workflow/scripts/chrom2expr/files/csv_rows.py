@@ -1,29 +1,90 @@
-"""CSV files read row by row, with the line numbers that messages need."""
+"""Tables as people give them: read row by row, with the line numbers that messages need."""
 
+import bz2
 import csv
-from collections.abc import Iterator
+import gzip
+import lzma
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from chrom2expr.errors import InputError
+
+# How files begin that are packed, and what opens them; bgzip is gzip.
+_PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+# How files begin that look like tables to their owners, and what to do.
+_FOREIGN = {
+    b"PK\x03\x04": "a zip archive or an Excel workbook: unpack it, or save the sheet as CSV in UTF-8",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook: save the sheet as CSV in UTF-8",
+    b"\xff\xfe": "text in UTF-16: save it in UTF-8",
+    b"\xfe\xff": "text in UTF-16: save it in UTF-8",
+    b"\x89HDF": "an HDF5 file, but a table of text is wanted here",
+}
+_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError)
+
+
+@contextmanager
+def open_text(path: str | Path, kind: str = "a text file") -> Iterator[TextIO]:
+    """A text file in UTF-8, with or without a byte-order mark, as it is or packed by gzip, bgzip, bzip2 or xz.
+
+    What it is packed by its first bytes tell, whatever its name. Raises InputError, also while it is read, for what is
+    not `kind`: another encoding, a workbook, an archive, a packed file that is damaged.
+    """
+    with open(path, "rb") as handle:
+        start = handle.read(8)
+    for magic, found in _FOREIGN.items():
+        if start.startswith(magic):
+            raise InputError(f"{path}: is {found}")
+    opener = next((opener for magic, opener in _PACKED.items() if start.startswith(magic)), open)
+    try:
+        with opener(path, "rt", newline="", encoding="utf-8-sig") as text:
+            yield text
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not {kind} in UTF-8 ({error})") from None
+    except csv.Error as error:
+        raise InputError(f"{path}: not {kind} ({error})") from None
+    except _DAMAGED as error:
+        raise InputError(f"{path}: a damaged or truncated packed file ({error}): get it again") from None
+    except OSError as error:
+        if opener is bz2.open and error.errno is None:
+            raise InputError(f"{path}: a damaged or truncated packed file ({error}): get it again") from None
+        raise
 
 
 def numbered_rows(path: str | Path) -> Iterator[tuple[int, list[str]]]:
     """(line, fields) of the header, then of every row that is not empty; lines are 1-based, fields stripped.
 
-    Raises InputError, naming file and line, for a row of another width than the header, and for what is no CSV text.
+    Fields are separated by commas, or by tabs where the header has more of these. Raises InputError as `open_text`,
+    and, naming file and line, for semicolons as separators and for a row of another width than the header.
     """
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as handle:
-            reader = csv.reader(handle)
-            header = [name.strip() for name in next(reader, [])]
-            yield 1, header
-            for row in reader:
-                if not row:
-                    continue
-                if len(row) != len(header):
-                    raise InputError(
-                        f"{path}, line {reader.line_num}: {len(row)} fields, but the header has {len(header)}"
-                    )
-                yield reader.line_num, [field.strip() for field in row]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a CSV text file ({error})") from None
+    with open_text(path, "a CSV text file") as handle:
+        first = handle.readline()
+        separator = "\t" if first.count("\t") > first.count(",") else ","
+        if ";" in first and separator not in first:
+            raise InputError(
+                f"{path}, line 1: the columns are separated by semicolons; separate them by commas or tabs, and write "
+                "decimals with a point (in a spreadsheet: save as CSV, with these in its options)"
+            )
+        handle.seek(0)
+        reader = csv.reader(handle, delimiter=separator)
+        header = [name.strip() for name in next(reader, [])]
+        yield 1, header
+        for row in reader:
+            if not row:
+                continue
+            if len(row) != len(header):
+                raise InputError(f"{path}, line {reader.line_num}: {len(row)} fields, but the header has {len(header)}")
+            yield reader.line_num, [field.strip() for field in row]
+
+
+def refuse_repeated(path: str | Path, header: Sequence[str], needed: Sequence[str]) -> None:
+    """Raise InputError for a needed column that stands more than once in a header."""
+    for name in needed:
+        columns = [str(column) for column, other in enumerate(header, start=1) if other == name]
+        if len(columns) > 1:
+            raise InputError(
+                f"{path}, line 1: column '{name}' is there {len(columns)} times, as columns {', '.join(columns)}: "
+                "keep one"
+            )

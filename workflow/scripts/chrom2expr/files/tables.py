@@ -13,6 +13,7 @@ from typing import Any, TypeVar, get_type_hints
 import numpy as np
 
 from chrom2expr.errors import InputError, reading
+from chrom2expr.files.csv_rows import open_text, refuse_repeated
 from chrom2expr.files.whole import whole_file
 
 _T = TypeVar("_T")
@@ -55,12 +56,14 @@ def read_table(path: str | Path, columns: Sequence[str], ours: bool = True) -> I
     if ours:
         text = read_lines(path)
     else:
-        with reading(path, "table", "check its path in the config; it must be UTF-8 text with tabs between the cells"):
-            text = Path(path).read_text(encoding="utf-8-sig")
+        advice = "check its path in the config; it must be UTF-8 text with tabs between the cells"
+        with reading(path, "table", advice), open_text(path, "a table") as handle:
+            text = handle.read()
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t")
     try:
         if missing := [name for name in columns if name not in (reader.fieldnames or ())]:
             raise InputError(f"{path}, row 1: no column {', '.join(missing)}.")
+        refuse_repeated(path, reader.fieldnames or (), columns)
         for row in reader:
             if any(row[name] is None for name in columns):
                 raise InputError(f"{path}, row {reader.line_num}: fewer cells than columns.")

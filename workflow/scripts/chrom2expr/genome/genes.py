@@ -15,7 +15,7 @@ import pandas as pd
 
 from chrom2expr.errors import InputError
 from chrom2expr.files import tables
-from chrom2expr.files.csv_rows import numbered_rows
+from chrom2expr.files.csv_rows import numbered_rows, refuse_repeated
 
 # ExPecto's column -> ours. Its TSS column is not used: CAGE_representative_TSS is the TSS everywhere.
 ANNOTATION_COLUMNS = {
@@ -43,6 +43,7 @@ def read_annotation(path: str | Path) -> pd.DataFrame:
     if missing:
         found = ", ".join(header) or "none"
         raise InputError(f"{path}, line 1: no column {', '.join(missing)}. Found: {found}")
+    refuse_repeated(path, header, list(ANNOTATION_COLUMNS))
     rows, lines = [], []
     for line, row in numbered:
         rows.append(row)

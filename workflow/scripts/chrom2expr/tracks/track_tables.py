@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from chrom2expr.errors import InputError, reading
+from chrom2expr.files.csv_rows import open_text, refuse_repeated
 from chrom2expr.files.tables import read_lines
 
 BASENJI_COLUMNS = ("identifier", "clip", "scale", "sum_stat", "description")
@@ -29,6 +30,7 @@ def read_tracks(path: str | Path) -> pd.DataFrame:
     identifier, a clip or scale that is not a number above 0, and an unknown statistic.
     """
     header, rows = _read_rows(path)
+    refuse_repeated(path, header, [*BASENJI_COLUMNS, *BELUGA_COLUMNS])
     if set(BASENJI_COLUMNS) <= set(header):
         table = _basenji(path, pd.DataFrame(rows, columns=header))
     elif tuple(header[1:-1]) == BELUGA_COLUMNS:
@@ -44,11 +46,8 @@ def read_tracks(path: str | Path) -> pd.DataFrame:
 
 
 def _read_rows(path: str | Path) -> tuple[list[str], list[list[str]]]:
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as handle:
-            header, *rows = list(csv.reader(handle, delimiter="\t", quoting=csv.QUOTE_NONE)) or [[]]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a table of tracks ({error})") from None
+    with open_text(path, "a table of tracks") as handle:
+        header, *rows = list(csv.reader(handle, delimiter="\t", quoting=csv.QUOTE_NONE)) or [[]]
     if not rows:
         raise InputError(f"{path}: no tracks below the header")
     for line, row in enumerate(rows, start=2):
