@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from chrom2expr.errors import InputError, system_trouble
+from chrom2expr.files.foreign import START, foreign
 from chrom2expr.files.tensors import save
 from chrom2expr.files.whole import whole_file
 from chrom2expr.genome.windows import BASES, Geometry, N, middle
@@ -199,21 +200,39 @@ _UNREADABLE = (
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """The state dict, on the CPU, in a .safetensors file or one written by torch.save; InputError if it is neither."""
+    """The state dict, on the CPU, in a .safetensors file or one written by torch.save.
+
+    It may lie under the key state_dict of what was saved, and its names may begin with "module.", as DataParallel gives
+    them. Raises InputError for what is neither, named for what it is.
+    """
     try:
+        with open(path, "rb") as handle:
+            start = handle.read(START)
+        if found := foreign(start):
+            raise InputError(f"{path}: is {found}")
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(f"{path}: no such checkpoint; download it again or correct the path in the config") from None
+    except InputError:
+        raise
     except _UNREADABLE as error:
         if trouble := system_trouble(error, path):
             raise trouble from error
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{path}: not a readable checkpoint ({reason}); download it again") from None
+        # What torch says of it is advice to run the code in it.
+        if isinstance(error, UnpicklingError) and "Unsupported global" in str(error):
+            raise InputError(
+                f"{path}: holds Python objects beside tensors, a whole module perhaps, and to load those may run any "
+                "code: save the network's state_dict() instead"
+            ) from None
+        raise InputError(f"{path}: not a readable checkpoint, damaged or of another kind; download it again") from None
+    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
+        state = state["state_dict"]
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise InputError(f"{path}: not a state dict (a mapping of names to tensors); save the network's state_dict()")
-    return dict(state)
+    wrapped = bool(state) and all(name.startswith("module.") for name in state)
+    return {name.removeprefix("module.") if wrapped else name: value for name, value in state.items()}
 
 
 def write_checkpoint(state_dict: Mapping[str, Tensor], path: Path) -> None:

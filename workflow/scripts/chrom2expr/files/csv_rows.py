@@ -11,17 +11,10 @@ from pathlib import Path
 from typing import TextIO
 
 from chrom2expr.errors import InputError
+from chrom2expr.files.foreign import START, foreign_table
 
 # How files begin that are packed, and what opens them; bgzip is gzip.
 _PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
-# How files begin that look like tables to their owners, and what to do.
-_FOREIGN = {
-    b"PK\x03\x04": "a zip archive or an Excel workbook: unpack it, or save the sheet as CSV in UTF-8",
-    b"\xd0\xcf\x11\xe0": "an Excel workbook: save the sheet as CSV in UTF-8",
-    b"\xff\xfe": "text in UTF-16: save it in UTF-8",
-    b"\xfe\xff": "text in UTF-16: save it in UTF-8",
-    b"\x89HDF": "an HDF5 file, but a table of text is wanted here",
-}
 _DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError)
 
 
@@ -30,13 +23,13 @@ def open_text(path: str | Path, kind: str = "a text file") -> Iterator[TextIO]:
     """A text file in UTF-8, with or without a byte-order mark, as it is or packed by gzip, bgzip, bzip2 or xz.
 
     What it is packed by its first bytes tell, whatever its name. Raises InputError, also while it is read, for what is
-    not `kind`: another encoding, a workbook, an archive, a packed file that is damaged.
+    not `kind`: another encoding, a workbook, an archive, a web page, a packed file that is
+    damaged.
     """
     with open(path, "rb") as handle:
-        start = handle.read(8)
-    for magic, found in _FOREIGN.items():
-        if start.startswith(magic):
-            raise InputError(f"{path}: is {found}")
+        start = handle.read(START)
+    if found := foreign_table(start):
+        raise InputError(f"{path}: is {found}")
     opener = next((opener for magic, opener in _PACKED.items() if start.startswith(magic)), open)
     try:
         with opener(path, "rt", newline="", encoding="utf-8-sig") as text:
