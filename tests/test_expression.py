@@ -121,7 +121,7 @@ def test_missing_values_are_kept(tmp_path, annotation, word):
         ("id,A,B,A\n1,1,1,1\n", ["line 1", "'A'", "columns 2, 4"]),
         ("id,A,,B\n1,1,1,1\n", ["line 1", "column 3"]),
         ("id\n1\n", ["line 1", "no tissues"]),
-        ("", ["line 1", "no tissues"]),
+        ("", ["is empty"]),
         ("id,A\n", ["no rows"]),
     ],
 )

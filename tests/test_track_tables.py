@@ -44,7 +44,7 @@ def test_beluga(tmp_path):
     "lines, message",
     [
         ([BASENJI], "no tracks below the header"),
-        ([], "no tracks below the header"),
+        ([], "is empty"),
         (["a\tb\n", "1\t2\n"], "line 1: neither Basenji's"),
         ([BASENJI, *ROWS, ROWS[0]], "line 4: .*ENCFF1"),
         ([BASENJI, ROWS[0], ROWS[1].replace("CNhs1", " ")], "line 3: the track has no identifier"),
