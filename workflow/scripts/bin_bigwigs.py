@@ -6,16 +6,14 @@ with job(snakemake) as call:
     from importlib.metadata import version
 
     from chrom2expr.files.whole import read_json
-    from chrom2expr.genome.genes import check_contigs, check_tss, read_genes
+    from chrom2expr.genome.genes import read_genes_in
     from chrom2expr.genome.windows import Geometry
     from chrom2expr.tracks import bigwig
     from chrom2expr.tracks.track_tables import read_manifest
 
     given, made, params = call.input, call.output, call.params
     genome = read_json(given.info)
-    genes = read_genes(given.tss)
-    check_contigs(read_json(given.lifted), params.assembly, genome["contigs"])
-    check_tss(genes, genome["contigs"], params.assembly, given.tss)
+    genes = read_genes_in(given.tss, params.assembly, genome["contigs"], read_json(given.lifted))
     bigwig.bin_group(
         read_manifest(given.manifest),
         genes,

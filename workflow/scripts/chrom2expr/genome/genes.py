@@ -141,6 +141,19 @@ def check_tss(genes: pd.DataFrame, contigs: Mapping[str, int], assembly: str, pa
         raise InputError(f"{where}ends {chrom} at {contigs[chrom]}. Is it of another assembly?")
 
 
+def read_genes_in(
+    path: str | Path, assembly: str, contigs: Mapping[str, int], lifted: Mapping[str, Any]
+) -> pd.DataFrame:
+    """`read_genes`, of a genome of `assembly` with these contigs, {name: length in bp}; `lifted`: see check_contigs.
+
+    Raises InputError as read_genes, check_contigs and check_tss.
+    """
+    genes = read_genes(path)
+    check_contigs(lifted, assembly, contigs)
+    check_tss(genes, contigs, assembly, path)
+    return genes
+
+
 def check_contigs(lifted: Mapping[str, Any], assembly: str, contigs: Mapping[str, int]) -> None:
     """Raise InputError if a contig has another length in the genome of `assembly` than in the chain of the lift-over.
 
