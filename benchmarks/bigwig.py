@@ -55,7 +55,7 @@ def main() -> None:
         for mean_interval in (10, 50, 500):
             path = Path(folder) / "x.bw"
             write(path, mean_interval)
-            with BigWig(path, {"chr1": LENGTH}) as ours, pyBigWig.open(str(path)) as file:
+            with BigWig(path, {"chr1": LENGTH}, ["chr1"]) as ours, pyBigWig.open(str(path)) as file:
                 spans = merge_windows(np.full(GENES, "chr1"), start, WIDTH)
                 (sums, _), first = clocked(ours.sums, spans, start, BINS, SIZE)
                 first /= GENES

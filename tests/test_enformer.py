@@ -211,6 +211,27 @@ class TestWeights:
         torch.save(state, tmp_path / "pytorch_model.bin")
         torch.testing.assert_close(load(tmp_path).predict(sequences).tracks, expected, atol=1e-5, rtol=1e-5)
 
+    @pytest.mark.parametrize("kept", ["own", "copies", "mixed", "both"])
+    @pytest.mark.parametrize("checkpoint", ["pytorch_model.bin", "model.safetensors"])
+    def test_each_tensor_counts_under_whichever_name_a_file_has_it(self, tmp_path, kept, checkpoint):
+        net = network()
+        state = {name: value.clone() for name, value in net.state_dict().items()}
+        copies = [name for name in state if name.startswith("_trunk.")]
+        tensors = {id(value): name for name, value in net.state_dict(keep_vars=True).items() if name not in copies}
+        pairs = [(name, tensors[id(net.state_dict(keep_vars=True)[name])]) for name in copies]
+        for number, (copy, own) in enumerate(pairs):
+            if kept == "own" or (kept == "mixed" and number % 2):
+                del state[copy]
+            elif kept in ("copies", "mixed"):
+                del state[own]
+        assert len(state) == len(net.state_dict()) - (0 if kept == "both" else len(copies))
+        (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+        (save_file if checkpoint.endswith("safetensors") else torch.save)(state, tmp_path / checkpoint)
+        sequences = encoded(1)
+        torch.testing.assert_close(
+            load(tmp_path).predict(sequences).tracks, plain(net, sequences)[0], atol=1e-5, rtol=1e-5
+        )
+
     def test_saving_is_reproducible(self, tmp_path):
         for folder in ("a", "b"):
             enformer.save(network(), tmp_path / folder)

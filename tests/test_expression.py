@@ -39,12 +39,20 @@ def test_gene_ids_are_matched_whatever_their_order(tmp_path, annotation):
     np.testing.assert_array_equal(read(path, annotation).rpkm, VALUES)
 
 
-def test_versions_are_ignored(tmp_path, annotation):
-    versioned = annotation["gene_id"] + [".1", ".12", ".3", ".4"]
+@pytest.mark.parametrize("versions", [[".1", ".12", ".3", ".4"], [".5_2", ".12_14", ".1_1", ".4"]])
+def test_versions_are_ignored(tmp_path, annotation, versions):
+    versioned = annotation["gene_id"] + versions
     path = save(tmp_path / "exp.csv", VALUES[::-1], versioned[::-1], "gene")
     np.testing.assert_array_equal(read(path, annotation).rpkm, VALUES)
     path = save(tmp_path / "exp.csv", VALUES[::-1], annotation["gene_id"][::-1], "gene")
     np.testing.assert_array_equal(read(path, annotation.assign(gene_id=versioned)).rpkm, VALUES)
+
+
+def test_a_gene_of_both_pseudoautosomal_regions_is_two(tmp_path, annotation):
+    table = annotation.assign(gene_id=["ENSG00000000001.3", "ENSG00000000001.3_PAR_Y", "ENSG00000000003", "G"])
+    ids = ["ENSG00000000001.4_1", "ENSG00000000001.4_PAR_Y", "ENSG00000000003.9", "G"]
+    path = save(tmp_path / "exp.csv", VALUES[::-1], ids[::-1], "gene")
+    np.testing.assert_array_equal(read(path, table).rpkm, VALUES)
 
 
 def test_versions_count_where_they_tell_genes_apart(tmp_path, annotation):

@@ -225,14 +225,25 @@ def test_the_chain_must_fit_the_genomes(chain_file):
     lifted = liftover.contigs(liftover.read_chain(chain_file))
     grch37 = {"chr1": 1000, "chr2": 200, "chrX": 100, "chrUn": 5}
     grch38 = {"chr1": 950, "chr2": 200}
-    genes.check_contigs(lifted, "grch37", grch37)
-    genes.check_contigs(lifted, "grch38", grch38)
-    with pytest.raises(InputError, match=r"over\.chain: chr2 is 200 bp long in the chain, but 201 bp in genome_grch37"):
-        genes.check_contigs(lifted, "grch37", grch37 | {"chr2": 201})
-    with pytest.raises(InputError, match=r"over\.chain: chr1 is 950 bp .* but 1,000 bp in genome_grch38"):
-        genes.check_contigs(lifted, "grch38", grch37)
+    used = ["chr1", "chr2"]
+    genes.check_contigs(lifted, "grch37", grch37, used)
+    genes.check_contigs(lifted, "grch38", grch38, used)
+    with pytest.raises(
+        InputError, match=r"over\.chain \(grch37\): chr2 is 200 bp long there, but 201 bp in the genome"
+    ):
+        genes.check_contigs(lifted, "grch37", grch37 | {"chr2": 201}, used)
+    with pytest.raises(InputError, match=r"over\.chain \(grch38\): chr1 is 950 bp .* but 1,000 bp in the genome"):
+        genes.check_contigs(lifted, "grch38", grch37, used)
     with pytest.raises(InputError, match="none of its grch37 contigs"):
-        genes.check_contigs(lifted, "grch37", {"1": 1000})
+        genes.check_contigs(lifted, "grch37", {"scaffold_1": 1000}, [])
+    with pytest.raises(InputError, match="chr1 is 1,000 bp long there, but 999 bp in the genome"):
+        genes.check_contigs(lifted, "grch37", {"1": 999}, ["1"])
+
+
+def test_contigs_that_no_gene_lies_on_are_told_of_but_stop_nothing(chain_file, capsys):
+    lifted = liftover.contigs(liftover.read_chain(chain_file))
+    genes.check_contigs(lifted, "grch37", {"chr1": 1000, "chr2": 201}, ["chr1"])
+    assert "chr2 of another length than in the genome; no gene lies there" in capsys.readouterr().out
 
 
 def test_a_gene_the_chain_cannot_know_is_refused(table, chain_file):

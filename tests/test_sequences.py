@@ -222,7 +222,7 @@ def stage(tmp_path):
             "split_genes.py",
             log,
             input=dict(tss=tss, dropped=tmp_path / "dropped.tsv", file=[]),
-            output=dict(split=tmp_path / "split.tsv"),
+            output=dict(split=tmp_path / "split.tsv", shared=tmp_path / "shared.tsv"),
             params=dict(name="chr2", section={"held_out": ["chr2"]}, seed=1),
         )
         run_script(
@@ -269,5 +269,5 @@ def test_a_chain_that_contradicts_the_genomes_stops_the_extraction(tmp_path, sta
     (tmp_path / "grch38.fasta").write_text(fasta_text({"chr1": 1009, "chr2": 333})[0])
     with pytest.raises(SystemExit):
         stage()
-    assert "over.chain: chr1 is 1,010 bp long in the chain, but 1,009 bp in genome_grch38" in capfd.readouterr().err
+    assert "over.chain (grch38): chr1 is 1,010 bp long there, but 1,009 bp in the genome" in capfd.readouterr().err
     assert not (tmp_path / "001.h5").exists()

@@ -105,3 +105,15 @@ def test_a_split_comes_back_as_it_was(genes, tmp_path):
 def test_a_damaged_split_is_refused(tmp_path, gene_id, found, message):
     with pytest.raises(InputError, match=message):
         splits.read_split(write_split(tmp_path / "s.tsv", gene_id, found))
+
+
+@pytest.mark.parametrize("version", ["", ".5", ".5_2"])
+def test_versions_in_a_file_of_ones_own_are_ignored(tmp_path, version):
+    ids = [f"ENSG{number:011}" for number in range(4)]
+    table = pd.DataFrame({"gene_id": [f"{gene}.7" for gene in ids[:3]], "chrom_grch37": "chr1"})
+    parts = ["train", "val", "test", "test"]
+    section = listed(tmp_path / "s.tsv", *(f"{gene}{version} {part}" for gene, part in zip(ids, parts)))
+    assert list(split(table, section, dropped=[f"{ids[3]}.1"]).values()) == parts[:3]
+    twice = table.assign(gene_id=[f"{ids[0]}.7", f"{ids[0]}.8", ids[2]])
+    with pytest.raises(InputError, match="is not in the gene table"):
+        split(twice, section)

@@ -40,6 +40,7 @@ rule split_genes:
         ],
     output:
         "<results>/genes/splits/{split}.tsv",
+        shared="<results>/genes/splits/{split}.shared_tss.tsv",
     log:
         "<logs>/split_genes/{split}.log",
     benchmark:

@@ -1,7 +1,7 @@
 """Enformer (Avsec et al. 2021) through enformer-pytorch: weights in the hub's layout, and fast exact inference.
 
 The hub's layout is a folder with `config.json` and `pytorch_model.bin` (or `model.safetensors`). The state dict there
-holds every tensor of the trunk twice, once under `_trunk.`; those copies are left out, on reading and on writing.
+holds every tensor of the trunk twice, once under `_trunk.`: a file may have either or both, and ours have the first.
 """
 
 import json
@@ -26,6 +26,7 @@ from chrom2expr.backbones.backbone import (
     write_checkpoint,
 )
 from chrom2expr.errors import InputError
+from chrom2expr.files.foreign import START, foreign
 from chrom2expr.files.tensors import load_exactly
 from chrom2expr.files.whole import write_json
 from chrom2expr.genome.windows import Geometry
@@ -54,9 +55,20 @@ def read(weights: Path, geometry: Geometry, use_tf_gamma: bool = False, position
     if checkpoint is None:
         raise InputError(f"{weights}: holds no {' or '.join(CHECKPOINTS)}; put the checkpoint beside {CONFIG}")
     network = build_for(geometry, config, str(weights / CONFIG), use_tf_gamma, positional_basis)
-    state = {name: value for name, value in read_checkpoint(checkpoint).items() if not name.startswith(COPIES)}
+    state = _by_own_names(read_checkpoint(checkpoint), network)
     load_exactly(WithoutCopies(network), state, checkpoint)
     return network
+
+
+def _by_own_names(state: Mapping[str, Tensor], network: Network) -> dict[str, Tensor]:
+    """A checkpoint's tensors under the names of the network's modules, of which the trunk's have a second one each."""
+    names = {id(tensor): name for name, tensor in network.state_dict(keep_vars=True).items() if not _is_copy(name)}
+    own = {name: names[id(tensor)] for name, tensor in network.state_dict(keep_vars=True).items() if _is_copy(name)}
+    return {own.get(name, name): state[name] for name in sorted(state, key=_is_copy, reverse=True)}
+
+
+def _is_copy(name: str) -> bool:
+    return name.startswith(COPIES)
 
 
 def build_for(
@@ -88,7 +100,7 @@ def build_for(
 def save(network: Network, weights: Path) -> None:
     """Write a network to a folder as `read` reads it (enformer-pytorch's save_pretrained fails on the copies)."""
     weights = Path(weights)
-    state = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith(COPIES)}
+    state = {name: tensor for name, tensor in network.state_dict().items() if not _is_copy(name)}
     write_checkpoint(state, weights / CHECKPOINTS[0])
     heads = {name: head[0].out_features for name, head in network.heads.items()}
     config = {**network.config.to_diff_dict(), "output_heads": heads}
@@ -418,7 +430,9 @@ def _read_config(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise InputError(f"{path}: missing; the weights folder needs the {CONFIG} of its network") from None
     except ValueError as error:
-        raise InputError(f"{path}: not readable as JSON ({error})") from None
+        with open(path, "rb") as handle:
+            told = foreign(handle.read(START))
+        raise InputError(f"{path}: {f'is {told}' if told else f'not readable as JSON ({error})'}") from None
     if not isinstance(config, dict):
         raise InputError(f"{path}: holds no settings; it must be a JSON object")
     return config

@@ -1,10 +1,6 @@
 """Tables as people give them: read row by row, with the line numbers that messages need."""
 
-import bz2
 import csv
-import gzip
-import lzma
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +8,7 @@ from typing import TextIO
 
 from chrom2expr.errors import InputError
 from chrom2expr.files.foreign import START, foreign_table
-
-# How files begin that are packed, and what opens them; bgzip is gzip.
-_PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
-_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError)
+from chrom2expr.files.packed import damage_named, opener
 
 
 @contextmanager
@@ -23,27 +16,19 @@ def open_text(path: str | Path, kind: str = "a text file") -> Iterator[TextIO]:
     """A text file in UTF-8, with or without a byte-order mark, as it is or packed by gzip, bgzip, bzip2 or xz.
 
     What it is packed by its first bytes tell, whatever its name. Raises InputError, also while it is read, for what is
-    not `kind`: another encoding, a workbook, an archive, a web page, a packed file that is
-    damaged.
+    not `kind`: another encoding, a workbook, an archive, a web page, a packed file that is damaged.
     """
     with open(path, "rb") as handle:
         start = handle.read(START)
     if found := foreign_table(start):
         raise InputError(f"{path}: is {found}")
-    opener = next((opener for magic, opener in _PACKED.items() if start.startswith(magic)), open)
     try:
-        with opener(path, "rt", newline="", encoding="utf-8-sig") as text:
+        with damage_named(path), opener(start)(path, "rt", newline="", encoding="utf-8-sig") as text:
             yield text
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not {kind} in UTF-8 ({error})") from None
     except csv.Error as error:
         raise InputError(f"{path}: not {kind} ({error})") from None
-    except _DAMAGED as error:
-        raise InputError(f"{path}: a damaged or truncated packed file ({error}): get it again") from None
-    except OSError as error:
-        if opener is bz2.open and error.errno is None:
-            raise InputError(f"{path}: a damaged or truncated packed file ({error}): get it again") from None
-        raise
 
 
 def numbered_rows(path: str | Path) -> Iterator[tuple[int, list[str]]]:

@@ -15,6 +15,7 @@ from chrom2expr.errors import InputError
 from chrom2expr.files.csv_rows import numbered_rows
 from chrom2expr.files.hdf5 import CheckedFile, create_file
 from chrom2expr.files.whole import Format
+from chrom2expr.genome.genes import without_version
 from chrom2expr.genome.splits import read_split
 
 FORMAT = Format("chrom2expr expression", 1)
@@ -37,8 +38,8 @@ def read_matrix(path: str | Path, annotation: pd.DataFrame, annotation_path: str
 
     The first column is either a running index 1, 2, …: then the rows follow the gene table's order (ExPecto's own
     matrix); or gene ids: then rows are matched by id, and must be the gene table's genes, each once, in any order.
-    Ensembl versions (ENSG….5) are ignored, unless genes of the table differ in them only. Which of the two it is, the
-    gene table's ids decide, or `ids` says. The other columns are tissues.
+    Ensembl versions (ENSG….5, ENSG….5_2) are ignored, unless genes of the table differ in them only. Which of the two
+    it is, the gene table's ids decide, or `ids` says. The other columns are tissues.
 
     Raises InputError, naming file, line and column: repeated or nameless tissues, rows of another width, a value that
     is negative, infinite or no number, rows that do not match the gene table, and numbers that are both an index and
@@ -95,8 +96,8 @@ def _match(
 
 def _likelier(names: list[str], annotation: pd.DataFrame) -> str:
     """The reading of `names` that more rows bear out, where neither is possible: its problem is the one to name."""
-    wanted = {_without_version(gene_id) for gene_id in annotation["gene_id"]}
-    known = sum(_without_version(name) in wanted for name in names)
+    wanted = {without_version(gene_id) for gene_id in annotation["gene_id"]}
+    known = sum(without_version(name) in wanted for name in names)
     placed = sum(name == str(expected) for expected, name in enumerate(names, start=1))
     if known != placed:
         return "gene_id" if known > placed else "index"
@@ -129,8 +130,8 @@ def _numbers(path: str | Path, line: int, tissue: list[str], fields: list[str]) 
     if not good:
         name, field = next(pair for pair in zip(tissue, fields) if not _is_rpkm(pair[1]))
         raise InputError(
-            f"{path}, line {line}, column '{name}': '{field}' is not an RPKM value, which is a number of at least 0 "
-            "(or empty, NA or nan where missing)"
+            f"{path}, line {line}, column '{name}': '{field}' is not an RPKM value, which is a number of at least 0, "
+            "with a point before decimals (or empty, NA or nan where missing)"
         )
     return np.array(values)
 
@@ -165,10 +166,10 @@ def _by_id(
 ) -> np.ndarray:
     """Row of the matrix for every gene of the annotation (gene,)."""
     wanted = list(annotation["gene_id"])
-    unversioned = [_without_version(gene_id) for gene_id in wanted]
+    unversioned = [without_version(gene_id) for gene_id in wanted]
     # Genes of the table that differ in the version only cannot be told apart without it.
     if len(set(unversioned)) == len(unversioned):
-        names, wanted = [_without_version(name) for name in names], unversioned
+        names, wanted = [without_version(name) for name in names], unversioned
     rows: dict[str, int] = {}
     for row, (name, line) in enumerate(zip(names, lines)):
         if not name:
@@ -191,11 +192,6 @@ def _by_id(
             "Add the rows (empty values are legal), or remove the genes"
         )
     return np.array([rows[gene_id] for gene_id in wanted])
-
-
-def _without_version(gene_id: str) -> str:
-    """ENSG00000000003.14 -> ENSG00000000003; other ids are left alone."""
-    return re.sub(r"^(ENS[A-Z]*G\d{11})\.\d+$", r"\1", gene_id)
 
 
 def pseudocounts(pseudocount: float | Mapping[str, float], tissue: list[str]) -> np.ndarray:

@@ -6,7 +6,7 @@ them into the 0-based positions that the rest of the library uses.
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pandas as pd
 from chrom2expr.errors import InputError
 from chrom2expr.files import tables
 from chrom2expr.files.csv_rows import numbered_rows, refuse_repeated
+from chrom2expr.genome.contigs import called, check_lengths, say_renamed
 
 # ExPecto's column -> ours. Its TSS column is not used: CAGE_representative_TSS is the TSS everywhere.
 ANNOTATION_COLUMNS = {
@@ -85,6 +86,17 @@ def _check_genes(
         fail(bad, f"{{gene_id}} has TSS '{{{column}}}', which is not a positive whole number (positions are 1-based)")
 
 
+def without_version(gene_id: str) -> str:
+    """An Ensembl gene's id without the version of its annotation; other ids are left alone.
+
+    GENCODE's releases on GRCh37 add a number of their own, and a gene of chrY's pseudoautosomal region is another one.
+
+    >>> without_version("ENSG00000223972.5_2"), without_version("ENSG00000182378.14_PAR_Y"), without_version("A.1")
+    ('ENSG00000223972', 'ENSG00000182378_PAR_Y', 'A.1')
+    """
+    return re.sub(r"^(ENS[A-Z]*G\d{11})\.\d+(?:_\d+)?(_PAR_Y)?(?:_\d+)?$", r"\1\2", gene_id)
+
+
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
     """Write tss.tsv or dropped.tsv, whole or not at all."""
     tables.write_table(path, list(table), table.itertuples(index=False, name=None))
@@ -146,36 +158,34 @@ def read_genes_in(
 ) -> pd.DataFrame:
     """`read_genes`, of a genome of `assembly` with these contigs, {name: length in bp}; `lifted`: see check_contigs.
 
+    Contigs of `assembly` are called as in the genome.
+
     Raises InputError as read_genes, check_contigs and check_tss.
     """
     genes = read_genes(path)
-    check_contigs(lifted, assembly, contigs)
+    column = f"chrom_{assembly}"
+    names = called(genes[column], contigs)
+    say_renamed(names, f"genome_{assembly}")
+    genes[column] = [names.get(name, name) for name in genes[column]]
+    check_contigs(lifted, assembly, contigs, names.values())
     check_tss(genes, contigs, assembly, path)
     return genes
 
 
-def check_contigs(lifted: Mapping[str, Any], assembly: str, contigs: Mapping[str, int]) -> None:
+def check_contigs(lifted: Mapping[str, Any], assembly: str, contigs: Mapping[str, int], used: Collection[str]) -> None:
     """Raise InputError if a contig has another length in the genome of `assembly` than in the chain of the lift-over.
 
-    `contigs` is the genome's {name: length in bp}; `lifted` is contigs.json (liftover.contigs). Contigs that only one
-    side knows are no contradiction (a genome without alternative contigs is a legal one), but a genome that shares no
-    contig with the chain is.
+    `contigs` is the genome's {name: length in bp}, of which genes lie on those `used`; `lifted` is contigs.json
+    (liftover.contigs). Contigs that only one side knows are no contradiction (a genome without alternative contigs is a
+    legal one), but a genome that shares no contig with the chain is; see contigs.check_lengths.
     """
     chain, lengths = lifted["chain"], lifted[assembly]
-    shared = lengths.keys() & contigs.keys()
-    if not shared:
+    if not called(contigs, lengths):
         raise InputError(
             f"{chain}: none of its {assembly} contigs ({some(lengths)}) is in genome_{assembly} ({some(contigs)}). "
             f"{WANTED_CHAIN}, with the names of the genomes"
         )
-    # GRCh37 is published with two different chrM, and nothing here lies on it.
-    wrong = sorted(name for name in shared if lengths[name] != contigs[name] and name != "chrM")
-    if wrong:
-        name = wrong[0]
-        raise InputError(
-            f"{chain}: {name} is {lengths[name]:,} bp long in the chain, but {contigs[name]:,} bp in "
-            f"genome_{assembly} ({len(wrong)} contigs differ). {WANTED_CHAIN}, and fit the genomes"
-        )
+    check_lengths(used, lengths, contigs, f"{chain} ({assembly})", f"{WANTED_CHAIN}, and fit the genomes")
 
 
 def some(names: Mapping[str, int]) -> str:

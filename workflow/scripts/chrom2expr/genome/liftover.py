@@ -1,6 +1,5 @@
 """Genes lifted over from GRCh37 to GRCh38, and filtered: the gene table in, the genes to work with out."""
 
-import gzip
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,9 @@ import pandas as pd
 from pyliftover import LiftOver
 
 from chrom2expr.errors import InputError, system_trouble
+from chrom2expr.files.foreign import START, foreign_table
+from chrom2expr.files.packed import opener
+from chrom2expr.genome.contigs import called, plain, say_renamed
 from chrom2expr.genome.genes import GENE_COLUMNS, WANTED_CHAIN, some
 
 DROPPED_COLUMNS = ["gene_id", "symbol", "gene_type", "chrom_grch37", "tss_grch37", "line", "reason"]
@@ -42,7 +44,7 @@ class Chain:
 
 
 def read_chain(path: str | Path) -> Chain:
-    """Read a chain file, gzip-compressed or not.
+    """Read a chain file, as it is or packed by gzip, bzip2 or xz.
 
     Raises InputError if it is damaged or no chain file, or if the length of chr1 tells that it leads between other
     assemblies than GRCh37 and GRCh38. Assemblies that are not UCSC's (a simulated genome) pass; genes.check_contigs
@@ -50,9 +52,11 @@ def read_chain(path: str | Path) -> Chain:
     """
     path = Path(path)
     with open(path, "rb") as handle:
-        opened = gzip.open if handle.read(2) == b"\x1f\x8b" else open
+        start = handle.read(START)
+    if found := foreign_table(start):
+        raise InputError(f"{path}: is {found}")
     try:
-        lift = LiftOver(opened(path, "rb"))
+        lift = LiftOver(opener(start)(path, "rb"))
     except Exception as error:  # pyliftover raises plain Exceptions; a cut gzip stream, EOFError
         if trouble := system_trouble(error, path):
             raise trouble from error
@@ -78,13 +82,17 @@ def lift_over(annotation: pd.DataFrame, chain: Chain) -> pd.DataFrame:
     """Columns chrom_grch38, tss_grch38 (1-based) and strand_grch38 of the genes; "" and 0 where a gene does not lift.
 
     pyliftover takes 0-based positions. Of several hits the one of the highest chain score counts, which is the first.
-    Where a region is turned round between the assemblies, so is the gene: strand_grch38 is then the other strand (111
-    of ExPecto's genes).
+    A contig that only the chain calls otherwise (1 for chr1) keeps the name that the gene table gives it. Where a
+    region is turned round between the assemblies, so is the gene: strand_grch38 is then the other strand (111 of
+    ExPecto's genes).
     """
+    names = called(annotation["chrom_grch37"], chain.source)
     lifted = []
     for gene in annotation.itertuples():
-        hits = chain.lift.convert_coordinate(gene.chrom_grch37, gene.tss_grch37 - 1, gene.strand)
-        lifted.append((hits[0][0], hits[0][1] + 1, hits[0][2]) if hits else ("", 0, ""))
+        chrom = gene.chrom_grch37
+        hits = chain.lift.convert_coordinate(names.get(chrom, chrom), gene.tss_grch37 - 1, gene.strand)
+        target, position, strand, *_ = hits[0] if hits else ("", -1, "")
+        lifted.append((chrom if plain(target) == plain(chrom) else target, position + 1, strand))
     return pd.DataFrame(lifted, columns=["chrom_grch38", "tss_grch38", "strand_grch38"], index=annotation.index)
 
 
@@ -105,7 +113,8 @@ def build_genes(
     Raises InputError if a chromosome is unknown to the chain, a TSS lies past its end, more than MAX_UNLIFTED of the
     genes do not lift, or none is left.
     """
-    excluded_chromosome = annotation["chrom_grch37"].isin(exclude_chromosomes)
+    chromosomes = annotation["chrom_grch37"].map(plain)
+    excluded_chromosome = chromosomes.isin(map(plain, exclude_chromosomes))
     _check_positions(annotation[~excluded_chromosome], chain, annotation_path)
     lifted = lift_over(annotation, chain)
     table = annotation.join(lifted)
@@ -121,7 +130,7 @@ def build_genes(
     for gene_type in exclude_types:
         _drop(reasons, table["gene_type"] == gene_type, f"type {gene_type} is excluded (genes: exclude_types)")
     for chromosome in exclude_chromosomes:
-        _drop(reasons, table["chrom_grch37"] == chromosome, f"{chromosome} is excluded (genes: exclude_chromosomes)")
+        _drop(reasons, chromosomes == plain(chromosome), f"{chromosome} is excluded (genes: exclude_chromosomes)")
     _drop(reasons, unlifted, "its TSS does not lift over to GRCh38")
     elsewhere = ~unlifted & (table["chrom_grch38"] != table["chrom_grch37"])
     if contigs == "primary":
@@ -133,6 +142,7 @@ def build_genes(
         raise InputError(f"{annotation_path}: every gene is excluded (config key genes)")
     dropped = table[~kept].assign(reason=reasons[~kept].str.join("; "))[DROPPED_COLUMNS]
     turned = (genes["strand_grch38"] != genes["strand"]).sum()
+    _say_coinciding(genes)
     print(
         f"{len(table):,} genes read, {unlifted.sum():,} do not lift over, {elsewhere.sum():,} lift to another contig; "
         f"{len(dropped):,} dropped, {len(genes):,} kept, {turned:,} of them on the other strand of GRCh38"
@@ -140,9 +150,20 @@ def build_genes(
     return genes, dropped
 
 
+def _say_coinciding(genes: pd.DataFrame) -> None:
+    """Say how many TSSs that lie apart in GRCh37 lift to one base (see shared_tss)."""
+    places = genes[["chrom_grch37", "tss_grch37", "chrom_grch38", "tss_grch38"]].drop_duplicates()
+    together = places.duplicated(["chrom_grch38", "tss_grch38"], keep=False)
+    if together.any():
+        bases = len(places[together].drop_duplicates(["chrom_grch38", "tss_grch38"]))
+        print(f"{together.sum():,} TSSs that lie apart in GRCh37 lift to {bases:,} bases of GRCh38")
+
+
 def _check_positions(annotation: pd.DataFrame, chain: Chain, path: str | Path) -> None:
     """Raise InputError for the first gene on a contig that the chain does not know, or past its end."""
-    lengths = annotation["chrom_grch37"].map(chain.source)
+    names = called(annotation["chrom_grch37"], chain.source)
+    say_renamed(names, str(chain.path))
+    lengths = annotation["chrom_grch37"].map({name: chain.source[other] for name, other in names.items()})
     if lengths.isna().any():
         gene = annotation[lengths.isna()].iloc[0]
         raise InputError(
@@ -155,7 +176,7 @@ def _check_positions(annotation: pd.DataFrame, chain: Chain, path: str | Path) -
         gene = annotation[past].iloc[0]
         raise InputError(
             f"{path}, line {gene['line']}: the TSS of {gene['gene_id']}, {gene['chrom_grch37']}:{gene['tss_grch37']}, "
-            f"lies past the contig's end at {chain.source[gene['chrom_grch37']]:,} in {chain.path}. Either the row is "
+            f"lies past the contig's end at {int(lengths[past].iloc[0]):,} in {chain.path}. Either the row is "
             f"wrong, or the table or the chain is of another assembly. {WANTED_CHAIN}"
         )
 

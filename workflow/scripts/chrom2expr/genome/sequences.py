@@ -13,7 +13,9 @@ from kipoiseq import Interval
 from kipoiseq.extractors import FastaStringExtractor
 
 from chrom2expr.errors import InputError, system_trouble
+from chrom2expr.files.foreign import START, foreign_table
 from chrom2expr.files.hdf5 import create_file
+from chrom2expr.files.packed import opener
 from chrom2expr.files.whole import sha256, whole_file, write_json
 from chrom2expr.genome import windows
 from chrom2expr.genome.genes import locate
@@ -47,13 +49,13 @@ def index_genome(fasta: str | Path, out_fasta: str | Path, out_json: str | Path)
 
 def _check_fasta(fasta: Path) -> None:
     with open(fasta, "rb") as handle:
-        head = handle.read(16)
-    if not head:
-        raise InputError(f"{fasta}: the file is empty")
-    if head[:2] == b"\x1f\x8b":
-        tool = "bgzip -d" if head[12:14] == b"BC" else "gunzip"
+        start = handle.read(START)
+    if found := foreign_table(start):
+        raise InputError(f"{fasta}: is {found}")
+    if opener(start) is not open:
+        tool = "bgzip -d" if start[12:14] == b"BC" else "gunzip" if start[:2] == b"\x1f\x8b" else "bunzip2 or unxz"
         raise InputError(f"{fasta}: the FASTA is compressed; sequences are read at random from it. Unpack it ({tool})")
-    if head[:1] != b">":
+    if start[:1] != b">":
         raise InputError(f"{fasta}, line 1: not FASTA, which begins with '>'")
 
 

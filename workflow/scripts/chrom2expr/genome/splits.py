@@ -12,6 +12,8 @@ import pandas as pd
 
 from chrom2expr.errors import InputError
 from chrom2expr.files import tables
+from chrom2expr.genome.contigs import plain
+from chrom2expr.genome.genes import without_version
 
 SPLITS = ("train", "val", "test")
 COLUMNS = ("gene_id", "split")
@@ -34,7 +36,7 @@ def split_genes(
     - held_out: GRCh37 chromosomes whose genes are halved by `seed` into validation and test (see `halved`);
     - validation, test: GRCh37 chromosomes for either;
     - file: a table with columns gene_id and split (train, validation or val, test). Genes that are not in it take no
-      part; ids of `dropped` genes in it are passed over.
+      part; ids of `dropped` genes in it are passed over, and Ensembl versions are ignored.
 
     Raises InputError if a chromosome has no genes, the file holds another gene or something else than these words,
     naming the line, or one of the three is left empty.
@@ -42,16 +44,16 @@ def split_genes(
     if "file" in section:
         splits = _read_file(section["file"], genes["gene_id"], set(dropped))
     else:
-        chromosomes = genes["chrom_grch37"].to_numpy(dtype=str)
+        chromosomes = genes["chrom_grch37"].map(plain).to_numpy(dtype=str)
         for key, named in section.items():
-            if absent := sorted(set(named) - set(chromosomes)):
+            if absent := sorted(name for name in named if plain(name) not in chromosomes):
                 raise InputError(f"{path}: no gene on {', '.join(absent)}, which splits: {name}: {key} names")
         if "held_out" in section:
-            splits = halved(chromosomes, section["held_out"], seed)
+            splits = halved(chromosomes, [plain(name) for name in section["held_out"]], seed)
         else:
             splits = np.full(len(genes), "train", dtype=object)
             for key, part in (("validation", "val"), ("test", "test")):
-                splits[np.isin(chromosomes, section[key])] = part
+                splits[np.isin(chromosomes, [plain(name) for name in section[key]])] = part
     sizes = {part: int((splits == part).sum()) for part in SPLITS}
     if not all(sizes.values()):
         raise InputError(
@@ -104,10 +106,14 @@ def read_split(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
 
 def _read_file(path: str | Path, gene_id: pd.Series, dropped: Collection[str]) -> np.ndarray:
     """The split of every gene (gene,) by a file of one's own; "" for genes that are not in it."""
-    rows = {gene: row for row, gene in enumerate(gene_id)}
+    # Genes of the table that differ in the version only cannot be told apart without it.
+    known = [*gene_id, *dropped]
+    alike = without_version if len({*map(without_version, known)}) == len({*known}) else str
+    dropped = {*map(alike, dropped)}
+    rows = {alike(gene): row for row, gene in enumerate(gene_id)}
     splits, lines = np.full(len(rows), "", dtype=object), {}
     for line, row in tables.read_table(path, COLUMNS, ours=False):
-        gene, word = row["gene_id"].strip(), row["split"].strip()
+        gene, word = alike(row["gene_id"].strip()), row["split"].strip()
         if word not in _WORDS:
             raise InputError(f"{path}, line {line}: split is '{word}', not one of {', '.join(_WORDS)}")
         if gene in lines:

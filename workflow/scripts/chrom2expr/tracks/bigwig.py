@@ -5,7 +5,7 @@ bins are summed or averaged; what exceeds the track's clip is softened to clip +
 Unlike Basenji we do not round bases to float16 before they are pooled.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -15,7 +15,10 @@ import pandas as pd
 import pyBigWig
 
 from chrom2expr.errors import InputError
+from chrom2expr.files.foreign import START, foreign
+from chrom2expr.files.packed import opener
 from chrom2expr.files.whole import allow_open_files, sha256
+from chrom2expr.genome.contigs import called, check_lengths, say_renamed
 from chrom2expr.genome.genes import locate
 from chrom2expr.genome.windows import Geometry
 from chrom2expr.job import Progress
@@ -52,16 +55,18 @@ def merge_windows(chrom: np.ndarray, start: np.ndarray, width: int) -> list[Span
 class BigWig:
     """A bigWig file of an assembly whose contigs have these lengths. Close it, or use it in a `with` block.
 
-    Raises InputError if it is missing, is not a whole bigWig or contradicts the contigs, and OSError where the system
-    does not let it be read.
+    Genes lie on the contigs `used`. `names` is what the file calls the contigs that it has.
+
+    Raises InputError if it is missing, is not a whole bigWig or contradicts these contigs (see contigs.check_lengths),
+    and OSError where the system does not let it be read.
     """
 
-    def __init__(self, path: str | Path, contigs: Mapping[str, int]) -> None:
+    def __init__(self, path: str | Path, contigs: Mapping[str, int], used: Collection[str]) -> None:
         self.path = Path(path)
         try:
             # pyBigWig does not say why it cannot open a file; this does, if the reason is not in the file itself.
             with open(path, "rb") as handle:
-                handle.read(1)
+                start = handle.read(START)
             self._file = pyBigWig.open(str(path))
         except FileNotFoundError:
             raise InputError(
@@ -69,16 +74,12 @@ class BigWig:
                 "--forcerun collect_bigwigs"
             ) from None
         except RuntimeError:
-            raise InputError(f"{path}: cut short, or not a bigWig file; fetch it again") from None
+            raise InputError(f"{path}: {_told(start) or 'cut short, or not a bigWig file; fetch it again'}") from None
         if not self._file.isBigWig():
             raise InputError(f"{path}: a bigBed file, not a bigWig")
         self.lengths: dict[str, int] = self._file.chroms() or {}
-        for name, length in self.lengths.items():
-            if contigs.get(name, length) != length:
-                raise InputError(
-                    f"{path}: {name} is {length:,} bp long, but {contigs[name]:,} bp in the genome; "
-                    "the file belongs to another assembly"
-                )
+        self.names = called(contigs, self.lengths)
+        check_lengths(used, self.lengths, contigs, str(path), "the file belongs to another assembly")
 
     def __enter__(self) -> "BigWig":
         return self
@@ -97,7 +98,7 @@ class BigWig:
         sums = np.zeros((len(start), bins), dtype=np.float32)
         covered = np.zeros((len(start), bins), dtype=bool)
         for span in spans:
-            if span.chrom not in self.lengths:
+            if span.chrom not in self.names:
                 continue
             values = self._values(span)
             bare = np.isnan(values)
@@ -127,9 +128,10 @@ class BigWig:
 
     def _values(self, span: Span) -> np.ndarray:
         """One float32 a base of the span, NaN where nothing covers it or where the contig does not reach."""
-        low, high = max(span.low, 0), min(span.high, self.lengths[span.chrom])
+        name = self.names[span.chrom]
+        low, high = max(span.low, 0), min(span.high, self.lengths[name])
         try:
-            inside = self._file.values(span.chrom, low, high, numpy=True) if low < high else []
+            inside = self._file.values(name, low, high, numpy=True) if low < high else []
         except RuntimeError:
             sha256(self.path)  # raises the system's own error, if it is the disk that fails
             raise InputError(
@@ -140,6 +142,13 @@ class BigWig:
         values = np.full(span.high - span.low, np.nan, dtype=np.float32)
         values[low - span.low :][: len(inside)] = inside
         return values
+
+
+def _told(start: bytes) -> str:
+    """What a file that begins so is, if that is known of a file that is no bigWig."""
+    if opener(start) is not open:
+        return "packed, but values are read at random from it: unpack it"
+    return f"is {found}" if (found := foreign(start)) else ""
 
 
 def transform(sums: np.ndarray, bin_size: int, sum_stat: str, clip: float, scale: float) -> np.ndarray:
@@ -173,7 +182,9 @@ def bin_group(
     block = max(1, BLOCK // (geometry.bins * max(1, len(tracks))))
     allow_open_files(len(tracks), "deal the tracks out to more jobs (sources: NAME: groups)")
     with ExitStack() as stack:
-        files = [stack.enter_context(BigWig(path, contigs)) for path in tracks["path"]]
+        used = np.unique(chrom).tolist()
+        files = [stack.enter_context(BigWig(path, contigs, used)) for path in tracks["path"]]
+        _say_names(files)
         for file in files:
             _count_absent(file, chrom)
         writer = stack.enter_context(
@@ -204,9 +215,18 @@ def bin_group(
             progress.advance(len(rows))
 
 
+def _say_names(files: Sequence[BigWig]) -> None:
+    """Say what files call contigs otherwise than the genome, once for all that call them the same."""
+    said = []
+    for file in files:
+        if file.names not in said:
+            said.append(file.names)
+            say_renamed(file.names, str(file.path))
+
+
 def _count_absent(file: BigWig, chrom: np.ndarray) -> None:
     """Say how many genes the file cannot cover; InputError if it is all of them."""
-    absent = chrom[~np.isin(chrom, list(file.lengths))]
+    absent = chrom[~np.isin(chrom, list(file.names))]
     if len(absent) == len(chrom):
         raise InputError(
             f"{file.path}: has none of the genes' contigs ({', '.join(np.unique(chrom)[:3])}, ...) but "
