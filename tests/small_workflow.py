@@ -80,7 +80,8 @@ def _step(script: str, output: Any, input: Any = (), params: Any = (), **resourc
 
 def _split(section: dict[str, Any], file: Any = ()) -> Step:
     given = {"tss": of("lift", "tss"), "dropped": of("lift", "dropped"), "file": file or []}
-    return _step("split_genes", "split.tsv", given, {"name": "mine", "section": section, "seed": 1})
+    made = {"": "split.tsv", "shared": "split.shared_tss.tsv"}
+    return _step("split_genes", made, given, {"name": "mine", "section": section, "seed": 1})
 
 
 def _encoded(assembly: str, geometry: dict[str, int], shard: int, shards: int) -> Step:
@@ -93,9 +94,9 @@ def _encoded(assembly: str, geometry: dict[str, int], shard: int, shards: int) -
 
 
 def _collect(table: str, templates: dict[str, str], missing: str, group: int, groups: int) -> Step:
-    params = {"templates": templates, "missing": missing, "group": group, "groups": groups}
-    made = {"manifest": "manifest.tsv", "folder": "bigwigs"}
-    return _step("collect_bigwigs", made, {"tracks": Raw(table)}, params)
+    params = {"templates": templates, "missing": missing, "group": group, "groups": groups, "source": "measured"}
+    made = {"manifest": "bigwigs/measured/0.tsv", "folder": "bigwigs/measured/0"}
+    return _step("collect_bigwigs", made, {"tracks": Raw(table)}, params, mirror="{}")
 
 
 def _bin(collected: str, assembly: str, geometry: dict[str, int], source: str) -> Step:
@@ -190,8 +191,10 @@ STEPS = {
     ),
     "download": _step(
         "download",
-        "a.txt",
-        params={"source": {"url": "file://RAW/a.txt", "member": None, "unpack": False, "sha256": None}},
+        "text/a.txt",
+        params={"source": {"name": "text", "file": "a.txt", "url": "", "member": None}},
+        addresses='["HTTP/a.txt"]',
+        sha256="",
     ),
     "lift": _step(
         "lift_genes",
@@ -222,7 +225,7 @@ STEPS = {
     **{
         f"collect_{group}": _collect(
             "targets_human.txt",
-            {"ENCFF": "RAW/bigwigs/{identifier}.bw", "CNhs": "file://RAW/bigwigs/{identifier}.bw"},
+            {"ENCFF": "RAW/bigwigs/{identifier}.bw", "CNhs": "HTTP/bigwigs/{identifier}.bw"},
             "skip",
             group,
             groups=2,

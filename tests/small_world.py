@@ -10,6 +10,7 @@ import gzip
 import json
 import shutil
 import tarfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ import small_enformer
 from chrom2expr.backbones import beluga, enformer
 from chrom2expr.backbones.backbone import write_checkpoint
 from chrom2expr.genome import windows
+from file_server import FileServer
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "workflow" / "scripts"
@@ -109,6 +111,9 @@ class World:
         self.made: dict[str, Made] = {}
         self.raw.mkdir()
         write_raw(self.raw)
+        server = FileServer(self.raw)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.address = server.url
 
     def make(self, step: str, changes: Mapping[str, Any] | None = None, again: bool = False) -> Made:
         """Run a step, and first those whose outputs it takes. Raises Refusal if it ends with an error.
@@ -134,8 +139,8 @@ class World:
         return value
 
     def text(self, value: Any) -> Any:
-        """A param, in which RAW stands for the raw folder."""
-        return value.replace("RAW", str(self.raw)) if isinstance(value, str) else value
+        """A param, in which RAW stands for the raw folder, and HTTP for its address."""
+        return value.replace("RAW", str(self.raw)).replace("HTTP", self.address) if isinstance(value, str) else value
 
     def _run(self, step: Step, folder: Path) -> Made:
         while folder.exists():
@@ -150,7 +155,9 @@ class World:
             input=_named({name: self.path(value) for name, value in step.input.items()}, spread=True),
             output=_named(output, spread=True),
             params=_named({name: self.text(value) for name, value in step.params.items()}),
-            resources=_named({"mem_mb": 1000, "runtime": 10, **step.resources}),
+            resources=_named(
+                {"mem_mb": 1000, "runtime": 10, **{key: self.text(value) for key, value in step.resources.items()}}
+            ),
             wildcards=_named({}),
             threads=1,
             log=_named({"": str(log)}),

@@ -1,6 +1,6 @@
 """bigWigs are used in place, downloaded whole, or listed as missing."""
 
-import http.server
+import io
 import threading
 
 import numpy as np
@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 
 from chrom2expr.errors import InputError, SystemTrouble
-from chrom2expr.files import download
+from chrom2expr.files import fetching
+from chrom2expr.files.checksums import Record
 from chrom2expr.tracks.collect import NO_TEMPLATE, collect_bigwigs
 from chrom2expr.tracks.track_tables import MANIFEST_COLUMNS, read_manifest
+from file_server import cut, serving, status
 
 TEMPLATES = {"EN": "{folder}/other/{identifier}.bw", "ENCFF": "{folder}/{identifier}.bw"}
 IDENTIFIERS = [f"ENCFF{row}" for row in range(5)] + ["CNhs1", "ENx"]
@@ -18,7 +20,7 @@ IDENTIFIERS = [f"ENCFF{row}" for row in range(5)] + ["CNhs1", "ENx"]
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
-    monkeypatch.setattr(download, "WAITS", (0, 0))
+    monkeypatch.setattr(fetching, "WAITS", (0, 0))
 
 
 def track_table(identifiers):
@@ -39,6 +41,7 @@ def collect(tmp_path, templates, missing="skip", group=0, groups=1, identifiers=
         tmp_path / "fetched",
         tmp_path / "manifest.tsv",
         tmp_path,
+        "lab",
     )
     return read_manifest(tmp_path / "manifest.tsv")
 
@@ -66,7 +69,7 @@ def test_a_track_without_a_template_is_listed_with_the_missing(tmp_path, capsys)
     assert table["path"].tolist() == [str(tmp_path / "ENCFF4.bw"), "", ""]
     assert table["reason"].tolist() == ["", NO_TEMPLATE, NO_TEMPLATE]
     said = capsys.readouterr().out
-    assert "2 of 3 bigWigs of this group are missing" in said
+    assert "2 of the 3 bigWigs of group 1 are missing" in said
     assert f"missing: CNhs1: {NO_TEMPLATE}" in said and f"missing: ENx: {NO_TEMPLATE}" in said
 
 
@@ -74,12 +77,15 @@ def test_a_track_without_a_template_is_listed_with_the_missing(tmp_path, capsys)
 def test_a_track_without_a_template_can_be_an_error_in_whatever_group(tmp_path, group, server):
     message = r"^CNhs1: no template in bigwigs .*\(1 of 3 tracks\); add one to bigwigs .*missing_bigwigs: skip"
     with pytest.raises(InputError, match=message):
-        collect(tmp_path, server, "error", group, 2, identifiers=["ENCFF0", "ENCFF4", "CNhs1"])
+        collect(tmp_path, server.template, "error", group, 2, identifiers=["ENCFF0", "ENCFF4", "CNhs1"])
     assert not (tmp_path / "manifest.tsv").exists()
-    assert not list((tmp_path / "fetched").iterdir())
+    assert not server.asked and not (tmp_path / "fetched").exists()
 
 
 def test_groups_cover_every_track_once_in_order(tmp_path):
+    (tmp_path / "other").mkdir()
+    for name in ("ENCFF0.bw", "other/ENx.bw"):
+        (tmp_path / name).touch()
     parts = [collect(tmp_path, TEMPLATES, group=group, groups=4)["track_id"].tolist() for group in range(4)]
     assert sum(parts, []) == IDENTIFIERS
     assert [len(part) for part in parts] == [2, 2, 2, 1]
@@ -87,7 +93,10 @@ def test_groups_cover_every_track_once_in_order(tmp_path):
 
 
 def test_missing_bigwigs_can_be_an_error(tmp_path):
-    with pytest.raises(InputError, match=r"^ENCFF0: .*ENCFF0\.bw: no such file.*6 of 6.*missing_bigwigs: skip"):
+    (tmp_path / "other").mkdir()
+    for name in ("ENCFF4.bw", "other/ENx.bw"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=r"^ENCFF0: .*ENCFF0\.bw: no such file.*4 of 6.*missing_bigwigs: skip"):
         collect(tmp_path, TEMPLATES, missing="error", identifiers=IDENTIFIERS[:5] + ["ENx"])
     assert not (tmp_path / "manifest.tsv").exists()
     with pytest.raises(InputError, match="no track's identifier begins with X"):
@@ -95,44 +104,93 @@ def test_missing_bigwigs_can_be_an_error(tmp_path):
 
 
 @pytest.fixture
-def server():
-    """ENCFF0 is there, ENCFF1 is not, ENCFF2 breaks off, ENCFF3 is forbidden, ENCFF4 fails once, the rest always."""
-
-    asked = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            asked.append(self.path)
-            known = {"/ENCFF0": 200, "/ENCFF1": 404, "/ENCFF2": 200, "/ENCFF3": 403}
-            if asked.count("/ENCFF4") == 2:
-                known["/ENCFF4"] = 200
-            status = known.get(self.path, 500)
-            self.send_response(status)
-            self.send_header("Content-Length", str(9 if self.path == "/ENCFF2" else 4))
-            self.end_headers()
-            self.wfile.write(b"data")
-
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
-        yield {"ENCFF": f"http://127.0.0.1:{httpd.server_port}/{{identifier}}"}
-        httpd.shutdown()
+def server(tmp_path):
+    """ENCFF0 is there, ENCFF1 is not, ENCFF3 is forbidden, ENCFF4 fails once, ENCFF5 always, the rest is there."""
+    folder = tmp_path / "published"
+    folder.mkdir()
+    for track in (0, 2, 3, 4, 5, *range(20, 30)):
+        (folder / f"ENCFF{track}").write_bytes(f"data {track}".encode())
+    with serving(folder) as server:
+        server.template = {"ENCFF": f"{server.url}/{{identifier}}"}
+        server.faults = {"/ENCFF3": [status(403)] * 9, "/ENCFF4": [status(500)], "/ENCFF5": [status(500)] * 9}
+        yield server
 
 
-def test_downloads_are_whole_or_missing_or_an_error(tmp_path, server):
-    table = collect(tmp_path, server, identifiers=["ENCFF0", "ENCFF1", "ENCFF4"])
+def test_downloads_are_whole_or_missing_or_an_error(tmp_path, server, capsys):
+    table = collect(tmp_path, server.template, identifiers=["ENCFF0", "ENCFF1", "ENCFF4"])
     fetched = [str(tmp_path / "fetched" / f"{name}.bigWig") for name in ("ENCFF0", "ENCFF4")]
     assert table["path"].tolist() == [fetched[0], "", fetched[1]]
     assert "404" in table.loc[1, "reason"]
-    assert (tmp_path / "fetched" / "ENCFF0.bigWig").read_bytes() == b"data"
-    for identifier, message in (("ENCFF2", "4 of 9 bytes"), ("ENCFF3", "403"), ("ENCFF5", "500")):
-        with pytest.raises((InputError, SystemTrouble), match=message):
-            collect(tmp_path, server, identifiers=[identifier])
+    assert (tmp_path / "fetched" / "ENCFF0.bigWig").read_bytes() == b"data 0"
     assert {file.name for file in (tmp_path / "fetched").iterdir()} == {"ENCFF0.bigWig", "ENCFF4.bigWig"}
+    assert {key: row.size for key, row in Record(tmp_path).read().items()} == {
+        ("lab", "ENCFF0.bigWig"): 6, ("lab", "ENCFF4.bigWig"): 6
+    }  # fmt: skip
+    for identifier, message in (("ENCFF3", "403"), ("ENCFF5", "500")):
+        with pytest.raises((InputError, SystemTrouble), match=message):
+            collect(tmp_path, server.template, identifiers=[identifier])
 
 
-def test_a_missing_local_bigwig_is_looked_for_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(download.time, "sleep", lambda wait: pytest.fail("waited"))
-    assert collect(tmp_path, TEMPLATES, identifiers=["ENCFF0"])["path"].tolist() == [""]
+def test_what_has_come_is_not_fetched_again_after_a_break(tmp_path, server):
+    server.faults["/ENCFF4"] = [cut(3), *[status(500)] * 2]
+    wanted = ["ENCFF0", "ENCFF2", "ENCFF4"]
+    with pytest.raises(SystemTrouble, match="500"):
+        collect(tmp_path, server.template, identifiers=wanted)
+    assert not (tmp_path / "fetched").exists()
+    asked = len(server.asked)
+    assert (collect(tmp_path, server.template, identifiers=wanted)["path"] != "").all()
+    assert [(path, headers["Range"]) for path, headers in server.asked[asked:]] == [("/ENCFF4", "bytes=3-")]
+    assert (tmp_path / "fetched" / "ENCFF4.bigWig").read_bytes() == b"data 4"
+
+
+def test_files_of_a_group_come_side_by_side(tmp_path, server):
+    meeting = threading.Barrier(2, timeout=20)
+
+    def together(handler, content):
+        meeting.wait()
+        handler.answer(content)
+
+    server.faults = {f"/ENCFF{track}": [together] for track in (20, 21)}
+    assert (collect(tmp_path, server.template, identifiers=["ENCFF20", "ENCFF21"])["path"] != "").all()
+
+
+def test_a_bigwig_that_changed_since_it_first_came_is_an_error(tmp_path, server):
+    collect(tmp_path, server.template, identifiers=["ENCFF0"])
+    (server.folder / "ENCFF0").write_bytes(b"others")
+    with pytest.raises(InputError, match=r"first came.*not kept.*delete the line of ENCFF0\.bigWig"):
+        collect(tmp_path, server.template, identifiers=["ENCFF0"])
+
+
+def test_a_page_in_the_place_of_a_bigwig_is_named(tmp_path, server):
+    (server.folder / "ENCFF0").write_bytes(b"<html><body>Log in</body></html>")
+    with pytest.raises(InputError, match="ENCFF0: what arrived is a web page"):
+        collect(tmp_path, server.template, identifiers=["ENCFF0"])
+
+
+def test_an_address_without_a_single_file_is_an_error_even_where_missing_ones_are_skipped(tmp_path, server):
+    wrong = {"ENCFF": f"{server.url}/typo/{{identifier}}"}
+    with pytest.raises(InputError, match=r"not one of 10 files is at .*typo.*404"):
+        collect(tmp_path, wrong, identifiers=[f"ENCFF{track}" for track in range(10)])
+    assert (collect(tmp_path, wrong, identifiers=["ENCFF0", "ENCFF1"])["path"] == "").all()
+
+
+def test_a_path_without_a_single_file_is_an_error_even_where_missing_ones_are_skipped(tmp_path):
+    (tmp_path / "ENCFF3.bw").touch()
+    with pytest.raises(InputError, match=r"not one file .*/other/.*of 1 tracks: .*ENx\.bw is not there"):
+        collect(tmp_path, TEMPLATES)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/ENx.bw").touch()
+    # Its only file is of another group.
+    assert (collect(tmp_path, TEMPLATES, group=0, groups=3)["path"] == "").all()
+
+
+def test_what_is_skipped_is_counted_on_the_console(tmp_path, monkeypatch):
+    console = io.StringIO()
+    monkeypatch.setattr("sys.__stderr__", console)
+    (tmp_path / "ENCFF3.bw").touch()
+    collect(tmp_path, {"ENCFF": "{folder}/{identifier}.bw"})
+    assert "lab: 6 of the 7 bigWigs of group 0 are missing" in console.getvalue()
+    (tmp_path / "ENCFF0.bw").touch()
+    console.truncate(0)
+    collect(tmp_path, {"ENCFF": "{folder}/{identifier}.bw"}, identifiers=["ENCFF0", "ENCFF3"])
+    assert not console.getvalue().strip("\0")

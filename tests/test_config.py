@@ -13,6 +13,7 @@ from chrom2expr import registry
 from chrom2expr.backbones import beluga, enformer
 from chrom2expr.config import reference, resources, runs, schema
 from chrom2expr.errors import InputError
+from chrom2expr.files.checksums import Record
 from chrom2expr.heads import adaptations, cnn
 from chrom2expr.simulation import genome
 
@@ -377,6 +378,9 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["heads", "multi_cnn", "grid", "learning_rate"], ["1e-4"], "learning_rate.0: '1e-4' is not of type 'number'"),
         (["heads", "multi_cnn", "grid", "learning_rate"], ["1e-4"], "written 1.0e-4, not 1e-4"),
         (["expression", "pseudocount"], "1e-4", "written 1.0e-4, not 1e-4"),
+        (["expression", "pseudocount"], "0.01", "in --config 'a={b: 1}' Snakemake makes text"),
+        (["heads", "multi_cnn", "max_epochs"], "5", "in --config 'a={b: 1}' Snakemake makes text"),
+        (["backbones", "enformer", "reverse_complement"], "true", "in --config 'a={b: 1}' Snakemake makes text"),
         (["heads", "multi_cnn", "grid", "dropout"], [2.0, -1], "heads.multi_cnn.grid.dropout.0: 2.0 "),
         (["heads", "multi_cnn", "grid", "dropout"], [2.0, -1], "heads.multi_cnn.grid.dropout.1: -1 "),
         (
@@ -777,39 +781,50 @@ def test_resource_paths():
     both = {"url": "https://x.org/m", "files": ["c.json", "d.bin"], "sha256": {"c.json": "0" * 64}}
     assert resources.resource_path(both, "w") == ["<resources>/w/c.json", "<resources>/w/d.bin"]
     assert resources.resource_path(both | {"path": "here"}, "w") == ["here/c.json", "here/d.bin"]
-    assert resources.download_source(both, "c.json") == {
-        "url": "https://x.org/m/c.json", "member": None, "unpack": False, "sha256": "0" * 64
-    }  # fmt: skip
+    source = resources.download_source(both, "w", "c.json")
+    assert source == {"name": "w", "file": "c.json", "url": "https://x.org/m/c.json", "member": None}
+    assert resources.plan(source, {"resources": {"w": both}}) == (["https://x.org/m/c.json"], "0" * 64)
+
+
+def test_further_addresses_mirrors_and_checksums_do_not_make_it_another_file():
+    first = {"url": "https://x.org/m/?a=1", "files": ["c.gz"]}
+    more = {**first, "url": [first["url"], "https://y.org/n"], "sha256": {"c.gz": "1" * 64}}
+    source = resources.download_source(more, "w", "c.gz")
+    assert source == resources.download_source(first, "w", "c.gz")
+    config = {"resources": {"w": more}, "mirror": {"https://x.org": "http://lab/x"}}
+    assert resources.plan(source, config) == (["http://lab/x/m/c.gz?a=1", "https://y.org/n/c.gz"], "1" * 64)
+    one = {"url": ["https://x.org/a.csv.gz", "https://y.org/a.csv"]}
+    assert resources.resource_path(one, "w") == "<resources>/w/a.csv"
+    source = resources.download_source(one, "w", "a.csv")
+    assert resources.plan(source, {"resources": {"w": one}}) == (one["url"], None)
+    other = {"url": one["url"][::-1]}
+    assert resources.download_source(other, "w", "a.csv") != source
 
 
 @pytest.mark.parametrize(
-    "address, name, unpack",
+    "address, name",
     [
-        ("a/x.csv.gz", "x.csv", True),
-        ("a/x.csv.gz?download=1", "x.csv", True),
-        ("a/x.csv.gz#top", "x.csv", True),
-        ("a/x.csv.GZ?a=b#c", "x.csv", True),
-        ("a/x.csv?name=x.csv.gz", "x.csv", False),
-        ("a/x.csv#x.gz", "x.csv", False),
-        ("x.gz/x.csv", "x.csv", False),
-        ("a/xgz", "xgz", False),
+        ("a/x.csv.gz", "x.csv"),
+        ("a/x.csv.gz?download=1", "x.csv"),
+        ("a/x.csv.gz#top", "x.csv"),
+        ("a/x.csv.GZ?a=b#c", "x.csv"),
+        ("a/x.csv?name=x.csv.gz", "x.csv"),
+        ("a/x.csv#x.gz", "x.csv"),
+        ("x.gz/x.csv", "x.csv"),
+        ("a/xgz", "xgz"),
     ],
 )
-def test_what_is_unpacked_has_a_name_that_says_so(address, name, unpack):
+def test_what_is_unpacked_has_a_name_that_says_so(address, name):
     resource = {"url": f"https://x.org/{address}"}
     assert resources.resource_path(resource, "r") == f"<resources>/r/{name}"
-    source = {"url": resource["url"], "member": None, "unpack": unpack, "sha256": None}
-    assert resources.download_source(resource, name) == source
 
 
-def test_members_and_listed_files_stay_as_they_are():
+def test_members_and_listed_files_keep_their_names():
     archive = {"url": "https://x.org/a.tar.gz?download=1", "member": "b.gz"}
     assert resources.resource_path(archive, "w") == "<resources>/w/b.gz"
-    assert resources.download_source(archive, "b.gz") == {**archive, "unpack": False, "sha256": None}
     listed = {"url": "https://x.org/m/?download=1", "files": ["c.gz"]}
     assert resources.resource_path(listed, "w") == ["<resources>/w/c.gz"]
-    found = resources.download_source(listed, "c.gz")
-    assert (found["url"], found["unpack"]) == ("https://x.org/m/c.gz?download=1", False)
+    assert resources.download_source(listed, "w", "c.gz")["url"] == "https://x.org/m/c.gz?download=1"
 
 
 def test_an_address_without_a_name_is_legal_where_the_name_stands_elsewhere(config):
@@ -828,3 +843,117 @@ def test_loss_labels(config):
     assert label(alpha=0.1, beta=1) == "α = 0.1"
     assert label(alpha=10, beta=2) == "α = 10, β = 2"
     assert label(alpha=10, beta=2, label="Mine") == "Mine"
+
+
+# --- resources and paths ------------------------------------------------------------------------------------------
+
+
+def refusal(config):
+    with pytest.raises(InputError) as error:
+        schema.checked(config)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    "url, said",
+    [
+        ("gs://bucket/hg38.fa.gz", "is no http or https address: get it yourself (with gcloud storage cp)"),
+        ("s3://bucket/hg38.fa.gz", "(with aws s3 cp), and give it as resources.genome_grch38.path"),
+        ("ftp://x.org/hg38.fa.gz", "is no http or https address"),
+        ("file:///data/hg38.fa", "is no http or https address"),
+        ("hg38.fa", "is no http or https address"),
+        (["https://x.org/hg38.fa", "https://x.org/"], "https://x.org/ names no file"),
+        ([], "resources.genome_grch38.url"),
+    ],
+)
+def test_an_address_that_cannot_be_fetched_is_refused(config, url, said):
+    config["resources"]["genome_grch38"] = {"url": url}
+    assert said in refusal(config)
+
+
+def test_what_has_no_address_says_how_to_get_it_once_it_is_used(config):
+    config["resources"]["mine"] = {"obtain": "Ask the consortium for tracks.txt."}
+    schema.checked(config)
+    config["backbones"]["enformer"]["tracks"] = "mine"
+    found = refusal(config)
+    assert "resources.mine: chrom2expr cannot fetch it. Ask the consortium for tracks.txt. Then give its" in found
+    config["resources"]["mine"]["path"] = "tracks.txt"
+    schema.checked(config)
+    del config["resources"]["genome_grch37"]["url"]
+    assert "resources.genome_grch37: needs a url or a path" in refusal(config)
+
+
+def test_a_mirror_is_an_address(config):
+    config["mirror"] = {"https://hgdownload.soe.ucsc.edu": "http://files.lab/ucsc"}
+    schema.checked(config)
+    for mirror in ({"https://x.org": "/data"}, {"/data": "https://x.org"}):
+        config["mirror"] = mirror
+        assert "mirror" in refusal(config)
+
+
+def test_a_checksum_that_a_downloaded_file_does_not_have_is_refused(config, tmp_path):
+    config["pathvars"]["resources"] = str(tmp_path)
+    record = Record(tmp_path)
+    record.add("genome_grch38", "hg38.fa", 9, "1" * 64)
+    record.add("enformer_weights", "config.json", 9, "2" * 64)
+    config["resources"]["genome_grch38"]["sha256"] = "3" * 64
+    config["resources"]["enformer_weights"]["sha256"] = {"config.json": "4" * 64}
+    schema.checked(config)  # nothing is there, and so nothing is wrong
+    for name in ("genome_grch38/hg38.fa", "enformer_weights/config.json"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    found = refusal(config)
+    assert f"resources.genome_grch38.sha256: is {'3' * 64}, but {tmp_path}/genome_grch38/hg38.fa was" in found
+    assert "resources.enformer_weights.sha256" in found
+    config["resources"]["genome_grch38"]["sha256"] = "1" * 64
+    config["resources"]["enformer_weights"]["sha256"] = {"config.json": "2" * 64}
+    schema.checked(config)
+
+
+def test_home_and_variables_in_paths_are_expanded(config, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("LAB", str(tmp_path / "lab"))
+    for name in ("bw/CNhs1.bw", "lab/split.tsv", "lab/env.yaml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    config["resources"]["genome_grch38"] = {"path": "~/hg38.fa"}
+    config["splits"]["lab"] = {"file": "$LAB/split.tsv"}
+    config["backbones"]["enformer"]["conda"] = "${LAB}/env.yaml"
+    config["thesis_values"] = "$LAB/values.tsv"
+    config["sources"]["enformer_experimental"]["bigwigs"]["CNhs"] = "~/bw/{identifier}.bw"
+    full = schema.checked(config)
+    assert full["resources"]["genome_grch38"]["path"] == f"{tmp_path}/hg38.fa"
+    assert full["splits"]["lab"]["file"] == f"{tmp_path}/lab/split.tsv"
+    assert full["backbones"]["enformer"]["conda"] == f"{tmp_path}/lab/env.yaml"
+    assert full["thesis_values"] == f"{tmp_path}/lab/values.tsv"
+    assert full["sources"]["enformer_experimental"]["bigwigs"]["CNhs"] == f"{tmp_path}/bw/{{identifier}}.bw"
+    assert config["resources"]["genome_grch38"]["path"] == "~/hg38.fa"
+
+
+@pytest.mark.parametrize(
+    "path, said",
+    [
+        ("$NOT_SET_HERE/x.fa", "the variable NOT_SET_HERE is not set here"),
+        ("${NOT_SET_HERE}/x.fa", "the variable NOT_SET_HERE is not set here"),
+        ("~nobody_of_this_name/x.fa", "there is no such user's folder"),
+    ],
+)
+def test_what_cannot_be_expanded_is_refused(config, path, said):
+    config["resources"]["genome_grch38"] = {"path": path}
+    assert f"resources.genome_grch38.path: {path}: {said}" in refusal(config)
+
+
+@pytest.mark.parametrize("missing", ["skip", "error"])
+def test_a_template_without_a_single_file_is_refused(config, tmp_path, missing):
+    source = config["sources"]["enformer_experimental"]
+    source["missing_bigwigs"] = missing
+    source["bigwigs"] = {"CNhs": f"{tmp_path}/b[1]/{{identifier}}/{{identifier}}.bw"}
+    for name in ("b[1]/CNhs1", "b1/CNhs1"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "b1/CNhs1/CNhs1.bw").touch()
+    (tmp_path / "b[1]/CNhs1/ENCFF1.bw").touch()
+    assert "sources.enformer_experimental.bigwigs.CNhs: there is not one file" in refusal(config)
+    (tmp_path / "b[1]/CNhs1/CNhs1.bw").touch()
+    schema.checked(config)
+    source["bigwigs"] = {"": "<resources>/later/{identifier}.bw"}
+    schema.checked(config)

@@ -365,7 +365,7 @@ UNUSED = {
     "sources": {
         "lab": {
             "kind": "measured", "backbone": "enformer", "split": "lab", "tracks": "lab_tracks", "groups": 3,
-            "missing_bigwigs": "skip", "bigwigs": {"": "lab/{identifier}.bw"},
+            "missing_bigwigs": "skip", "bigwigs": {"": "<resources>/lab/{identifier}.bw"},
         },
         "predicted_lab": {"kind": "predicted", "backbone": "lab", "split": "lab"},
     },

@@ -32,7 +32,11 @@ def dry_run(folder, changes=None):
     """(exit status, text) of a dry run of the figure of tests/own_files/config.yaml, where there are no results yet."""
     roots = {name: f"{folder}/{name}" for name in ("results", "resources", "logs", "benchmarks")}
     (folder / "own.yaml").write_text(json.dumps({"pathvars": roots, **(changes or {})}))
-    overlays = ["--configfile", str(OWN / "config.yaml"), str(folder / "own.yaml")]
+    (folder / "lab1.bw").touch()
+    (folder / "data.yaml").write_text(
+        json.dumps({"sources": {"lab": {"bigwigs": {"": f"{folder}/{{identifier}}.bw"}}}})
+    )
+    overlays = ["--configfile", str(OWN / "config.yaml"), str(folder / "data.yaml"), str(folder / "own.yaml")]
     command = [sys.executable, "-m", "snakemake", "-n", *overlays, "--", f"{folder}/results/figures/lab.pdf"]
     environment = {key: value for key, value in os.environ.items() if key != "SNAKEMAKE_PROFILE"}
     done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
@@ -47,6 +51,8 @@ CONFIG = ["tests/own_files/config.yaml"]
 def planned(tmp_path_factory):
     """A copy of the workflow and of the files, and the jobs of their figure there."""
     folder = copied(tmp_path_factory.mktemp("workflow"), "tests/own_files")
+    (folder / "lab/bigwigs").mkdir(parents=True)
+    (folder / "lab/bigwigs/lab1.bw").touch()
     return folder, planned_jobs([FIGURE], CONFIG, folder)
 
 

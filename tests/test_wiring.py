@@ -194,12 +194,16 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.simulation.resolution": 32,
     },
     "download": {
-        "params.source.url": "file://RAW/b.txt",
-        "params.source.member": given(
-            {"params.source.url": "file://RAW/both.tar", "params.source.member": "a.txt"}, "b.txt"
+        "params.source.url": same(
+            "HTTP/b.txt", "an address that changes fetches the file again, from where resources say"
         ),
-        "params.source.unpack": given({"params.source.url": "file://RAW/grch37ToGrch38.over.chain.gz"}, True),
-        "params.source.sha256": refused("0" * 64, "the config expects 0000"),
+        "params.source.member": given(
+            {"resources.addresses": '["HTTP/both.tar"]', "params.source.member": "a.txt"}, "b.txt"
+        ),
+        "params.source.name": same("other", "the name that checksums.tsv has it under"),
+        "params.source.file": same("other", "a file of another name is another one, and fetched for itself"),
+        "resources.addresses": '["HTTP/b.txt"]',
+        "resources.sha256": refused("0" * 64, "the config expects 0000"),
     },
     "lift": {
         "params.exclude_types": [],
@@ -240,10 +244,10 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.fai": swapped(of("index_grch38", "fai", input__fasta=Raw("grch38_shorter.fa"))),
         "input.info": several(
             described(of("index_grch38", "info", **OTHER_38)),
-            refused(of("index_grch38", "info", input__fasta=Raw("grch38_longer.fa")), "bp long in the chain"),
-            refused(of("index_grch38", "info", input__fasta=Raw("grch38_shorter.fa")), "bp long in the chain"),
+            refused(of("index_grch38", "info", input__fasta=Raw("grch38_longer.fa")), "bp long there"),
+            refused(of("index_grch38", "info", input__fasta=Raw("grch38_shorter.fa")), "bp long there"),
         ),
-        "input.lifted": refused(LONGER_CHAIN, "bp long in the chain"),
+        "input.lifted": refused(LONGER_CHAIN, "bp long there"),
     },
     "encoded_beluga": {
         "params.assembly": given(PRIMARY, "grch38"),
@@ -256,10 +260,12 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.missing": same("error", "no bigWig of this group is missing"),
         "params.group": 1,
         "params.groups": 3,
+        "params.source": same("other", "the name that checksums.tsv and messages have it under"),
         "input.tracks": Raw("targets_other.txt"),
     },
     "collect_1": {
-        "params.templates.CNhs": "file://RAW/bigwigs_other/{identifier}.bw",
+        "resources.mirror": '{"HTTP": "HTTP/nowhere"}',
+        "params.templates.CNhs": "HTTP/bigwigs_other/{identifier}.bw",
         "params.missing": refused("error", "ENCFF003"),
     },
     # A source whose table of tracks is its own.
@@ -274,17 +280,17 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.geometry.bin_size": 12,
         "params.source": SOURCE,
         "input.tss": OTHER_LIFT,
-        "input.lifted": refused(LONGER_CHAIN, "bp long in the chain"),
+        "input.lifted": refused(LONGER_CHAIN, "bp long there"),
         "input.manifest": of("collect_0", "manifest", input__tracks=Raw("targets_other.txt")),
         "input.info": several(
             described(of("index_grch38", "info", **OTHER_38)),
-            refused(of("index_grch38", "info", input__fasta=Raw("grch38_longer.fa")), "bp long in the chain"),
+            refused(of("index_grch38", "info", input__fasta=Raw("grch38_longer.fa")), "bp long there"),
         ),
     },
     "bin_1": {
         # Its bigWigs are downloaded into the folder, where the manifest finds them.
         "input.folder": swapped(
-            of("collect_1", "folder", params__templates__CNhs="file://RAW/bigwigs_other/{identifier}.bw")
+            of("collect_1", "folder", params__templates__CNhs="HTTP/bigwigs_other/{identifier}.bw")
         ),
     },
     "bin_beluga": {

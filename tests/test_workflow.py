@@ -239,6 +239,7 @@ def test_bigwigs_of_ones_own_take_a_track_table_and_an_entry(tmp_path):
     table.write_text("identifier\tclip\tscale\tsum_stat\tdescription\nmine\t32\t1\tmean\tATAC:mine\n")
     lab = {"kind": "measured", "backbone": "enformer", "split": "chr14", "tracks": "lab_tracks"}
     lab |= {"groups": 1, "missing_bigwigs": "error", "bigwigs": {"": f"{tmp_path}/{{identifier}}.bw"}}
+    (tmp_path / "mine.bw").touch()
     overlay = tmp_path / "lab.yaml"
     overlay.write_text(json.dumps({"resources": {"lab_tracks": {"path": str(table)}}, "sources": {"lab": lab}}))
     run = "results/models/lab/chromatin/multi_cnn/mse/model.pt"

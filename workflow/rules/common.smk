@@ -117,6 +117,17 @@ def resource(name):
     return in_place(path) if isinstance(path, str) else [in_place(file) for file in path]
 
 
+def download_source(wildcards):
+    """What makes a downloaded file another one, and so fetches it again."""
+    section = config["resources"][wildcards.resource]
+    return resources.download_source(section, wildcards.resource, wildcards.file)
+
+
+def download_plan(wildcards):
+    """The addresses of a downloaded file, in turn, and its SHA-256 in the config."""
+    return resources.plan(download_source(wildcards), config)
+
+
 def thesis_values():
     """The table of what the thesis states: one that the config names, or the workflow's own."""
     own = os.path.relpath(os.path.join(WORKFLOW, "..", "config", "thesis_values.tsv"))

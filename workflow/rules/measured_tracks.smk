@@ -20,8 +20,10 @@ rule collect_bigwigs:
     resources:
         mem_mb=1000,
         runtime=720,
+        mirror=json.dumps(config["mirror"]),  # as a resource, it fetches nothing again
     params:
         code=code("collect_bigwigs.py"),
+        source=param(lambda wildcards: wildcards.source),
         templates=param(setting("sources", "bigwigs")),
         missing=param(setting("sources", "missing_bigwigs")),
         group=param(lambda wildcards: int(wildcards.shard)),

@@ -2,7 +2,7 @@
 
 
 rule download:
-    """Fetch one resource, unpack it, and check its SHA-256."""
+    """Fetch one file of a resource, unpack it, and check its SHA-256."""
     output:
         "<resources>/{resource}/{file}",
     log:
@@ -18,12 +18,10 @@ rule download:
     resources:
         mem_mb=1000,
         runtime=240,
-    # No `code`: what is fetched is what the address has, and is not fetched again for an edit.
+        # As resources, and without `code`: only another file is fetched again.
+        addresses=lambda wildcards: json.dumps(download_plan(wildcards)[0]),
+        sha256=lambda wildcards: download_plan(wildcards)[1] or "",
     params:
-        source=param(
-            lambda wildcards: resources.download_source(
-                config["resources"][wildcards.resource], wildcards.file
-            )
-        ),
+        source=param(download_source),
     script:
         "../scripts/download.py"

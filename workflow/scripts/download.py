@@ -1,9 +1,15 @@
-"""Download one resource."""
+"""Download one file of a resource."""
 
 from chrom2expr.job import job
 
 with job(snakemake) as call:
-    from chrom2expr.files import download
+    import json
+    from pathlib import Path
 
-    made, source = call.output, call.params.source
-    download.resource(source["url"], made[0], source["member"], source["sha256"], unpack=source["unpack"])
+    from chrom2expr.files.checksums import Record
+    from chrom2expr.files.download import resource
+
+    path, source = call.output[0], call.params.source
+    record = Record(Path(path).parents[1])  # <resources>/{resource}/{file}
+    urls, checksum = json.loads(call.resources.addresses), call.resources.sha256 or None
+    resource(urls, path, source["name"], record, source["member"], checksum)

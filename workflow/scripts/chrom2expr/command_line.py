@@ -49,13 +49,95 @@ def _parser() -> argparse.ArgumentParser:
         "configs", metavar="CONFIG", nargs="+", type=Path, help="a YAML file; each is laid over those before it"
     )
     check.set_defaults(run=_check)
+    fetch = commands.add_parser(
+        "fetch",
+        help="download ahead what a config needs, where the network is",
+        description="Download what a config needs and verify what is there, as the workflow would by itself: on a "
+        "login node, say, if compute nodes have no network. Runs in the workflow's folder; broken off, it goes on.",
+        epilog="Example: chrom2expr fetch mine.yaml --bigwigs beluga_experimental",
+    )
+    _add_configs(fetch)
+    fetch.add_argument(
+        "--bigwigs",
+        metavar="SOURCE",
+        nargs="+",
+        default=[],
+        help="also the bigWigs of these measured sources, all groups at once, which may be terabytes",
+    )
+    fetch.add_argument("--jobs", metavar="N", type=int, default=4, help="so many files at a time (4)")
+    fetch.set_defaults(run=_fetch)
+    clean = commands.add_parser(
+        "clean",
+        help="list what can be fetched again, or drop it",
+        description="List the downloads of a config with their sizes, or drop them. Results stay, and so does the "
+        "record of the checksums that they have to have when they come again.",
+        epilog="Example: chrom2expr clean --drop",
+    )
+    _add_configs(clean)
+    clean.add_argument("--drop", action="store_true", help="delete what is listed")
+    clean.set_defaults(run=_clean)
     return parser
+
+
+def _add_configs(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "configs", metavar="CONFIG", nargs="*", type=Path, help=f"a YAML file to be laid over {BASE}, as for check"
+    )
+
+
+def _read_here(asked: argparse.Namespace) -> tuple[list[Path], dict[str, Any]]:
+    """The config files, the workflow's first, and the config. Raises InputError in any folder but the workflow's."""
+    from chrom2expr.config import overlays, schema
+
+    if not _in_checkout():
+        raise InputError(f"work in the workflow's folder: there is no {BASE} with a {SNAKEFILE} in {Path.cwd()}")
+    files = asked.configs if asked.configs[:1] == [BASE] else [BASE, *asked.configs]
+    return files, schema.checked(overlays.read(files))
+
+
+def _in_checkout() -> bool:
+    return all(path.exists() for path in (BASE, SNAKEFILE, LIBRARY))
+
+
+def _fetch(asked: argparse.Namespace) -> int:
+    from chrom2expr.config import downloads
+
+    if asked.jobs < 1:
+        raise InputError("--jobs must be 1 or more")
+    files, config = _read_here(asked)
+    groups = [target for source in asked.bigwigs for target in downloads.group_targets(config, source)]
+    for line in downloads.report(config):
+        print(line, flush=True)
+    planned = downloads.planned(config)
+    targets = [*(str(download.path) for download in planned), *groups]
+    logs = {f"{download.name}/{download.path.name}": download.log for download in planned}
+    status = downloads.fetch(targets, files, asked.jobs, logs, keep=bool(groups)) if targets else 0
+    print("Everything is there." if status == 0 else "Not all could be fetched; what came is kept, so run it again.")
+    return int(status != 0)
+
+
+def _clean(asked: argparse.Namespace) -> int:
+    from chrom2expr.config import downloads
+
+    _, config = _read_here(asked)
+    found = downloads.refetchable(config)
+    for path, size in found:
+        print(f"{size / 1e6:12,.1f} MB  {path}")
+    total = f"{sum(size for _, size in found) / 1e6:,.1f} MB in all"
+    if not found:
+        print("There is nothing that could be fetched again.")
+    elif asked.drop:
+        downloads.drop([path for path, _ in found])
+        print(f"Dropped, {total}. Fetch it again before the next run (chrom2expr fetch): then no result is made again.")
+    else:
+        print(f"{total}; chrom2expr clean --drop deletes it.")
+    return 0
 
 
 def _check(asked: argparse.Namespace) -> int:
     from chrom2expr.config import overlays, schema
 
-    checkout = all(path.exists() for path in (BASE, SNAKEFILE, LIBRARY))
+    checkout = _in_checkout()
     files = [BASE, *asked.configs] if checkout and asked.configs[0] != BASE else asked.configs
     config = schema.checked(overlays.read(files))
     print(f"{' < '.join(map(str, files))}: nothing is wrong\n")

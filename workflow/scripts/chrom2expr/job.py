@@ -19,7 +19,10 @@ _STOPPED = 128 + signal.SIGTERM
 
 
 class Call(NamedTuple):
-    """What a rule gives its script: files by name, params as the config has them, resources, threads."""
+    """What a rule gives its script: files by name, params as the config has them, resources, threads.
+
+    What changes no result comes as a resource, since an edit of that runs nothing again.
+    """
 
     input: Any
     output: Any
@@ -66,7 +69,7 @@ def job(snakemake: Any) -> Iterator[Call]:
         except InputError as error:
             if attempt and not again:
                 refusal.write_text(str(error), encoding="utf-8")
-            _tell(f"Error: {error}")
+            tell(f"Error: {error}")
             raise SystemExit(1) from None
         except SystemExit as stop:
             if stop.code == _STOPPED:
@@ -75,7 +78,7 @@ def job(snakemake: Any) -> Iterator[Call]:
         except Exception as error:
             traceback.print_exc(file=handle)
             if trouble := system_trouble(error):
-                _tell(f"System error: {trouble}")
+                tell(f"System error: {trouble}")
                 raise SystemExit(1) from None
             raise
 
@@ -93,7 +96,7 @@ def _call(snakemake: Any) -> Call:
     return Call(snakemake.input, snakemake.output, SimpleNamespace(**params), snakemake.resources, snakemake.threads)
 
 
-def _tell(message: str) -> None:
+def tell(message: str) -> None:
     """Print a message in the log and on the console."""
     print(message)
     print(f"\n{message}\n", file=sys.__stderr__)

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from chrom2expr import registry
-from chrom2expr.config.resources import file_name
+from chrom2expr.config.places import barren_templates
+from chrom2expr.config.resources import faults
 from chrom2expr.config.runs import RUN, attention_models, figure_runs, named_runs, reduction, takes
 from chrom2expr.errors import InputError
 from chrom2expr.figures.rows import BASELINE
@@ -18,21 +19,17 @@ OWN_KEYS = {
 }
 
 
+# Resources that every run needs.
+NEEDED = ("gene_annotation", "gene_expression", "liftover_chain", "genome_grch37", "genome_grch38")
+
+
 def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     """Lines that name the keys of combinations that are each legal but cannot work together."""
     resources, backbones, sources = config["resources"], config["backbones"], config["sources"]
     for name, head in config["heads"].items():
         yield from _head_contradictions(name, head)
-    for name, resource in resources.items():
-        if not resource.get("path") and not resource.get("url"):
-            yield f"resources.{name}: needs a url or a path"
-        elif not resource.get("path") and not resource.get("files") and file_name(resource) in ("", ".", ".."):
-            yield (
-                f"resources.{name}.url: {resource['url']} names no file: give the address of the file itself, or "
-                "download it and give its path"
-            )
-        if isinstance(resource.get("sha256"), Mapping) != bool(resource.get("files")) and resource.get("sha256"):
-            yield f"resources.{name}.sha256: give one checksum, or one for each of files"
+    yield from faults(resources, config["pathvars"]["resources"], _used_resources(config))
+    yield from barren_templates(sources)
     for name, backbone in backbones.items():
         for key in ("weights", "tracks"):
             if backbone[key] not in resources:
@@ -96,6 +93,12 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
                 f"simulation.backbones.{name}.train_on: {simulated['train_on']} has tracks of its own, but {name} must "
                 "predict those of its own table"
             )
+
+
+def _used_resources(config: Mapping[str, Any]) -> list[str]:
+    """The names of the resources that must be there: those of every run, and those that sections name."""
+    named = [*NEEDED, *(backbone[key] for backbone in config["backbones"].values() for key in ("weights", "tracks"))]
+    return [*named, *(source["tracks"] for source in config["sources"].values() if "tracks" in source)]
 
 
 def _not_offered(config: Mapping[str, Any], backbone: str, needed: str, where: str) -> Iterator[str]:

@@ -18,7 +18,8 @@ from chrom2expr.errors import InputError
 
 # Modules that only talk to the user, only find others, hold the version, or fetch what an address has: an edit there
 # changes no result, and would fetch terabytes again.
-_SILENT = {"__init__.py", "job.py", "errors.py", "files/download.py", "files/ownership.py", "registry.py"}
+_SILENT = {"__init__.py", "job.py", "errors.py", "registry.py"}
+_SILENT |= {f"files/{name}.py" for name in ("checksums", "download", "fetching", "mirrors", "ownership")}
 # Methods of a logger, and of the modules warnings and logging; what a logger is called; keys that only describe.
 _TALKING = {"warn", "debug", "info", "warning", "error", "exception", "critical"}
 _LOGGERS = {"log", "logger", "logging", "warnings"}

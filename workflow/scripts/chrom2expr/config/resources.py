@@ -1,12 +1,29 @@
 """Where the inputs from elsewhere lie, and where they are downloaded from."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
+from urllib.parse import urlsplit
+
+from chrom2expr.errors import InputError
+from chrom2expr.files.checksums import Record
+from chrom2expr.files.mirrors import mirrored
 
 # How the name of a file ends that is unpacked once it is downloaded.
 _PACKED = re.compile(r"\.gz$", re.IGNORECASE)
+# How to get what has such an address.
+_BUCKETS = {"gs": "gcloud storage cp", "s3": "aws s3 cp"}
+
+
+def addresses(resource: Mapping[str, Any]) -> list[str]:
+    """Where a resource is published, the first choice first.
+
+    >>> addresses({"url": "https://example.org/hg19.fa.gz"})
+    ['https://example.org/hg19.fa.gz']
+    """
+    url = resource.get("url")
+    return [url] if isinstance(url, str) else list(url or ())
 
 
 def resource_path(resource: Mapping[str, Any], name: str) -> str | list[str]:
@@ -22,24 +39,88 @@ def resource_path(resource: Mapping[str, Any], name: str) -> str | list[str]:
 
 
 def file_name(resource: Mapping[str, Any]) -> str:
-    """The name a download has once unpacked."""
-    return resource.get("member") or re.sub(_PACKED, "", urlparse(resource["url"]).path.rpartition("/")[2])
+    """The name a download has once unpacked, by its first address."""
+    return resource.get("member") or re.sub(_PACKED, "", urlsplit(addresses(resource)[0]).path.rpartition("/")[2])
+
+
+def file_names(resource: Mapping[str, Any]) -> list[str]:
+    """The names of the files that are downloaded for a resource."""
+    return list(resource.get("files") or [file_name(resource)])
 
 
 def downloads(resources: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The names of the resources that are downloaded rather than used in place."""
-    return [name for name, resource in resources.items() if not resource.get("path")]
+    return [name for name, resource in resources.items() if not resource.get("path") and addresses(resource)]
 
 
-def download_source(resource: Mapping[str, Any], file: str) -> dict[str, str | bool | None]:
-    """One file of a resource: its address, archive member, whether it is to be unpacked, and the SHA-256 it then has.
+def download_source(resource: Mapping[str, Any], name: str, file: str) -> dict[str, str | None]:
+    """What makes one file of a resource another one, and so fetches it again: its first address, and archive member.
 
-    What is unpacked has a name without .gz (see `resource_path`): the address's path decides, whatever query follows.
+    Further addresses, mirrors and checksums do not (see `plan`).
     """
-    checksum, address = resource.get("sha256"), urlparse(resource["url"])
-    if resource.get("files"):
-        url = address._replace(path=f"{address.path.rstrip('/')}/{file}").geturl()
-        return {"url": url, "member": None, "unpack": False, "sha256": (checksum or {}).get(file)}
-    member = resource.get("member")
-    unpack = not member and re.search(_PACKED, address.path) is not None
-    return {"url": resource["url"], "member": member, "unpack": unpack, "sha256": checksum}
+    first = addresses(resource)[0]
+    url = _below(first, file) if resource.get("files") else first
+    return {"name": name, "file": file, "url": url, "member": resource.get("member")}
+
+
+def plan(source: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[list[str], str | None]:
+    """The addresses to ask in turn for what `download_source` describes, and the SHA-256 that the config gives it."""
+    resource = config.get("resources", {}).get(source["name"], {})
+    others = addresses(resource)[1:]
+    urls = [source["url"], *(_below(url, source["file"]) if resource.get("files") else url for url in others)]
+    checksum = resource.get("sha256")
+    if isinstance(checksum, Mapping):
+        checksum = checksum.get(source["file"])
+    return [mirrored(url, config.get("mirror", {})) for url in urls], checksum
+
+
+def _below(url: str, file: str) -> str:
+    """The address of a file in the folder at `url`, whose query goes to the end."""
+    parts = urlsplit(url)
+    return parts._replace(path=f"{parts.path.rstrip('/')}/{file}").geturl()
+
+
+def faults(resources: Mapping[str, Mapping[str, Any]], folder: str, used: Sequence[str]) -> Iterator[str]:
+    """Lines that say what is wrong with resources, of which those `used` must be there, downloaded to `folder`."""
+    for name, resource in resources.items():
+        where = f"resources.{name}"
+        urls, checksum = addresses(resource), resource.get("sha256")
+        if not resource.get("path"):
+            if not urls and "obtain" not in resource:
+                yield f"{where}: needs a url or a path"
+            elif not urls and name in used:
+                yield f"{where}: chrom2expr cannot fetch it. {resource['obtain'].strip()} Then give its {where}.path"
+            for url in urls:
+                yield from _bad_address(where, resource, url)
+        if isinstance(checksum, Mapping) != bool(resource.get("files")) and checksum:
+            yield f"{where}.sha256: give one checksum, or one for each of files"
+    yield from _other_files(resources, folder)
+
+
+def _bad_address(where: str, resource: Mapping[str, Any], url: str) -> Iterator[str]:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        how = f" (with {_BUCKETS[parts.scheme]})" if parts.scheme in _BUCKETS else ""
+        yield f"{where}.url: {url} is no http or https address: get it yourself{how}, and give it as {where}.path"
+    elif not resource.get("files") and file_name({**resource, "url": url}) in ("", ".", ".."):
+        yield f"{where}.url: {url} names no file: give the address of the file itself, or download it and give its path"
+
+
+def _other_files(resources: Mapping[str, Mapping[str, Any]], folder: str) -> Iterator[str]:
+    """Lines that name files that were downloaded and that the config now gives another checksum."""
+    record = Record(folder)
+    try:
+        known = record.read()
+    except InputError as error:
+        yield str(error)
+        return
+    for name in downloads(resources):
+        for file in file_names(resources[name]) if file_name(resources[name]) else ():
+            checksum = resources[name].get("sha256")
+            checksum = checksum.get(file) if isinstance(checksum, Mapping) else checksum
+            row, path = known.get((name, file)), Path(folder, name, file)
+            if checksum and row and row.sha256 != checksum and path.exists():
+                yield (
+                    f"resources.{name}.sha256: is {checksum}, but {path} was downloaded with {row.sha256} "
+                    f"({record.path}): correct it, or delete that file, which is then fetched again"
+                )

@@ -11,6 +11,7 @@ import jsonschema
 import yaml
 
 from chrom2expr import __version__, registry
+from chrom2expr.config import places
 from chrom2expr.config.contradictions import contradictions
 from chrom2expr.config.runs import FIGURE_KEYS, figure_runs, takes
 from chrom2expr.errors import InputError
@@ -72,6 +73,7 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
     _refuse(_taken_for_names(config))
     full = _with_defaults(dict(config), rules, rules)
     _refuse(_rejected(full, rules))
+    _refuse(places.expand(full))
     for section in ("backbones", "sources", "heads"):
         for name, entry in full[section].items():
             entry.setdefault("label", name.replace("_", " "))
@@ -182,14 +184,23 @@ def _renamed(path: Sequence[str | int]) -> str | None:
 
 
 def _number_hint(error: jsonschema.ValidationError) -> str:
-    """What to do about a number that YAML took for text; empty for other errors."""
+    """What to do about a number, or a true or false, that came as text; empty for other errors."""
     if error.validator != "type" or not isinstance(error.instance, str):
         return ""
-    try:
-        float(error.instance)
-    except ValueError:
+    wanted = error.validator_value
+    if not {"number", "integer", "boolean"} & {*([wanted] if isinstance(wanted, str) else wanted)}:
         return ""
-    return "; to YAML this is text, a number has no quotes and is written 1.0e-4, not 1e-4"
+    try:
+        read = yaml.safe_load(error.instance)
+        float(error.instance if isinstance(read, str) else read)
+    except (ValueError, TypeError, yaml.YAMLError):
+        return ""
+    if isinstance(read, str):
+        return "; to YAML this is text: a number is written 1.0e-4, not 1e-4"
+    return (
+        "; it came as text: write it without quotes, and in a --configfile, since of what stands in braces or brackets "
+        "in --config 'a={b: 1}' Snakemake makes text"
+    )
 
 
 def _key(path: Sequence[str | int]) -> str:

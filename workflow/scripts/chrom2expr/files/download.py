@@ -1,114 +1,121 @@
-"""Fetch a published file, unpack it, and check that it is the file that was meant."""
+"""Published files into their places: from the first address that has them, unpacked, and those that were meant."""
 
-import gzip
-import http.client
-import lzma
-import shutil
-import ssl
-import tarfile
-import time
-import urllib.error
-import urllib.request
-import zlib
+import hashlib
+import os
+import threading
+from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from chrom2expr.errors import InputError, SystemTrouble
+from chrom2expr.files.checksums import Record
+from chrom2expr.files.fetching import YOURSELF, fetch
+from chrom2expr.files.foreign import START, foreign
+from chrom2expr.files.ownership import owned
+from chrom2expr.files.packed import Damaged, extract, unpack
 from chrom2expr.files.whole import sha256, whole_file
 
-WAITS = (5, 30, 120)  # seconds before each further try
-_TIMEOUT = 60  # seconds without a byte
-_NOT_THERE = {404, 410}  # not 403, which is also how servers turn away a client that asks too often
-_BUSY = {408, 429}
-# An address that urllib cannot use (a reason in words, or InvalidURL), a file:// that is not there, no CA certificates.
-_LASTING = (str, http.client.InvalidURL, FileNotFoundError, ssl.SSLCertVerificationError)
-_FAILURES = (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError, ssl.SSLError)
-_DAMAGED = (gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError)
-
-
-class NotThere(InputError):
-    """The server answers, and has no such file (404 or 410)."""
-
-
-def fetch(url: str, path: str | Path) -> None:
-    """Download `url` to `path`, whole or not at all.
-
-    What may pass (a busy or failing server, a broken connection, fewer bytes than announced) is tried again after each
-    of WAITS. Raises NotThere if the server has no such file, InputError for what else does not pass, and SystemTrouble
-    for what might have.
-    """
-    for wait in (*WAITS, None):
-        try:
-            _fetch_once(url, path)
-            return
-        except _FAILURES as error:
-            said = f"{url}: cannot be downloaded ({error}); "
-            cure = "fetch it yourself and give its place as a path in the config"
-            if not _may_pass(error):
-                raise (NotThere if getattr(error, "code", None) in _NOT_THERE else InputError)(said + cure) from None
-            if wait is None:
-                raise SystemTrouble(f"{said}run again later, or {cure}") from None
-            print(f"{url}: {error}; trying again in {wait} s", flush=True)
-            time.sleep(wait)
-
-
-def _fetch_once(url: str, path: str | Path) -> None:
-    with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, whole_file(path) as partial:
-        with open(partial, "wb") as handle:
-            shutil.copyfileobj(answer, handle, 1 << 22)
-        announced, received = answer.headers.get("Content-Length"), partial.stat().st_size
-        if announced is not None and int(announced) != received:
-            raise ConnectionError(f"{received:,} of {int(announced):,} bytes arrived")
-
-
-def _may_pass(error: Exception) -> bool:
-    """Whether the same request may succeed a little later."""
-    if isinstance(error, urllib.error.HTTPError):
-        return error.code in _BUSY or error.code >= 500
-    reason = error.reason if isinstance(error, urllib.error.URLError) else error
-    return not isinstance(reason, _LASTING)
+# Seconds without a sign of life after which another machine's download may be taken over.
+STALE_AFTER = 300
 
 
 def resource(
-    url: str, path: str | Path, member: str | None = None, checksum: str | None = None, unpack: bool = False
+    urls: Sequence[str],
+    path: str | Path,
+    name: str,
+    record: Record,
+    member: str | None = None,
+    checksum: str | None = None,
 ) -> None:
-    """Download a resource to `path`: as it is, gunzipped (`unpack`), or one `member` (by file name) of a tar archive.
+    """Download a resource to `path`, as it is, unpacked, or one `member` (by file name) of a tar archive.
 
-    `checksum` is the SHA-256 of the file at `path`; without one, the file's own is printed, to be put into the config.
-    Raises InputError if what arrives is damaged or no such file, the member is absent, or the checksum differs.
+    The addresses hold the same file, and are tried in order; what ends in .gz is unpacked, unless `path` does too.
+    `checksum` is the SHA-256 of the file at `path`; without one, what `record` knows under `name` counts, and a file it
+    does not know is recorded. A file that comes again is as old as when it came first, so that nothing is made again
+    of it.
+
+    Raises InputError, or SystemTrouble if that is all that is wrong with one of the addresses, naming each with what is
+    wrong: it cannot be had, is damaged, is a web page, holds no such member, has another checksum.
     """
     path = Path(path)
-    # Its name is always the same: what a killed job leaves, the next one takes away.
-    packed = path.with_name(f".{path.name}.packed")
-    with whole_file(path, durable=True) as partial:
-        try:
-            fetch(url, packed)
-            if member:
-                _extract(packed, member, partial, url)
-            elif unpack:
-                with gzip.open(packed) as source, open(partial, "wb") as target:
-                    shutil.copyfileobj(source, target, 1 << 22)
-            else:
-                packed.rename(partial)
-        except _DAMAGED:
-            raise InputError(
-                f"{url}: what arrived is not a whole {'tar archive' if member else '.gz file'}, but damaged, cut short "
-                "or a page that says why; open the address in a browser and correct it in the config, run again, or "
-                "fetch the file yourself and give its place as a path in the config"
-            ) from None
-        finally:
-            packed.unlink(missing_ok=True)
-        found = sha256(partial)
-        if checksum and found != checksum:
-            raise InputError(f"{url}: SHA-256 is {found}, the config expects {checksum}; not kept")
+    known = record.find(name, path.name)
+    expected = checksum or (known.sha256 if known else None)
+    with owned(path, STALE_AFTER), whole_file(path, durable=True) as partial:
+        errors: list[InputError | SystemTrouble] = []
+        for url in urls:
+            try:
+                _one(url, path, partial, member)
+                found = sha256(partial)
+                if expected in (None, found):
+                    break
+                where = "the config expects" if checksum else f"when it first came, on {known.date}, it was"
+                cure = "" if checksum else f". If this one is right, delete the line of {path.name} in {record.path}"
+                raise InputError(f"{url}: SHA-256 is {found}, {where} {expected}; not kept{cure}")
+            except (InputError, SystemTrouble) as error:
+                errors.append(error)
+                if len(urls) > 1:
+                    print(f"{error}", flush=True)
+        else:
+            kind = SystemTrouble if any(isinstance(error, SystemTrouble) for error in errors) else InputError
+            raise kind("\n".join(map(str, errors)))
+        row = record.add(name, path.name, partial.stat().st_size, found)
         if not checksum:
-            print(f"no sha256 in the config for {url}; this file's is {found}")
+            print(f"{path.name}: SHA-256 is {found}, {'as' if known else 'noted'} in {record.path}")
+        os.utime(partial, (row.time(), row.time()))
+        for left in path.parent.glob(f".{path.name}.*.packed*"):
+            left.unlink()
 
 
-def _extract(archive: Path, member: str, target: Path, url: str) -> None:
-    with tarfile.open(archive) as files:
-        for entry in files:
-            if Path(entry.name).name == member and entry.isfile():
-                with open(target, "wb") as handle:
-                    shutil.copyfileobj(files.extractfile(entry), handle, 1 << 22)
-                return
-    raise InputError(f"{url}: holds no file named {member}")
+def bigwig(url: str, path: str | Path, source: str, record: Record, stop: threading.Event) -> None:
+    """Download a track's bigWig to `path`, which `record` keeps under the name of its `source`; `stop` breaks it off.
+
+    Raises as `fetching.fetch`, and InputError for a web page, a server's message, and another file than came before.
+    """
+    path = Path(path)
+    coming = path.with_name(f".{path.name}")
+    fetch(url, coming, progress=False, stop=stop)
+    try:
+        refuse_foreign(coming, url)
+        found, known = sha256(coming), record.find(source, path.name)
+        if known and known.sha256 != found:
+            raise InputError(
+                f"{url}: SHA-256 is {found}, when it first came, on {known.date}, it was {known.sha256}; not kept. If "
+                f"this one is right, delete the line of {path.name} in {record.path}"
+            )
+        record.add(source, path.name, coming.stat().st_size, found)
+        os.replace(coming, path)
+    finally:
+        coming.unlink(missing_ok=True)
+
+
+def _one(url: str, path: Path, target: Path, member: str | None) -> None:
+    """Write what one address gives to `target`; see `resource`."""
+    # Of this address alone: another one's file is not gone on with.
+    packed = path.with_name(f".{path.name}.{hashlib.sha256(url.encode()).hexdigest()[:8]}.packed")
+    if not packed.exists():
+        fetch(url, packed)
+    try:
+        refuse_foreign(packed, url)
+        if member:
+            extract(packed, member, target)
+        elif urlsplit(url).path.lower().endswith(".gz") and path.suffix.lower() != ".gz":
+            unpack(packed, target)
+        else:
+            os.replace(packed, target)
+    except Damaged:
+        packed.unlink()
+        raise InputError(
+            f"{url}: what arrived is not a whole {'tar archive' if member else '.gz file'}, but damaged or cut short; "
+            f"open the address in a browser and correct it in the config, run again, or {YOURSELF}"
+        ) from None
+    except InputError as error:
+        packed.unlink()
+        said = str(error)
+        raise InputError(said if said.startswith(url) else f"{url}: {said.removeprefix(f'{packed}: ')}") from None
+
+
+def refuse_foreign(path: Path, url: str) -> None:
+    """Raise InputError for a web page, a server's message or a Git LFS pointer that came in place of a file."""
+    with open(path, "rb") as handle:
+        if found := foreign(handle.read(START)):
+            raise InputError(f"{url}: what arrived is {found}")

@@ -1,16 +1,27 @@
 """The bigWigs of a group of tracks: found where they lie or downloaded, and listed in a manifest."""
 
-from collections.abc import Mapping
+import shutil
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from chrom2expr.errors import InputError
-from chrom2expr.files.download import NotThere, fetch
+from chrom2expr.files.checksums import Record
+from chrom2expr.files.download import STALE_AFTER, bigwig
+from chrom2expr.files.fetching import NotThere
+from chrom2expr.files.ownership import owned
 from chrom2expr.files.tables import write_table
+from chrom2expr.job import Progress, tell
 from chrom2expr.tracks.track_tables import MANIFEST_COLUMNS
 
+# Downloads at a time.
+AT_ONCE = 4
+# So many tracks of which none has a file mean a wrong address, not missing files.
+SUSPICIOUS = 10
 NO_TEMPLATE = "no template in bigwigs for its identifier"
 
 
@@ -23,18 +34,19 @@ def collect_bigwigs(
     folder: str | Path,
     manifest: str | Path,
     resources: str | Path,
+    source: str,
 ) -> None:
     """Find or download the bigWigs of one of `groups` groups of tracks, and write the manifest (MANIFEST_COLUMNS).
 
     tracks: as `track_tables.read_tracks` returns them, each in exactly one group's manifest; templates: a URL or path
     with {identifier}, by the prefix of the identifiers it is for; the longest prefix wins; `resources` is what
-    <resources> in them stands for. Downloads go to `folder`, which is made. A track without a template, or whose file
-    is not there, is an InputError if `missing` is "error", the former before anything is downloaded, and has a reason
-    but no path if it is "skip". A download that fails otherwise is always an error (see download.fetch), so that a bad
-    network never drops a track.
+    <resources> in them stands for, where checksums.tsv keeps the downloads under the name of their `source`. They go to
+    `folder`, which is made; what has come stays beside it when the job is broken off, and is not fetched again. A track
+    without a template, or whose file is not there, is an InputError if `missing` is "error", the former before anything
+    is downloaded, and has a reason but no path if it is "skip", which is counted on the console. A template of which
+    there is not one file (not one in this group, of SUSPICIOUS at least, if it is a URL) is an InputError either way. A
+    download that fails otherwise is always an error (see fetching.fetch), so that a bad network never drops a track.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     templates = {prefix: place.replace("<resources>", str(resources), 1) for prefix, place in templates.items()}
     prefixes = [_longest_prefix(identifier, templates) for identifier in tracks["track_id"]]
     without = tracks["track_id"][[prefix is None for prefix in prefixes]]
@@ -46,14 +58,24 @@ def collect_bigwigs(
             f"{without.iloc[0]}: {NO_TEMPLATE} ({len(without):,} of {len(tracks):,} tracks); add one to bigwigs in "
             "the config under the first letters of the identifier, or set missing_bigwigs: skip to go on without them"
         )
+    places = [
+        None if prefix is None else templates[prefix].replace("{identifier}", identifier)
+        for prefix, identifier in zip(prefixes, tracks["track_id"])
+    ]
+    _refuse_barren(templates, prefixes, places)
     rows = np.array_split(np.arange(len(tracks)), groups)[group]
     table = tracks.iloc[rows]
-    found = [_find(track, templates.get(prefixes[row]), folder) for row, track in zip(rows, table["track_id"])]
-    table = table.assign(path=[path for path, _ in found], reason=[reason for _, reason in found])
+    wanted = {identifier: places[row] for row, identifier in zip(rows, table["track_id"])}
+    found = _collected(wanted, Path(folder), Record(resources), source)
+    table = table.assign(
+        path=[found[identifier][0] for identifier in wanted], reason=[found[identifier][1] for identifier in wanted]
+    )
     absent = table[table["path"] == ""]
-    print(f"{len(absent):,} of {len(table):,} bigWigs of this group are missing")
+    say = tell if len(absent) and missing == "skip" else print
+    say(f"{source}: {len(absent):,} of the {len(table):,} bigWigs of group {group} are missing (see {manifest})")
     for track in absent.itertuples():
         print(f"missing: {track.track_id}: {track.reason}")
+    _refuse_absent(templates, [prefixes[row] for row in rows], table)
     if len(absent) and missing == "error":
         raise InputError(
             f"{absent['track_id'].iloc[0]}: {absent['reason'].iloc[0]} ({len(absent)} of {len(table)} bigWigs of this "
@@ -62,20 +84,81 @@ def collect_bigwigs(
     write_table(manifest, MANIFEST_COLUMNS, table[MANIFEST_COLUMNS].astype(str).itertuples(index=False, name=None))
 
 
+def _refuse_barren(templates: Mapping[str, str], prefixes: Sequence[str | None], places: Sequence[str | None]) -> None:
+    """Raise InputError for a template of paths of which there is not one file, in any group."""
+    for prefix, template in templates.items():
+        own = [place for place, found in zip(places, prefixes) if found == prefix]
+        if own and not _is_url(template) and not any(Path(place).is_file() for place in own):
+            raise InputError(
+                f"bigwigs: there is not one file {template}, of {len(own):,} tracks: {own[0]} is not there, nor any "
+                "other; correct the template in the config"
+            )
+
+
+def _refuse_absent(templates: Mapping[str, str], prefixes: Sequence[str | None], table: pd.DataFrame) -> None:
+    """Raise InputError for an address of which not one of many files is there: it is the address that is wrong."""
+    for prefix, template in templates.items():
+        own = table[[found == prefix for found in prefixes]]
+        if _is_url(template) and len(own) >= SUSPICIOUS and (own["path"] == "").all():
+            raise InputError(
+                f"bigwigs: not one of {len(own):,} files is at {template}, the first: {own['reason'].iloc[0]}; correct "
+                "the address in the config"
+            )
+
+
+def _collected(
+    wanted: Mapping[str, str | None], folder: Path, record: Record, source: str
+) -> dict[str, tuple[str, str]]:
+    """The path of each track's bigWig and "", or "" and the reason why it is missing; `folder` holds the downloads."""
+    # Snakemake takes the folder away when a job fails, not this one.
+    coming = folder.with_name(f".{folder.name}.coming")
+    with owned(folder, STALE_AFTER), ThreadPoolExecutor(AT_ONCE) as pool:
+        coming.mkdir(parents=True, exist_ok=True)
+        stop = threading.Event()
+        tasks = {
+            identifier: pool.submit(_find, identifier, place, coming, record, source, stop)
+            for identifier, place in wanted.items()
+        }
+        progress = Progress(len(tasks), "bigWigs")
+        try:
+            for task in as_completed(tasks.values()):
+                task.result()
+                progress.advance(1)
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+        if folder.exists():
+            shutil.rmtree(folder)
+        coming.rename(folder)
+    found = {identifier: task.result() for identifier, task in tasks.items()}
+    return {
+        identifier: (str(folder / Path(path).name) if Path(path).parent == coming else path, reason)
+        for identifier, (path, reason) in found.items()
+    }
+
+
 def _longest_prefix(identifier: str, templates: Mapping[str, str]) -> str | None:
     return max((prefix for prefix in templates if identifier.startswith(prefix)), key=len, default=None)
 
 
-def _find(identifier: str, template: str | None, folder: Path) -> tuple[str, str]:
+def _is_url(place: str) -> bool:
+    return "://" in place
+
+
+def _find(
+    identifier: str, place: str | None, folder: Path, record: Record, source: str, stop: threading.Event
+) -> tuple[str, str]:
     """The path of a track's bigWig, downloaded if need be, and "", or "" and the reason why it is missing."""
-    if template is None:
+    if place is None:
         return "", NO_TEMPLATE
-    place = template.replace("{identifier}", identifier)
-    if "://" not in place:
+    if not _is_url(place):
         return (place, "") if Path(place).is_file() else ("", f"{place}: no such file")
     path = folder / f"{identifier}.bigWig"
+    if path.exists():
+        return str(path), ""
     try:
-        fetch(place, path)
+        bigwig(place, path, source, record, stop)
     except NotThere as error:
         return "", str(error)
     return str(path), ""
