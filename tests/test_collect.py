@@ -29,7 +29,7 @@ def track_table(identifiers):
     )
 
 
-def collect(tmp_path, templates, missing="skip", group=0, groups=1, identifiers=None):
+def collect(tmp_path, templates, missing="skip", group=0, groups=1, identifiers=None, mirror=None):
     identifiers = identifiers or IDENTIFIERS
     places = {prefix: place.replace("{folder}", str(tmp_path)) for prefix, place in templates.items()}
     collect_bigwigs(
@@ -42,6 +42,7 @@ def collect(tmp_path, templates, missing="skip", group=0, groups=1, identifiers=
         tmp_path / "manifest.tsv",
         tmp_path,
         "lab",
+        mirror or {},
     )
     return read_manifest(tmp_path / "manifest.tsv")
 
@@ -141,6 +142,46 @@ def test_what_has_come_is_not_fetched_again_after_a_break(tmp_path, server):
     assert (collect(tmp_path, server.template, identifiers=wanted)["path"] != "").all()
     assert [(path, headers["Range"]) for path, headers in server.asked[asked:]] == [("/ENCFF4", "bytes=3-")]
     assert (tmp_path / "fetched" / "ENCFF4.bigWig").read_bytes() == b"data 4"
+
+
+@pytest.mark.parametrize("missing", ["error", "skip"])
+def test_what_has_come_outlives_a_missing_file_and_a_wrong_address(tmp_path, server, missing):
+    wanted = ["ENCFF0", "ENCFF2", *([] if missing == "skip" else ["ENCFF1"])]
+    templates = dict(server.template)
+    if missing == "skip":
+        templates["ENX"] = f"{server.url}/typo/{{identifier}}"
+        wanted += [f"ENX{track}" for track in range(10)]
+    with pytest.raises(InputError, match="ENCFF1.*404|not one of 10 files"):
+        collect(tmp_path, templates, missing, identifiers=wanted)
+    assert not (tmp_path / "fetched").exists()
+    server.asked.clear()
+    collect(tmp_path, templates, "skip", identifiers=wanted[:3])
+    assert not {"/ENCFF0", "/ENCFF2"} & {*server.paths()}
+
+
+def test_what_has_come_from_another_address_is_not_taken(tmp_path, server):
+    (server.folder / "other").mkdir()
+    for track in (0, 3):
+        (server.folder / f"other/ENCFF{track}").write_bytes(b"other")
+    with pytest.raises(InputError, match="403"):
+        collect(tmp_path, server.template, identifiers=["ENCFF0", "ENCFF3"])
+    other = {"ENCFF": f"{server.url}/other/{{identifier}}"}
+    collect(tmp_path, other, identifiers=["ENCFF0", "ENCFF3"])
+    assert {file.read_bytes() for file in (tmp_path / "fetched").iterdir()} == {b"other"}
+    assert [file.name for file in tmp_path.iterdir() if "coming" in file.name] == []
+
+
+def test_a_mirror_is_asked_in_place_of_the_published_address(tmp_path, server):
+    published = {"ENCFF": "https://x.org/a/{identifier}"}
+    collect(tmp_path, published, identifiers=["ENCFF0"], mirror={"https://x.org/a": server.url})
+    assert Record(tmp_path).find("lab", "ENCFF0.bigWig", "https://x.org/a/ENCFF0")
+
+
+@pytest.mark.parametrize("identifier", ["ENCFF/../../escaped", "ENCFF1/a", ".ENCFF"])
+def test_an_identifier_that_names_no_file_is_refused(tmp_path, server, identifier):
+    with pytest.raises(InputError, match="cannot name a downloaded file"):
+        collect(tmp_path, {"": f"{server.url}/{{identifier}}"}, identifiers=["ENCFF0", identifier])
+    assert not server.asked
 
 
 def test_files_of_a_group_come_side_by_side(tmp_path, server):

@@ -862,6 +862,7 @@ def refusal(config):
         ("ftp://x.org/hg38.fa.gz", "is no http or https address"),
         ("file:///data/hg38.fa", "is no http or https address"),
         ("hg38.fa", "is no http or https address"),
+        ("http://[bad/hg38.fa", "is no address"),
         (["https://x.org/hg38.fa", "https://x.org/"], "https://x.org/ names no file"),
         ([], "resources.genome_grch38.url"),
     ],
@@ -894,8 +895,8 @@ def test_a_mirror_is_an_address(config):
 def test_a_checksum_that_a_downloaded_file_does_not_have_is_refused(config, tmp_path):
     config["pathvars"]["resources"] = str(tmp_path)
     record = Record(tmp_path)
-    record.add("genome_grch38", "hg38.fa", 9, "1" * 64)
-    record.add("enformer_weights", "config.json", 9, "2" * 64)
+    record.add("genome_grch38", "hg38.fa", 9, "1" * 64, "https://x.org")
+    record.add("enformer_weights", "config.json", 9, "2" * 64, "https://x.org")
     config["resources"]["genome_grch38"]["sha256"] = "3" * 64
     config["resources"]["enformer_weights"]["sha256"] = {"config.json": "4" * 64}
     schema.checked(config)  # nothing is there, and so nothing is wrong
@@ -957,3 +958,22 @@ def test_a_template_without_a_single_file_is_refused(config, tmp_path, missing):
     schema.checked(config)
     source["bigwigs"] = {"": "<resources>/later/{identifier}.bw"}
     schema.checked(config)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "/etc/passwd", "..", ".", "", "a\\b"])
+def test_a_file_is_named_without_a_folder(config, name):
+    config["resources"]["enformer_weights"]["files"] = [name]
+    config["resources"]["beluga_weights"]["member"] = name
+    found = refusal(config)
+    assert "resources.enformer_weights.files.0" in found and "resources.beluga_weights.member" in found
+
+
+@pytest.mark.parametrize("path", ["~/results", "$HOME/results"])
+def test_roots_are_not_expanded_and_so_refused(config, path):
+    config["pathvars"]["results"] = path
+    assert f"pathvars.results: {path}: ~ and variables are not expanded here" in refusal(config)
+
+
+def test_a_template_of_another_scheme_is_refused(config):
+    config["sources"]["enformer_experimental"]["bigwigs"]["CNhs"] = "s3://bucket/{identifier}.bw"
+    assert "bigwigs.CNhs: s3://bucket/{identifier}.bw is no http or https address" in refusal(config)

@@ -3,6 +3,7 @@
 import errno
 import gzip
 import hashlib
+import importlib.util
 import io
 import json
 import lzma
@@ -13,8 +14,10 @@ import sys
 import tarfile
 import threading
 import time
+from email.utils import formatdate
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import scripts
@@ -28,6 +31,7 @@ from file_server import cut, endless, hang_up, serving, stall, status, unannounc
 CONTENT = b">chr1\nACGT\n" * 1000
 SUM = hashlib.sha256(CONTENT).hexdigest()
 PAGE = b"<!DOCTYPE html>\n<p>The file has moved.</p>\n" * 40
+ADDRESS = "https://x.org/genome"
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
 
 
@@ -99,7 +103,7 @@ def record(target):
 
 def get(server, target, record, *names, **options):
     urls = [name if "://" in name else f"{server.url}/{name}" for name in names]
-    download.resource(urls, target, "genome", record, **options)
+    download.resource(urls, target, "genome", record, ADDRESS, **options)
 
 
 # --- what arrives, and what is left ------------------------------------------------------------------------------
@@ -153,12 +157,18 @@ def test_the_longest_beginning_of_an_address_has_its_mirror():
     assert mirrored("https://a.org/b/c", mirror) == "http://n/c"
     assert mirrored("https://a.org/d", mirror) == "http://m/d"
     assert mirrored("https://o.org/d", mirror) == "https://o.org/d"
+    for start, place in (("https://", "http://m"), ("https://", "http://m/"), ("https://a.org/", "http://m/a.org")):
+        assert mirrored("https://a.org/b/c", {start: place}) == "http://m/a.org/b/c"
+    assert mirrored("https://a.org.other/b", mirror) == "https://a.org.other/b"
+    assert mirrored("https://a.org/bc", mirror) == "http://m/bc"
 
 
 @pytest.mark.parametrize(
     "name, member, checksum, message",
     [
         ("plain.fa", None, "0" * 64, "the config expects"),
+        ("genome.fa.gz", None, "0" * 64, "the config expects"),
+        ("archive.tar.gz", "weights.pth", "0" * 64, "the config expects"),
         ("absent", None, None, "404.*correct the address"),
         ("archive.tar.gz", "other.pth", None, "holds no file named other.pth"),
         ("page.fa.gz", None, None, "a web page or a server's message"),
@@ -212,6 +222,34 @@ def test_links_and_devices_of_an_archive_are_not_followed(server, target, record
     assert not list(target.parent.iterdir())
 
 
+def test_a_member_is_checked_to_the_end_of_its_archive(server, target, record):
+    content = bytes(np.random.default_rng(0).integers(0, 256, 6 << 20, dtype=np.uint8))
+    archive = bytearray(tar(("a/weights.pth", content[: 1 << 20]), ("a/rest", content)))
+    (server.folder / "odd.tar.gz").write_bytes(archive)
+    get(server, target, record, "odd.tar.gz", member="weights.pth")
+    assert target.read_bytes() == content[: 1 << 20]
+    archive[300_000] ^= 1
+    (server.folder / "odd.tar.gz").write_bytes(archive)
+    target.unlink()
+    with pytest.raises(InputError, match="not a whole tar archive|SHA-256"):
+        download.resource(
+            [f"{server.url}/odd.tar.gz"], target, "other", record, "https://x.org/other", member="weights.pth"
+        )
+    assert not target.exists()
+
+
+def test_a_member_with_holes_is_refused(server, target, record):
+    (target.parent / "weights.pth").write_bytes(b"x")
+    os.truncate(target.parent / "weights.pth", 1 << 30)
+    command = ["tar", "-S", "-cf", str(server.folder / "holes.tar"), "-C", str(target.parent), "weights.pth"]
+    subprocess.run(command, check=True)
+    (target.parent / "weights.pth").unlink()
+    assert (server.folder / "holes.tar").stat().st_size < 1 << 20
+    with pytest.raises(InputError, match="is stored there with holes"):
+        get(server, target, record, "holes.tar", member="weights.pth")
+    assert not list(target.parent.iterdir())
+
+
 @pytest.mark.parametrize("name, member", [("bomb.fa.gz", None), ("bomb.tar.gz", "last"), ("bomb.tar.gz", "bomb")])
 def test_what_unpacks_to_more_than_a_real_file_is_stopped(server, target, record, name, member, monkeypatch):
     monkeypatch.setattr(packed, "HARMLESS", 1 << 20)
@@ -248,36 +286,90 @@ def test_what_is_wrong_with_every_address_is_said(server, target, record):
 
 def test_a_file_is_recorded_and_has_to_be_the_same_ever_after(server, target, record):
     get(server, target, record, "plain.fa")
-    row = record.find("genome", "file")
+    row = record.find("genome", "file", ADDRESS)
     assert (row.size, row.sha256) == (len(CONTENT), SUM)
     assert str(target.parents[1]) not in record.path.read_text()
     target.unlink()
     get(server, target, record, "genome.fa.gz")
-    assert record.find("genome", "file") == row and target.read_bytes() == CONTENT
+    assert record.find("genome", "file", ADDRESS) == row and target.read_bytes() == CONTENT
     target.unlink()
     (server.folder / "plain.fa").write_bytes(CONTENT + b"A")
     with pytest.raises(InputError, match=r"first came.*not kept.*delete the line of file in .*checksums\.tsv"):
         get(server, target, record, "plain.fa")
-    assert not list(target.parent.iterdir()) and record.find("genome", "file") == row
+    assert not list(target.parent.iterdir()) and record.find("genome", "file", ADDRESS) == row
     other = hashlib.sha256(CONTENT + b"A").hexdigest()
     get(server, target, record, "plain.fa", checksum=other)
-    assert record.find("genome", "file").sha256 == other
+    assert record.find("genome", "file", ADDRESS).sha256 == other
 
 
 def test_a_file_that_comes_again_is_as_old_as_at_first(server, target, record):
     get(server, target, record, "plain.fa")
     record.path.write_text(
-        record.path.read_text().replace(record.find("genome", "file").date, "2020-01-02T03:04:05+00:00")
+        record.path.read_text().replace(record.find("genome", "file", ADDRESS).date, "2020-01-02T03:04:05+00:00")
     )
     target.unlink()
     get(server, target, record, "plain.fa")
-    assert target.stat().st_mtime == record.find("genome", "file").time() < time.time() - 1e8
+    assert target.stat().st_mtime == record.find("genome", "file", ADDRESS).time() < time.time() - 1e8
+
+
+def test_a_file_that_is_mended_is_fetched_again(server, target, record):
+    for name, content in (("genome.fa.gz", gzip.compress(b"other")), ("plain.fa", b"other")):
+        right = (server.folder / name).read_bytes()
+        (server.folder / name).write_bytes(content)
+        with pytest.raises(InputError, match="the config expects"):
+            get(server, target, record, name, checksum=SUM)
+        (server.folder / name).write_bytes(right)
+        get(server, target, record, name, checksum=SUM)
+        target.unlink()
+
+
+def test_another_address_has_another_file(server, target, record):
+    get(server, target, record, "plain.fa")
+    target.unlink()
+    (server.folder / "plain.fa").write_bytes(b"other")
+    download.resource([f"{server.url}/plain.fa"], target, "genome", record, "https://me:secret@x.org/v2?token=a#b")
+    assert record.find("genome", "file", ADDRESS) is None
+    assert record.find("genome", "file", "https://x.org/v2").sha256 == hashlib.sha256(b"other").hexdigest()
+    assert "secret" not in record.path.read_text() and "token" not in record.path.read_text()
+
+
+def test_a_record_without_a_line_is_one(server, target, record):
+    get(server, target, record, "plain.fa")
+    lines = record.path.read_text().splitlines(keepends=True)
+    record.path.write_text(lines[0] + "\n")
+    assert record.read() == {}
+    target.unlink()
+    get(server, target, record, "plain.fa")
+    assert record.find("genome", "file", ADDRESS)
+
+
+def test_what_cannot_be_recorded_is_not_fetched_again(server, target, record, monkeypatch):
+    def locked(*_):
+        raise SystemTrouble("held")
+
+    for name in ("plain.fa", "genome.fa.gz"):
+        with monkeypatch.context() as patch:
+            patch.setattr(Record, "add", locked)
+            with pytest.raises(SystemTrouble, match="held"):
+                get(server, target, record, name)
+        assert not target.exists()
+        asked = len(server.asked)
+        get(server, target, record, name)
+        assert target.read_bytes() == CONTENT and len(server.asked) == asked
+        target.unlink()
+
+
+def test_files_of_alike_names_leave_each_others_parts_alone(server, target, record):
+    part = target.with_name(f".{target.name}.fai.01234567.packed.part")
+    part.touch()
+    get(server, target, record, "plain.fa")
+    assert part.exists()
 
 
 def test_jobs_at_a_time_lose_no_row(record):
     def note(number):
         for file in range(5):
-            record.add(f"r{number}", f"f{file}", 1, SUM)
+            record.add(f"r{number}", f"f{file}", 1, SUM, ADDRESS)
 
     threads = [threading.Thread(target=note, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -289,14 +381,14 @@ def test_jobs_at_a_time_lose_no_row(record):
 
 
 def test_a_damaged_record_is_named(record):
-    record.add("a", "b", 1, SUM)
+    record.add("a", "b", 1, SUM, ADDRESS)
     whole = record.path.read_text()
     record.path.write_text(whole.replace(SUM, "x"))
-    with pytest.raises(InputError, match="row 2: 'x' is no SHA-256"):
+    with pytest.raises(InputError, match="row 2: 'x' is no SHA-256; correct the row, or delete it"):
         record.read()
     record.path.write_text(whole[:-1])
     with pytest.raises(InputError, match="cut short"):
-        record.add("a", "c", 1, SUM)
+        record.add("a", "c", 1, SUM, ADDRESS)
 
 
 # --- a connection that breaks ------------------------------------------------------------------------------------
@@ -427,6 +519,16 @@ def test_the_waits_are_kept_and_a_server_may_ask_for_longer(server, target, monk
     assert waited == [5, 90]
 
 
+def test_a_server_may_say_until_when_to_wait(server, target, monkeypatch):
+    waited, stop = [], threading.Event()
+    monkeypatch.setattr(fetching, "WAITS", (5, 5))
+    monkeypatch.setattr(stop, "wait", waited.append)
+    for asked in (formatdate(time.time() + 100, usegmt=True), "\u00b2".encode("latin-1").decode("latin-1"), "soon"):
+        server.faults["/plain.fa"] = [status(503, Retry_After=asked)]
+        fetching.fetch(f"{server.url}/plain.fa", target, stop=stop)
+    assert 90 < waited[0] <= 100 and waited[1:] == [5, 5]
+
+
 def test_silence_is_broken_off_and_gone_on_with(server, target, monkeypatch, capsys):
     monkeypatch.setattr(fetching, "SILENCE", 0.3)
     server.faults["/plain.fa"] = [stall(1000, 2), stall(0, 2)]
@@ -534,7 +636,7 @@ def test_proxies_of_the_environment_are_used(server, target, monkeypatch):
     fetching.fetch("http://published.example/x", target)
     assert target.read_bytes() == CONTENT
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    with pytest.raises(SystemTrouble, match="the proxy that HTTPS_PROXY or HTTP_PROXY names"):
+    with pytest.raises(SystemTrouble, match="the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names"):
         fetching.fetch("http://published.example/x", target)
 
 
@@ -544,6 +646,8 @@ def test_proxies_of_the_environment_are_used(server, target, monkeypatch):
         ("http://127.0.0.1:9/x", SystemTrouble, "refuses the connection"),
         ("http://nowhere.invalid/x", SystemTrouble, "its host is not known here"),
         ("http:///x", InputError, "is no address"),
+        ("http://[bad/x", InputError, "is no address"),
+        ("http://me:secret@127.0.0.1:9/x", SystemTrouble, "^http://127.0.0.1:9/x: "),
         ("s3://a/b", InputError, "neither http nor https"),
         ("file:///etc/passwd", InputError, "neither http nor https"),
     ],
@@ -552,6 +656,29 @@ def test_an_address_that_leads_nowhere_is_told_in_our_words(target, url, kind, s
     with pytest.raises(kind, match=said) as error:
         fetching.fetch(url, target)
     assert "urllib3" not in str(error.value) and "object at" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "name, value, kind, said",
+    [
+        ("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem", InputError, "no such file of certificates"),
+        ("https_proxy", "http://", InputError, "names a proxy by what is no address|names a proxy"),
+        ("https_proxy", "http://127.0.0.1:9", SystemTrouble, "does not answer, or does not let it through"),
+        ("https_proxy", "socks5://127.0.0.1:9", InputError, "pip install PySocks"),
+    ],
+)
+def test_the_environment_is_blamed_for_what_is_wrong_in_it(target, monkeypatch, name, value, kind, said):
+    if "SOCKS" in said and importlib.util.find_spec("socks"):
+        pytest.skip("PySocks is installed")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(kind, match=said):
+        fetching.fetch("https://x.invalid/y", target)
+
+
+def test_a_redirect_to_no_address_is_told(server, target):
+    server.faults["/a"] = [status(302, Location="http://[bad/x")]
+    with pytest.raises(InputError, match="leads to what is no address|is no address"):
+        fetching.fetch(f"{server.url}/a", target)
 
 
 def test_a_certificate_that_is_not_trusted_is_no_broken_connection(target, monkeypatch):

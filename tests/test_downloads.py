@@ -59,14 +59,20 @@ def test_the_files_of_a_config(config, tmp_path):
 
 def test_what_is_there_is_compared_with_what_came(config, tmp_path):
     genome, weights = put(tmp_path, "genome/hg38.fa"), put(tmp_path, "weights/a.json")
-    Record(tmp_path / "resources").add("genome", "hg38.fa", 1, sha256(genome))
+    Record(tmp_path / "resources").add("genome", "hg38.fa", 1, sha256(genome), "https://x.org/hg38.fa.gz")
     said = "\n".join(downloads.report(config))
     assert "genome/hg38.fa is there, as it came on 20" in said
     assert f"{weights} is there, but was not noted when it came" in said
     assert "weights/b.bin is to be fetched" in said
     assert "mine: mine/t.csv is your own" in said and "bucket: is not fetched; " in said and "Ask for it." in said
     genome.write_bytes(b"y")
-    with pytest.raises(InputError, match="hg38.fa: its SHA-256 is .* it was changed since, or is damaged"):
+    with pytest.raises(InputError, match="hg38.fa: its SHA-256 is .* it was changed since it came, or is damaged"):
+        list(downloads.report(config))
+    genome.write_bytes(b"x")
+    config["resources"]["weights"]["sha256"] = {"a.json": sha256(weights)}
+    assert f"{weights} is there, as it should be" in "\n".join(downloads.report(config))
+    config["resources"]["weights"]["sha256"] = {"a.json": "0" * 64}
+    with pytest.raises(InputError, match="a.json: its SHA-256 is"):
         list(downloads.report(config))
 
 
@@ -76,7 +82,7 @@ def test_only_what_can_be_fetched_again_may_go(config, tmp_path, monkeypatch):
     gone = [
         "genome/hg38.fa", "genome/.hg38.fa.01234567.packed", "genome/.hg38.fa.01234567.packed.part",
         "genome/.hg38.fa.01234567.packed.part.json", "weights/b.bin", "bigwigs/measured/000/E1.bigWig",
-        "bigwigs/measured/.001.coming/.E2.bigWig.part",
+        "bigwigs/measured/.001.01234567.coming/.E2.bigWig.part",
     ]  # fmt: skip
     for name in gone:
         put(tmp_path, name, b"four")

@@ -220,5 +220,5 @@ def test_a_file_that_was_changed_since_it_came_is_named(published):
         [sys.executable, "-m", "chrom2expr.command_line", "fetch", "small.yaml"],
         cwd=folder, env={**os.environ, "PYTHONPATH": str(folder / "workflow/scripts")}, capture_output=True, text=True,
     )  # fmt: skip
-    assert result.returncode == 1 and "it was changed since, or is damaged" in result.stderr
+    assert result.returncode == 1 and "it was changed since it came, or is damaged" in result.stderr
     path.write_bytes(content)

@@ -6,15 +6,13 @@ with job(snakemake) as call:
     import json
     from pathlib import Path
 
-    from chrom2expr.files.mirrors import mirrored
     from chrom2expr.tracks.collect import collect_bigwigs
     from chrom2expr.tracks.track_tables import read_tracks
 
     given, made, params = call.input, call.output, call.params
-    mirror = json.loads(call.resources.mirror)
     collect_bigwigs(
         read_tracks(given.tracks),
-        {prefix: mirrored(template, mirror) for prefix, template in params.templates.items()},
+        params.templates,
         params.missing,
         params.group,
         params.groups,
@@ -22,4 +20,5 @@ with job(snakemake) as call:
         made.manifest,
         Path(made.manifest).parents[2],  # <resources>/bigwigs/{source}/{shard}.tsv
         params.source,
+        json.loads(call.resources.mirror),
     )

@@ -12,4 +12,4 @@ with job(snakemake) as call:
     path, source = call.output[0], call.params.source
     record = Record(Path(path).parents[1])  # <resources>/{resource}/{file}
     urls, checksum = json.loads(call.resources.addresses), call.resources.sha256 or None
-    resource(urls, path, source["name"], record, source["member"], checksum)
+    resource(urls, path, source["name"], record, source["url"], source["member"], checksum)

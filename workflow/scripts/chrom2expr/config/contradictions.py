@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from chrom2expr import registry
-from chrom2expr.config.places import barren_templates
+from chrom2expr.config.places import bare_roots, barren_templates
 from chrom2expr.config.resources import faults
 from chrom2expr.config.runs import RUN, attention_models, figure_runs, named_runs, reduction, takes
 from chrom2expr.errors import InputError
@@ -29,6 +29,7 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     for name, head in config["heads"].items():
         yield from _head_contradictions(name, head)
     yield from faults(resources, config["pathvars"]["resources"], _used_resources(config))
+    yield from bare_roots(config["pathvars"])
     yield from barren_templates(sources)
     for name, backbone in backbones.items():
         for key in ("weights", "tracks"):

@@ -16,8 +16,6 @@ from chrom2expr.files.whole import sha256
 
 # Where Snakemake notes that a run is under way.
 _LOCKS = Path(".snakemake/locks")
-# A group's bigWigs: all of them, or those that have come yet.
-_FOLDERS = (("", ""), (".", ".coming"))
 _EVERY = 5  # seconds between two looks at what has arrived
 
 
@@ -46,16 +44,18 @@ def report(config: Mapping[str, Any]) -> Iterator[str]:
     """
     record = Record(config["pathvars"]["resources"])
     for name, path, _ in planned(config):
-        row = record.find(name, path.name)
+        resource = config["resources"][name]
+        row = record.find(name, path.name, resources.download_source(resource, name, path.name)["url"])
+        expected = resources.expected(resource, path.name) or (row.sha256 if row else None)
         if not path.exists():
             yield f"{name}: {path} is to be fetched"
-        elif row is None:
+        elif expected is None:
             yield f"{name}: {path} is there, but was not noted when it came"
-        elif (found := sha256(path)) == row.sha256:
-            yield f"{name}: {path} is there, as it came on {row.date}"
+        elif (found := sha256(path)) == expected:
+            yield f"{name}: {path} is there, as it {f'came on {row.date}' if row else 'should be'}"
         else:
             raise InputError(
-                f"{path}: its SHA-256 is {found}, but {row.sha256} came on {row.date}: it was changed since, or is "
+                f"{path}: its SHA-256 is {found}, but should be {expected}: it was changed since it came, or is "
                 "damaged. Delete it, and it is fetched again"
             )
     for name, resource in config["resources"].items():
@@ -128,9 +128,10 @@ def refetchable(config: Mapping[str, Any]) -> list[tuple[Path, int]]:
         found += sorted((root / name).glob(".*.pa[cr]*"))
     for name, source in config["sources"].items():
         if any("://" in template for template in source.get("bigwigs", {}).values()):
-            groups = [f"{group:03}" for group in range(source["groups"])]
-            folders = [root / "bigwigs" / name / f"{start}{group}{end}" for group in groups for start, end in _FOLDERS]
-            found += [folder for folder in folders if folder.exists()]
+            for group in range(source["groups"]):
+                folder = root / "bigwigs" / name / f"{group:03}"
+                # All of a group's bigWigs, or those that have come yet.
+                found += [folder] * folder.exists() + sorted(folder.parent.glob(f".{folder.name}.*.coming"))
     return [(path, _size(path)) for path in found]
 
 

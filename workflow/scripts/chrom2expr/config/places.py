@@ -39,13 +39,22 @@ def _expand(section: Any, keys: list[str], above: tuple[str, ...]) -> Iterator[s
                 yield f"{'.'.join(here)}: {path}: there is no such user's folder"
 
 
+def bare_roots(pathvars: Mapping[str, str]) -> Iterator[str]:
+    """Lines that name root folders with `~` or a variable, which Snakemake would take for folders of that name."""
+    for name, path in pathvars.items():
+        if path.startswith("~") or "$" in path:
+            yield f"pathvars.{name}: {path}: ~ and variables are not expanded here: write the whole path"
+
+
 def barren_templates(sources: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Lines that name templates of bigWigs on this machine of which there is not one file.
+    """Lines that name templates of bigWigs on this machine of which there is not one file, and bad addresses.
 
     Places in `<resources>` are left out: what lies there may be yet to be made.
     """
     for name, source in sources.items():
         for prefix, template in source.get("bigwigs", {}).items():
+            if "://" in template and not template.lower().startswith(("http://", "https://")):
+                yield f"sources.{name}.bigwigs.{prefix or repr('')}: {template} is no http or https address, nor a path"
             if "://" in template or template.startswith("<"):
                 continue
             parts = [glob.escape(part) for part in template.split("{identifier}")]

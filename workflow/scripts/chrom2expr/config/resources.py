@@ -68,10 +68,7 @@ def plan(source: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[list[str
     resource = config.get("resources", {}).get(source["name"], {})
     others = addresses(resource)[1:]
     urls = [source["url"], *(_below(url, source["file"]) if resource.get("files") else url for url in others)]
-    checksum = resource.get("sha256")
-    if isinstance(checksum, Mapping):
-        checksum = checksum.get(source["file"])
-    return [mirrored(url, config.get("mirror", {})) for url in urls], checksum
+    return [mirrored(url, config.get("mirror", {})) for url in urls], expected(resource, source["file"])
 
 
 def _below(url: str, file: str) -> str:
@@ -98,7 +95,11 @@ def faults(resources: Mapping[str, Mapping[str, Any]], folder: str, used: Sequen
 
 
 def _bad_address(where: str, resource: Mapping[str, Any], url: str) -> Iterator[str]:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        yield f"{where}.url: {url} is no address ({error}): correct it"
+        return
     if parts.scheme not in ("http", "https") or not parts.netloc:
         how = f" (with {_BUCKETS[parts.scheme]})" if parts.scheme in _BUCKETS else ""
         yield f"{where}.url: {url} is no http or https address: get it yourself{how}, and give it as {where}.path"
@@ -114,13 +115,17 @@ def _other_files(resources: Mapping[str, Mapping[str, Any]], folder: str) -> Ite
     except InputError as error:
         yield str(error)
         return
-    for name in downloads(resources):
-        for file in file_names(resources[name]) if file_name(resources[name]) else ():
-            checksum = resources[name].get("sha256")
-            checksum = checksum.get(file) if isinstance(checksum, Mapping) else checksum
-            row, path = known.get((name, file)), Path(folder, name, file)
-            if checksum and row and row.sha256 != checksum and path.exists():
-                yield (
-                    f"resources.{name}.sha256: is {checksum}, but {path} was downloaded with {row.sha256} "
-                    f"({record.path}): correct it, or delete that file, which is then fetched again"
-                )
+    for (name, file), row in known.items():
+        checksum = expected(resources.get(name, {}), file)
+        path = Path(folder, name, file)
+        if checksum and row.sha256 != checksum and path.exists():
+            yield (
+                f"resources.{name}.sha256: is {checksum}, but {path} was downloaded with {row.sha256} ({record.path}): "
+                "correct it, or delete that file, which is then fetched again"
+            )
+
+
+def expected(resource: Mapping[str, Any], file: str) -> str | None:
+    """The SHA-256 that the config gives a file of a resource that is downloaded."""
+    checksum = None if resource.get("path") else resource.get("sha256")
+    return checksum.get(file) if isinstance(checksum, Mapping) else checksum

@@ -3,10 +3,11 @@
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from filelock import SoftFileLock, Timeout
 
-from chrom2expr.errors import SystemTrouble
+from chrom2expr.errors import InputError, SystemTrouble
 from chrom2expr.files import tables
 
 NAME = "checksums.tsv"
@@ -14,13 +15,15 @@ _PATIENCE = 60  # seconds for another job to write its line
 
 
 class Downloaded(NamedTuple):
-    """A file of a resource, or of a source's bigWigs: its size in bytes and SHA-256, and when it first came (UTC)."""
+    """A file of a resource, or of a source's bigWigs: its size in bytes and SHA-256, when it first came (UTC), and from
+    which published address, without passwords and queries."""
 
     name: str
     file: str
     size: int
     sha256: str
     date: str
+    address: str
 
     def time(self) -> float:
         """When it first came, in seconds since 1970."""
@@ -35,16 +38,20 @@ class Record:
 
     def read(self) -> dict[tuple[str, str], Downloaded]:
         """All rows, by name and file. Raises InputError if the table is damaged."""
-        if not self.path.exists():
-            return {}
-        rows = tables.read_rows(self.path, Downloaded, _wrong)
-        return {(row.name, row.file): row for row in rows}
+        found = {}
+        for line, cells in tables.read_table(self.path, Downloaded._fields) if self.path.exists() else ():
+            row = Downloaded(**cells)
+            if problem := _wrong(row):
+                raise InputError(f"{self.path}, row {line}: {problem}; correct the row, or delete it")
+            found[row.name, row.file] = row._replace(size=int(row.size))
+        return found
 
-    def find(self, name: str, file: str) -> Downloaded | None:
-        """The row of one file."""
-        return self.read().get((name, file))
+    def find(self, name: str, file: str, address: str) -> Downloaded | None:
+        """The row of one file, if it came from this address: what lies at another one is another file."""
+        row = self.read().get((name, file))
+        return row if row and row.address == plain(address) else None
 
-    def add(self, name: str, file: str, size: int, sha256: str) -> Downloaded:
+    def add(self, name: str, file: str, size: int, sha256: str, address: str) -> Downloaded:
         """Record a file, in place of its row if it has one; a row that says the same stays. Returns the row."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # A file made with O_EXCL, since not every file system keeps locks.
@@ -52,9 +59,10 @@ class Record:
         try:
             with lock:
                 rows = self.read()
-                row = Downloaded(name, file, size, sha256, datetime.now(UTC).isoformat(timespec="seconds"))
+                now = datetime.now(UTC).isoformat(timespec="seconds")
+                row = Downloaded(name, file, size, sha256, now, plain(address))
                 known = rows.get((name, file))
-                if known and (known.size, known.sha256) == (size, sha256):
+                if known and known._replace(date=now) == row:
                     return known
                 rows[name, file] = row
                 tables.write_table(self.path, Downloaded._fields, [rows[key] for key in sorted(rows)])
@@ -66,9 +74,17 @@ class Record:
             ) from None
 
 
+def plain(address: str) -> str:
+    """An address without what may be secret in it: user and password, query, fragment."""
+    parts = urlsplit(address)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
 def _wrong(row: Downloaded) -> str:
     try:
         row.time()
     except ValueError:
         return f"{row.date!r} is no date"
+    if not str(row.size).isdecimal():
+        return f"{row.size!r} is no size"
     return "" if len(row.sha256) == 64 else f"{row.sha256!r} is no SHA-256"

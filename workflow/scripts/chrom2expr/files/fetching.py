@@ -5,10 +5,13 @@ or a job that was killed, ended. Only http and https; from https nothing leads d
 """
 
 import os
+import re
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
@@ -32,9 +35,13 @@ _MB = 1_000_000
 _NOT_THERE = {404, 410}
 _BUSY = {408, 425, 429}
 _FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError, TimeoutError)
-# Errors of these kinds lie in the address itself.
-_NO_ADDRESS = (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, requests.exceptions.InvalidSchema)
+_PROXIES = "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY"
 YOURSELF = "fetch it yourself and give its place as a path in the config"
+
+
+def shown(url: str) -> str:
+    """An address as messages and logs may show it: without user and password."""
+    return re.sub(r"(?<=://)[^/@]*@", "", url)
 
 
 class NotThere(InputError):
@@ -84,10 +91,10 @@ def fetch(url: str, path: str | Path, progress: bool = True, stop: threading.Eve
                 waits, furthest = iter(WAITS), arrived
             wait = next(waits, None)
             if wait is None:
-                said = f"{url}: cannot be downloaded ({failure}); run again later, or {YOURSELF}"
+                said = f"{shown(url)}: cannot be downloaded ({failure}); run again later, or {YOURSELF}"
                 raise SystemTrouble(said) from None
             wait = max(wait, min(failure.wait, _LONGEST_WAIT))
-            print(f"{url}: {failure}; trying again in {wait:g} s", flush=True)
+            print(f"{shown(url)}: {failure}; trying again in {wait:g} s", flush=True)
             if stop.wait(wait):
                 raise Stopped(url) from None
     part.finish()
@@ -126,7 +133,14 @@ class _Part:
 
     def finish(self) -> None:
         """Put the file into its place, unpacked if the server packed it though it was asked not to."""
-        if self.state().packed:
+        state, arrived = self.state(), self.arrived()
+        if state.size not in (None, arrived):
+            self.drop()
+            raise SystemTrouble(
+                f"{self.path}: {arrived:,} bytes are there of {state.size:,}, although all came: did two processes "
+                "write it? Run again"
+            )
+        if state.packed:
             with whole_file(self.path) as partial:
                 unpack(self.content, partial)
             self.content.unlink()
@@ -153,7 +167,7 @@ def _go_on(url: str, part: _Part, progress: bool, stop: threading.Event) -> None
             packed = coding != "identity" and not urlsplit(url).path.lower().endswith(".gz")
             start, state = 0, _State(_announced(answer), _version(answer), packed)
             if state.size == 0:
-                raise InputError(f"{url}: the server sends an empty file; correct the address, or {YOURSELF}")
+                raise InputError(f"{shown(url)}: the server sends an empty file; correct the address, or {YOURSELF}")
             part.begin(state)
         else:
             part.drop()
@@ -173,7 +187,7 @@ class _Watch(NamedTuple):
 def _receive(answer: requests.Response, part: _Part, start: int, size: int | None, watch: _Watch) -> None:
     """Add the body of an answer to the `start` bytes that are there, up to `size`."""
     url = watch.url
-    shown = Progress(-(-(size - start) // _MB), "MB") if watch.progress and size and size - start > _MB else None
+    told = Progress(-(-(size - start) // _MB), "MB") if watch.progress and size and size - start > _MB else None
     arrived, most = start, size or UNANNOUNCED
     with open(part.content, "ab") as handle:
         while block := _next_block(answer, arrived, size):
@@ -183,18 +197,18 @@ def _receive(answer: requests.Response, part: _Part, start: int, size: int | Non
             if arrived > most:
                 part.drop()
                 raise InputError(
-                    f"{url}: more bytes came than the {most:,} that were "
+                    f"{shown(url)}: more bytes came than the {most:,} that were "
                     f"{'announced' if size else 'allowed of a file whose size is not announced'}; {YOURSELF}"
                 )
             handle.write(block)
             handle.flush()  # what has come outlives this process
-            if shown and (more := -(-(arrived - start) // _MB) - shown.done):
-                shown.advance(more)
+            if told and (more := -(-(arrived - start) // _MB) - told.done):
+                told.advance(more)
     if size is not None and arrived < size:
         raise _MayPass(_broken(arrived, size))
     if not arrived:
         part.drop()
-        raise InputError(f"{url}: the server sends an empty file; correct the address, or {YOURSELF}")
+        raise InputError(f"{shown(url)}: the server sends an empty file; correct the address, or {YOURSELF}")
 
 
 def _next_block(answer: requests.Response, arrived: int, size: int | None) -> bytes:
@@ -223,44 +237,67 @@ def _answer(url: str, asked: dict[str, str]) -> Iterator[requests.Response]:
             if target is None:
                 break
             answer.close()
-            target = urljoin(place, target)
-            if urlsplit(place).scheme == "https" and urlsplit(target).scheme != "https":
-                raise InputError(f"{url}: leads from https to {target}, which is not safe; {YOURSELF}")
+            target = _joined(url, place, target)
+            if _scheme(place) == "https" and _scheme(target) != "https":
+                raise InputError(f"{shown(url)}: leads from https to {shown(target)}, which is not safe; {YOURSELF}")
             place = target
         else:
-            raise InputError(f"{url}: leads on and on, more than {_REDIRECTS} times; correct it, or {YOURSELF}")
+            raise InputError(f"{shown(url)}: leads on and on, more than {_REDIRECTS} times; correct it, or {YOURSELF}")
         with answer:
             _refuse_status(url, answer)
             yield answer
 
 
+def _joined(url: str, place: str, target: str) -> str:
+    """Where a redirect leads."""
+    try:
+        return urlsplit(urljoin(place, target)).geturl()
+    except ValueError as error:
+        raise InputError(f"{shown(url)}: leads to what is no address ({error}); correct it, or {YOURSELF}") from None
+
+
+def _scheme(place: str) -> str:
+    return place.partition(":")[0].lower()
+
+
 def _refuse_scheme(url: str, place: str) -> None:
-    if urlsplit(place).scheme not in ("http", "https"):
-        raise InputError(f"{url}: {'leads to ' + place if place != url else 'is'} neither http nor https; {YOURSELF}")
+    if _scheme(place) not in ("http", "https"):
+        what = "is" if place == url else f"leads to {shown(place)},"
+        raise InputError(f"{shown(url)}: {what} neither http nor https; {YOURSELF}")
 
 
 def _asked(session: requests.Session, place: str, asked: dict[str, str]) -> requests.Response:
     headers = {"Accept-Encoding": "identity", "User-Agent": f"chrom2expr/{__version__}", **asked}
     token = os.environ.get("HF_TOKEN", "").strip()
-    if token and urlsplit(place).scheme == "https" and urlsplit(place).hostname == "huggingface.co":
+    if token and _scheme(place) == "https" and urlsplit(place).hostname == "huggingface.co":
         headers["Authorization"] = f"Bearer {token}"
     try:
         return session.get(place, headers=headers, stream=True, allow_redirects=False, timeout=(30, SILENCE))
-    except _NO_ADDRESS as error:
-        raise InputError(f"{place}: is no address ({error}); correct it, or {YOURSELF}") from None
+    except requests.exceptions.InvalidProxyURL as error:
+        raise InputError(f"{_PROXIES}: names a proxy by what is no address ({error}); correct it") from None
+    except requests.exceptions.InvalidSchema as error:
+        if "SOCKS" in str(error):
+            raise InputError(f"{_PROXIES}: names a SOCKS proxy, which needs a package: pip install PySocks") from None
+        raise InputError(f"{shown(place)}: is no address ({error}); correct it, or {YOURSELF}") from None
+    except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, ValueError) as error:
+        raise InputError(f"{shown(place)}: is no address ({error}); correct it, or {YOURSELF}") from None
     except requests.exceptions.SSLError as error:
         if "CERTIFICATE_VERIFY_FAILED" not in str(error):
             raise _MayPass("the encrypted connection failed") from None
         raise InputError(
-            f"{place}: its certificate is not trusted here. Where a proxy has one of its own, name the file with that "
-            f"in REQUESTS_CA_BUNDLE; or {YOURSELF}"
+            f"{shown(place)}: its certificate is not trusted here. Where a proxy has one of its own, name the file "
+            f"with that in REQUESTS_CA_BUNDLE; or {YOURSELF}"
         ) from None
     except requests.exceptions.ProxyError:
-        raise _MayPass("the proxy that HTTPS_PROXY or HTTP_PROXY names does not let it through") from None
+        raise _MayPass(f"the proxy that {_PROXIES} names does not answer, or does not let it through") from None
     except requests.exceptions.Timeout:
         raise _MayPass(f"no answer in {SILENCE} s") from None
     except _FAILURES as error:
         raise _MayPass(_unreached(error)) from None
+    except OSError as error:
+        if "CA certificate bundle" not in str(error):
+            raise
+        raise InputError("REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE: there is no such file of certificates") from None
 
 
 def _unreached(error: Exception) -> str:
@@ -278,15 +315,25 @@ def _refuse_status(url: str, answer: requests.Response) -> None:
     status = answer.status_code
     if status in (200, 206, 416):
         return
-    said = f"{url}: cannot be downloaded ({status} {answer.reason or ''}".rstrip() + "); "
+    said = f"{shown(url)}: cannot be downloaded ({status} {answer.reason or ''}".rstrip() + "); "
     if status in _NOT_THERE:
         raise NotThere(f"{said}correct the address, or {YOURSELF}")
     if status in _BUSY or status >= 500:
-        asked = answer.headers.get("Retry-After", "")
-        raise _MayPass(f"{status} {answer.reason or ''}".rstrip(), float(asked) if asked.isdigit() else 0)
+        raise _MayPass(f"{status} {answer.reason or ''}".rstrip(), _retry_after(answer))
     if status in (401, 403, 407):
         said += "the server wants to know who asks (a login, a licence to accept, HF_TOKEN), or refuses this machine; "
     raise InputError(f"{said}open the address in a browser, or {YOURSELF}")
+
+
+def _retry_after(answer: requests.Response) -> float:
+    """The seconds that a server asks to wait, given as such or as a date; 0 if it does not."""
+    asked = answer.headers.get("Retry-After", "")
+    if re.fullmatch("[0-9]{1,9}", asked):
+        return float(asked)
+    try:
+        return max(0.0, parsedate_to_datetime(asked).timestamp() - time.time())
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def _announced(answer: requests.Response) -> int | None:
@@ -316,6 +363,6 @@ def _refuse_full(folder: Path, url: str, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise SystemTrouble(
-            f"{folder}: {needed:,} bytes of {url} are to come, but only {free:,} are free. Make room there, or set "
-            "pathvars: resources to another disk, then run again"
+            f"{folder}: {needed:,} bytes of {shown(url)} are to come, but only {free:,} are free. Make room there, or "
+            "set pathvars: resources to another disk, then run again"
         )

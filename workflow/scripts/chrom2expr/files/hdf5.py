@@ -143,6 +143,11 @@ def create_file(path: str | Path, kind: Format, attributes: Mapping[str, Any] | 
         writer._finish(kind)
 
 
+def open_others(path: str | Path) -> h5py.File:
+    """An HDF5 file of another program's, to be read: never locked, and without checksums of ours."""
+    return h5py.File(path, "r", locking=False)
+
+
 class CheckedFile:
     """A file that `create_file` wrote, open for reading; close it, or use it in a `with` block.
 

@@ -82,8 +82,12 @@ def extract(archive: str | Path, member: str, target: str | Path) -> None:
                 if not entry.isfile():
                     kind = "a link" if entry.issym() or entry.islnk() else "no file"
                     raise InputError(f"{member} is {kind} there ({entry.name}), which is not followed")
+                if entry.issparse():
+                    raise InputError(f"{member} is stored there with holes, whose size nothing bounds")
                 with open(target, "wb") as handle:
                     _copy(entries.extractfile(entry), handle)
+                while stream.read(_BLOCK):  # to the checksum at its end
+                    pass
                 return
     except tarfile.TarError as error:
         raise Damaged(f"{archive}: no whole tar archive ({error})") from None

@@ -37,6 +37,16 @@ def called(names: Iterable[str], contigs: Collection[str]) -> dict[str, str]:
     return found
 
 
+def called_alike(names: Iterable[str]) -> list[str]:
+    """The names, each as the first of its spellings among them.
+
+    >>> called_alike(["chr1", "2", "1"])
+    ['chr1', '2', 'chr1']
+    """
+    first: dict[str, str] = {}
+    return [first.setdefault(plain(name), name) for name in names]
+
+
 def say_renamed(found: Mapping[str, str], where: str) -> None:
     """Print, once for a file, that it calls contigs otherwise; `found`: see `called`."""
     if renamed := [f"{other} for {name}" for name, other in found.items() if name != other]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from chrom2expr.files import tables
+from chrom2expr.genome.contigs import called_alike
 from chrom2expr.job import tell
 
 COLUMNS = ("assembly", "chrom", "tss", "gene_id", "split", "other_gene_id", "other_split")
@@ -22,6 +23,7 @@ def pairs(genes: pd.DataFrame, split: pd.DataFrame, assemblies: Sequence[str]) -
     for assembly in assemblies:
         place = [f"chrom_{assembly}", f"tss_{assembly}"]
         taking_part = genes[genes["gene_id"].isin(parts)]
+        taking_part = taking_part.assign(**{place[0]: called_alike(taking_part[place[0]])})
         for (chrom, tss), alike in taking_part[taking_part.duplicated(place, keep=False)].groupby(place, sort=False):
             for one, other in combinations(alike["gene_id"], 2):
                 rows.append((assembly, chrom, tss, one, parts[one], other, parts[other]))

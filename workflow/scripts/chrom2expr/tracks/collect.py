@@ -1,5 +1,7 @@
 """The bigWigs of a group of tracks: found where they lie or downloaded, and listed in a manifest."""
 
+import glob
+import hashlib
 import shutil
 import threading
 from collections.abc import Mapping, Sequence
@@ -35,17 +37,21 @@ def collect_bigwigs(
     manifest: str | Path,
     resources: str | Path,
     source: str,
+    mirror: Mapping[str, str],
 ) -> None:
     """Find or download the bigWigs of one of `groups` groups of tracks, and write the manifest (MANIFEST_COLUMNS).
 
     tracks: as `track_tables.read_tracks` returns them, each in exactly one group's manifest; templates: a URL or path
     with {identifier}, by the prefix of the identifiers it is for; the longest prefix wins; `resources` is what
-    <resources> in them stands for, where checksums.tsv keeps the downloads under the name of their `source`. They go to
-    `folder`, which is made; what has come stays beside it when the job is broken off, and is not fetched again. A track
-    without a template, or whose file is not there, is an InputError if `missing` is "error", the former before anything
-    is downloaded, and has a reason but no path if it is "skip", which is counted on the console. A template of which
-    there is not one file (not one in this group, of SUSPICIOUS at least, if it is a URL) is an InputError either way. A
-    download that fails otherwise is always an error (see fetching.fetch), so that a bad network never drops a track.
+    <resources> in them stands for, where checksums.tsv keeps the downloads under the name of their `source`; `mirror`:
+    see mirrors.mirrored. Downloads go to `folder`, which is made; what has come stays beside it when the job does not
+    end well, and is not fetched again from the same addresses.
+
+    A track without a template, or whose file is not there, is an InputError if `missing` is "error", the former before
+    anything is downloaded, and has a reason but no path if it is "skip", which is counted on the console. A template of
+    which there is not one file (not one in this group, of SUSPICIOUS at least, if it is a URL) is an InputError either
+    way, as is an identifier that cannot name a file. A download that fails otherwise is always an error (see
+    fetching.fetch), so that a bad network never drops a track.
     """
     templates = {prefix: place.replace("<resources>", str(resources), 1) for prefix, place in templates.items()}
     prefixes = [_longest_prefix(identifier, templates) for identifier in tracks["track_id"]]
@@ -64,24 +70,49 @@ def collect_bigwigs(
     ]
     _refuse_barren(templates, prefixes, places)
     rows = np.array_split(np.arange(len(tracks)), groups)[group]
-    table = tracks.iloc[rows]
+    table, folder = tracks.iloc[rows], Path(folder)
     wanted = {identifier: places[row] for row, identifier in zip(rows, table["track_id"])}
-    found = _collected(wanted, Path(folder), Record(resources), source)
-    table = table.assign(
-        path=[found[identifier][0] for identifier in wanted], reason=[found[identifier][1] for identifier in wanted]
-    )
-    absent = table[table["path"] == ""]
-    say = tell if len(absent) and missing == "skip" else print
-    say(f"{source}: {len(absent):,} of the {len(table):,} bigWigs of group {group} are missing (see {manifest})")
-    for track in absent.itertuples():
-        print(f"missing: {track.track_id}: {track.reason}")
-    _refuse_absent(templates, [prefixes[row] for row in rows], table)
-    if len(absent) and missing == "error":
-        raise InputError(
-            f"{absent['track_id'].iloc[0]}: {absent['reason'].iloc[0]} ({len(absent)} of {len(table)} bigWigs of this "
-            "group are missing); correct bigwigs in the config, or set missing_bigwigs: skip to go on without them"
+    _refuse_names(wanted)
+    # Snakemake takes the folder away when a job fails, not this one, which is that of these addresses.
+    kind = hashlib.sha256(repr(sorted(templates.items())).encode()).hexdigest()[:8]
+    coming = folder.with_name(f".{folder.name}.{kind}.coming")
+    with owned(folder, STALE_AFTER) as owner:
+        found = _collected(wanted, coming, Record(resources), source, mirror)
+        table = table.assign(
+            path=[found[identifier][0] for identifier in wanted], reason=[found[identifier][1] for identifier in wanted]
         )
+        absent = table[table["path"] == ""]
+        say = tell if len(absent) and missing == "skip" else print
+        say(f"{source}: {len(absent):,} of the {len(table):,} bigWigs of group {group} are missing (see {manifest})")
+        for track in absent.itertuples():
+            print(f"missing: {track.track_id}: {track.reason}")
+        _refuse_absent(templates, [prefixes[row] for row in rows], table)
+        if len(absent) and missing == "error":
+            raise InputError(
+                f"{absent['track_id'].iloc[0]}: {absent['reason'].iloc[0]} ({len(absent)} of {len(table)} bigWigs of "
+                "this group are missing); correct bigwigs in the config, or set missing_bigwigs: skip to go on without "
+                "them"
+            )
+        owner.check()
+        if folder.exists():
+            shutil.rmtree(folder)
+        coming.rename(folder)
+        for old in folder.parent.glob(f".{glob.escape(folder.name)}.*.coming"):
+            shutil.rmtree(old)
+    table["path"] = [
+        str(folder / Path(path).name) if path and Path(path).parent == coming else path for path in table["path"]
+    ]
     write_table(manifest, MANIFEST_COLUMNS, table[MANIFEST_COLUMNS].astype(str).itertuples(index=False, name=None))
+
+
+def _refuse_names(wanted: Mapping[str, str | None]) -> None:
+    """Raise InputError for an identifier that cannot name a file, of a bigWig that is downloaded."""
+    for identifier, place in wanted.items():
+        if place and _is_url(place) and ("/" in identifier or identifier.startswith(".")):
+            raise InputError(
+                f"{identifier}: cannot name a downloaded file; correct the identifier in the table of tracks, or "
+                "download the bigWig and give a path for it in bigwigs"
+            )
 
 
 def _refuse_barren(templates: Mapping[str, str], prefixes: Sequence[str | None], places: Sequence[str | None]) -> None:
@@ -107,18 +138,28 @@ def _refuse_absent(templates: Mapping[str, str], prefixes: Sequence[str | None],
 
 
 def _collected(
-    wanted: Mapping[str, str | None], folder: Path, record: Record, source: str
+    wanted: Mapping[str, str | None], coming: Path, record: Record, source: str, mirror: Mapping[str, str]
 ) -> dict[str, tuple[str, str]]:
-    """The path of each track's bigWig and "", or "" and the reason why it is missing; `folder` holds the downloads."""
-    # Snakemake takes the folder away when a job fails, not this one.
-    coming = folder.with_name(f".{folder.name}.coming")
-    with owned(folder, STALE_AFTER), ThreadPoolExecutor(AT_ONCE) as pool:
-        coming.mkdir(parents=True, exist_ok=True)
-        stop = threading.Event()
-        tasks = {
-            identifier: pool.submit(_find, identifier, place, coming, record, source, stop)
-            for identifier, place in wanted.items()
-        }
+    """The path of each track's bigWig and "", or "" and the reason why it is missing; downloads go to `coming`."""
+    coming.mkdir(parents=True, exist_ok=True)
+    stop = threading.Event()
+
+    def find(identifier: str, place: str | None) -> tuple[str, str]:
+        """What is found of one track."""
+        if place is None:
+            return "", NO_TEMPLATE
+        if not _is_url(place):
+            return (place, "") if Path(place).is_file() else ("", f"{place}: no such file")
+        path = coming / f"{identifier}.bigWig"
+        try:
+            if not path.exists():
+                bigwig(place, path, source, record, mirror, stop)
+        except NotThere as error:
+            return "", str(error)
+        return str(path), ""
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        tasks = {identifier: pool.submit(find, identifier, place) for identifier, place in wanted.items()}
         progress = Progress(len(tasks), "bigWigs")
         try:
             for task in as_completed(tasks.values()):
@@ -128,14 +169,7 @@ def _collected(
             stop.set()
             pool.shutdown(cancel_futures=True)
             raise
-        if folder.exists():
-            shutil.rmtree(folder)
-        coming.rename(folder)
-    found = {identifier: task.result() for identifier, task in tasks.items()}
-    return {
-        identifier: (str(folder / Path(path).name) if Path(path).parent == coming else path, reason)
-        for identifier, (path, reason) in found.items()
-    }
+    return {identifier: task.result() for identifier, task in tasks.items()}
 
 
 def _longest_prefix(identifier: str, templates: Mapping[str, str]) -> str | None:
@@ -144,21 +178,3 @@ def _longest_prefix(identifier: str, templates: Mapping[str, str]) -> str | None
 
 def _is_url(place: str) -> bool:
     return "://" in place
-
-
-def _find(
-    identifier: str, place: str | None, folder: Path, record: Record, source: str, stop: threading.Event
-) -> tuple[str, str]:
-    """The path of a track's bigWig, downloaded if need be, and "", or "" and the reason why it is missing."""
-    if place is None:
-        return "", NO_TEMPLATE
-    if not _is_url(place):
-        return (place, "") if Path(place).is_file() else ("", f"{place}: no such file")
-    path = folder / f"{identifier}.bigWig"
-    if path.exists():
-        return str(path), ""
-    try:
-        bigwig(place, path, source, record, stop)
-    except NotThere as error:
-        return "", str(error)
-    return str(path), ""
