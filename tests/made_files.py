@@ -4,7 +4,7 @@ import numpy as np
 
 from checked_files import write_checked
 from chrom2expr.files import tables
-from chrom2expr.genome import expression, splits
+from chrom2expr.genome import splits, targets
 
 
 def write_split(path, gene_id, split):
@@ -13,10 +13,16 @@ def write_split(path, gene_id, split):
     return path
 
 
-def write_expression(path, log_rpkm, gene_id, tissue=None, pseudocount=1e-4):
+def write_expression(path, log_expression, gene_id, tissue=None, pseudocount=1e-4):
     """An expression.h5."""
-    tissue = [f"t{column}" for column in range(log_rpkm.shape[1])] if tissue is None else tissue
-    attributes = {"pseudocount": pseudocount}
+    tissue = [f"t{column}" for column in range(log_expression.shape[1])] if tissue is None else tissue
+    attributes = {"pseudocount": pseudocount, "unit": "RPKM"}
     return write_checked(
-        path, expression.FORMAT, attributes, [], log_rpkm=log_rpkm.astype(np.float32), gene_id=gene_id, tissue=tissue
+        path,
+        targets.FORMAT,
+        attributes,
+        [],
+        log_expression=log_expression.astype(np.float32),
+        gene_id=gene_id,
+        tissue=tissue,
     )

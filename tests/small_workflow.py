@@ -209,7 +209,7 @@ STEPS = {
         "compute_targets",
         "expression.h5",
         {"annotation": Raw("geneanno.csv"), "expression": Raw("geneanno.exp.csv"), "tss": of("lift", "tss")},
-        {"pseudocount": 0.1, "missing": "keep", "ids": "auto"},
+        {"pseudocount": 0.1, "missing": "keep", "ids": "auto", "unit": "rpkm", "unmatched": "error", "cells": {}},
     ),
     **{
         f"index_{assembly}": _step(

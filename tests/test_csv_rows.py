@@ -37,7 +37,7 @@ def as_read(folder, packed=bytes, change=lambda text: text):
         files[name].write_bytes(packed(change(text).encode()))
     annotation = genes.read_annotation(files["genes"])
     matrix = expression.read_matrix(files["matrix"], annotation, files["genes"])
-    return [annotation.to_csv(), matrix.rpkm.tolist(), matrix.tissue] + [
+    return [annotation.to_csv(), matrix.values.tolist(), matrix.tissue] + [
         read_tracks(files[name]).to_csv() for name in ("tracks", "beluga")
     ]
 
@@ -138,7 +138,7 @@ def test_the_cases_from_public_reports(shared_data):
     annotation = genes.read_annotation(cases / "gz_matrix/genes.csv.gz")
     assert annotation.equals(genes.read_annotation(cases / "gz_matrix/genes.csv"))
     matrix = expression.read_matrix(cases / "gz_matrix/exp.csv.gz", annotation, "genes.csv.gz")
-    assert matrix.rpkm.shape[0] == len(annotation) and np.isfinite(matrix.rpkm).all()
+    assert matrix.values.shape[0] == len(annotation) and np.isfinite(matrix.values).all()
     folder = cases / "semicolon_matrix"
     annotation = genes.read_annotation(folder / "genes.csv")
     assert expression.read_matrix(folder / "tabs.tsv", annotation, "genes.csv").tissue == ["Liver", "Lung"]

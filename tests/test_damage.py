@@ -20,7 +20,7 @@ from chrom2expr.files import tables
 from chrom2expr.files.hdf5 import CheckedFile, create_file
 from chrom2expr.files.tensors import read_tensors, write_tensors
 from chrom2expr.files.whole import read_json, write_json
-from chrom2expr.genome import expression, splits
+from chrom2expr.genome import splits, targets
 from chrom2expr.genome.genes import GENE_COLUMNS, read_genes
 from chrom2expr.genome.sequence_store import FORMAT as SEQUENCE
 from chrom2expr.genome.sequence_store import SequenceStore
@@ -201,7 +201,7 @@ KINDS = {
     "sequence shard": (sequences, read_sequences),
     "expression": (
         lambda path: write_expression(path, RANDOM.normal(size=(GENES, 3)), [f"gene{n}" for n in range(GENES)]),
-        lambda path: list(expression.read_targets(path)),
+        lambda path: list(targets.read_targets(path)),
     ),
     "predictions": (made_predictions, lambda path: list(predictions.read_predictions(path))),
     "bootstrap": (bootstrap, read_bootstrap),

@@ -230,7 +230,7 @@ def stage(tmp_path):
             log,
             input=dict(annotation=tmp_path / "genes.csv", expression=tmp_path / "exp.csv", tss=tss),
             output=dict(expression=tmp_path / "expression.h5"),
-            params=dict(ids="auto", pseudocount=0.0001, missing="keep"),
+            params=dict(ids="auto", pseudocount=0.0001, missing="keep", unit="rpkm", unmatched="error", cells={}),
         )
         for assembly in ("grch37", "grch38"):
             fa = tmp_path / f"{assembly}.fa"
@@ -259,7 +259,7 @@ def test_the_scripts_lead_from_files_to_one_shard(tmp_path, stage):
     with h5py.File(tmp_path / "001.h5") as store, h5py.File(tmp_path / "expression.h5") as targets:
         assert store["gene_id"].asstr()[:].tolist() == ["G4", "G5", "G6", "G7"]
         assert store.attrs["genome_sha256"] == sha256(tmp_path / "grch38.fasta")
-        assert targets["log_rpkm"].shape == (12, 2)
+        assert targets["log_expression"].shape == (12, 2)
         # G4: chr1, TSS 60 of GRCh37 is 70 of GRCh38, index 69, in the middle of 64 bases.
         expected = sequences.Genome(tmp_path / "grch38.fa").encoded("chr1", 69 - 32, 69 + 32)
         assert np.array_equal(store["encoded"][0], expected)

@@ -17,7 +17,7 @@ import scripts
 from checked_files import alter
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation import metrics
-from chrom2expr.genome import expression
+from chrom2expr.genome import targets
 from chrom2expr.heads import cnn, training
 from chrom2expr.heads.tasks import Split
 from chrom2expr.heads.training import TrainingOptions, expand, fit_grid
@@ -354,7 +354,7 @@ def _turn_expression_round(given):
     def change(datasets, _):
         datasets["gene_id"] = datasets["gene_id"][::-1]
 
-    alter(given.expression, expression.FORMAT, change)
+    alter(given.expression, targets.FORMAT, change)
 
 
 def _empty_validation(given):
@@ -371,14 +371,14 @@ def _rename_gene(given):
     def change(datasets, _):
         datasets["gene_id"][7] = "geneX"
 
-    alter(given.expression, expression.FORMAT, change)
+    alter(given.expression, targets.FORMAT, change)
 
 
 def _empty_tissue(given):
     def change(datasets, _):
-        datasets["log_rpkm"][:280, 3] = np.nan
+        datasets["log_expression"][:280, 3] = np.nan
 
-    alter(given.expression, expression.FORMAT, change)
+    alter(given.expression, targets.FORMAT, change)
 
 
 def _edit(path, old, new):

@@ -227,6 +227,9 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.pseudocount": several(0.2, {"default": 0.1, "tissue 2": 0.3}),
         "params.missing": refused("error", "no value for gene"),
         "params.ids": refused("gene_id", "expression: ids"),
+        "params.unit": several("counts", refused("log", "is no logarithm"), described("tpm")),
+        "params.unmatched": same("skip", "every gene has its row"),
+        "params.cells": same({"key": "tissue"}, "the matrix holds no cells"),
         "input.annotation": Raw("geneanno_swapped.csv"),
         "input.expression": Raw("other.exp.csv"),
         "input.tss": of("lift", "tss", params__exclude_types=[]),
@@ -727,7 +730,7 @@ def training_means(world):
     """Mean of the training genes' targets in each tissue."""
     split = pd.read_csv(world.make("split").output[""], sep="\t")
     with h5py.File(world.make("targets").output[""]) as file:
-        observed = file["log_rpkm"][:].astype(np.float64)
+        observed = file["log_expression"][:].astype(np.float64)
         assert file["gene_id"].asstr()[:].tolist() == split["gene_id"].tolist()
     assert np.isnan(observed).any()
     return np.nanmean(observed[split["split"] == "train"], axis=0)

@@ -62,7 +62,7 @@ rule split_genes:
 
 
 rule compute_targets:
-    """Compute the targets, ln(RPKM + pseudocount), of the genes."""
+    """Compute the targets, ln(expression + pseudocount), of the genes."""
     input:
         annotation=resource("gene_annotation"),
         expression=resource("gene_expression"),
@@ -83,6 +83,9 @@ rule compute_targets:
     params:
         code=code("compute_targets.py"),
         ids=param(config["expression"]["ids"]),
+        unit=param(config["expression"]["unit"]),
+        unmatched=param(config["expression"]["unmatched"]),
+        cells=param(config["expression"]["cells"]),
         pseudocount=param(config["expression"]["pseudocount"]),
         missing=param(config["expression"]["missing"]),
     script:

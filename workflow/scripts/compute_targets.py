@@ -7,9 +7,12 @@ with job(snakemake) as call:
 
     given, made, params = call.input, call.output, call.params
     annotation = genes.read_annotation(given.annotation)
+    matrix = expression.read_matrix(
+        given.expression, annotation, given.annotation, params.ids, params.unit, params.unmatched, params.cells
+    )
     expression.write_targets(
         made[0],
-        expression.read_matrix(given.expression, annotation, given.annotation, params.ids),
+        matrix,
         annotation,
         genes.read_genes(given.tss),
         given.expression,

@@ -6,7 +6,7 @@ with job(snakemake) as call:
     from pathlib import Path
 
     from chrom2expr.figures import figure
-    from chrom2expr.genome.expression import read_targets
+    from chrom2expr.genome.targets import read_targets
     from chrom2expr.genome.windows import Geometry
     from chrom2expr.tracks.store_reader import FeatureStore
     from chrom2expr.tracks.track_tables import read_tracks

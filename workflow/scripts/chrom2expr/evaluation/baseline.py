@@ -9,7 +9,7 @@ import numpy as np
 
 from chrom2expr.evaluation import statistics
 from chrom2expr.evaluation.predictions import Predictions
-from chrom2expr.genome.expression import read_split_targets
+from chrom2expr.genome.targets import read_split_targets
 
 
 def training_means(split: str | Path, expression: str | Path) -> Predictions:
@@ -20,7 +20,7 @@ def training_means(split: str | Path, expression: str | Path) -> Predictions:
     """
     targets, parts = read_split_targets(expression, split)
     test = parts == "test"
-    means = statistics.row_means(targets.log_rpkm[parts == "train"].T)
-    observed = np.where(np.isnan(means), np.nan, targets.log_rpkm[test])
+    means = statistics.row_means(targets.log_expression[parts == "train"].T)
+    observed = np.where(np.isnan(means), np.nan, targets.log_expression[test])
     predicted = np.broadcast_to(np.nan_to_num(means).astype(np.float32), observed.shape)
     return Predictions(predicted, observed, targets.gene_id[test], targets.tissue, parts[test])

@@ -7,11 +7,11 @@ import numpy as np
 
 from chrom2expr.evaluation import metrics
 from chrom2expr.files.tables import write_table
-from chrom2expr.genome.expression import read_targets
+from chrom2expr.genome.targets import read_targets
 
 HEADER = ("scale", "across", "mean", "sem", "n", "undefined", "median", "thesis")
 
-# float32 holds a logarithm to about this part of RPKM + pseudocount; below it, RPKM is 0.
+# float32 holds a logarithm to about this part of expression + pseudocount; below it, expression is 0.
 _RESOLUTION = 1e-5
 
 
@@ -32,16 +32,20 @@ def coefficients(values: np.ndarray) -> np.ndarray:
 def tabulate(expression: str | Path, output: str | Path, thesis: Mapping[tuple[str, str], float]) -> None:
     """Mean coefficient of variation of an expression.h5, on either scale, across cell types (over genes) and genes.
 
-    Columns: scale (RPKM, or ln(RPKM + pseudocount)), across, mean, sem, n, undefined, median, and the thesis's value,
-    which is given for both scales, since the thesis does not name one. On the logarithmic scale a mean near 0 makes
+    Columns: scale (the unit of expression, RPKM say, and ln(RPKM + pseudocount); the latter alone if the matrix held
+    logarithms), across, mean, sem, n, undefined, median, and the thesis's value, which is given for both scales, since
+    the thesis does not name one. On the logarithmic scale a mean near 0 makes
     single coefficients huge, and the mean with them: there the median says more. Raises InputError for a damaged file.
     """
     targets = read_targets(expression)
-    log_rpkm = targets.log_rpkm.astype(np.float64)
-    rpkm = np.exp(log_rpkm) - targets.pseudocount
-    rpkm[rpkm < _RESOLUTION * (rpkm + targets.pseudocount)] = 0
+    logarithms = targets.log_expression.astype(np.float64)
+    scales = {f"ln({targets.unit} + pseudocount)" if np.any(targets.pseudocount) else targets.unit: logarithms}
+    if np.any(targets.pseudocount):
+        raw = np.exp(logarithms) - targets.pseudocount
+        raw[raw < _RESOLUTION * (raw + targets.pseudocount)] = 0
+        scales = {targets.unit: raw, **scales}
     rows = []
-    for scale, values in (("RPKM", rpkm), ("ln(RPKM + pseudocount)", log_rpkm)):
+    for scale, values in scales.items():
         for across, oriented in (("cell types", values), ("genes", values.T)):
             found = coefficients(oriented)
             summary = metrics.summarise(found)

@@ -1,97 +1,128 @@
-"""The targets: ExPecto's expression matrix, matched to the gene table, as ln(RPKM + pseudocount)."""
+"""The targets: an expression matrix, matched to the gene table, as ln(expression + pseudocount)."""
 
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from chrom2expr.errors import InputError
-from chrom2expr.files.csv_rows import numbered_rows
-from chrom2expr.files.hdf5 import CheckedFile, create_file
-from chrom2expr.files.whole import Format
+from chrom2expr.genome import matrices, units
 from chrom2expr.genome.genes import without_version
-from chrom2expr.genome.splits import read_split
+from chrom2expr.genome.targets import Targets, write
+from chrom2expr.genome.units import Unit
 
-FORMAT = Format("chrom2expr expression", 1)
 # What the first column of a matrix is; auto: what the gene table's ids allow.
-Ids = Literal["auto", "index", "gene_id"]
-# What a missing value may look like in the file.
-MISSING = frozenset(["", "NA", "NaN", "nan"])
+Ids = Literal["auto", "index", "gene_id", "symbol"]
+# What to do about rows that are not in the gene table, and genes that have none.
+Unmatched = Literal["error", "skip"]
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """RPKM (gene, tissue) float64, NaN = missing; rows in the order of the gene table it was matched to."""
+    """Expression (gene, tissue) float64, NaN = missing; rows in the order of the gene table it was matched to.
 
-    rpkm: np.ndarray
+    `unit` is what the values now are (see units.LABELS).
+    """
+
+    values: np.ndarray
     tissue: list[str]
+    unit: Unit = "rpkm"
 
 
-def read_matrix(path: str | Path, annotation: pd.DataFrame, annotation_path: str | Path, ids: Ids = "auto") -> Matrix:
-    """Read an expression CSV and bring its rows into the order of `annotation` (see `genes.read_annotation`).
+def read_matrix(
+    path: str | Path,
+    annotation: pd.DataFrame,
+    annotation_path: str | Path,
+    ids: Ids = "auto",
+    unit: Unit = "rpkm",
+    unmatched: Unmatched = "error",
+    cells: Mapping[str, Any] | None = None,
+) -> Matrix:
+    """Read an expression matrix and bring its rows into the order of `annotation` (see `genes.read_annotation`).
 
     The first column is either a running index 1, 2, …: then the rows follow the gene table's order (ExPecto's own
-    matrix); or gene ids: then rows are matched by id, and must be the gene table's genes, each once, in any order.
-    Ensembl versions (ENSG….5, ENSG….5_2) are ignored, unless genes of the table differ in them only. Which of the two
-    it is, the gene table's ids decide, or `ids` says. The other columns are tissues.
+    matrix); or gene ids, or symbols: then rows are matched by these, in any order. Ensembl versions (ENSG….5,
+    ENSG….5_2) are ignored, unless genes of the table differ in them only. Which of these it is, the gene table decides
+    (symbols where neither of the others is possible), or `ids` says. The other columns are tissues.
 
-    Raises InputError, naming file, line and column: repeated or nameless tissues, rows of another width, a value that
-    is negative, infinite or no number, rows that do not match the gene table, and numbers that are both an index and
+    With `unmatched` "error" the rows must be the gene table's genes, each once; with "skip" other rows are left out,
+    and genes without a row have missing values; both are counted. Formats and `cells`: see matrices.read. Counts become
+    counts per million of their column, all rows of the file included.
+
+    Raises InputError, naming file, row and column: repeated or nameless tissues, rows of another width, a value that
+    cannot be of `unit` (see units.check), rows that do not match the gene table, and numbers that are both an index and
     the genes' ids, in another order.
     """
-    numbered = numbered_rows(path)
-    _, header = next(numbered)
-    tissue = header[1:]
-    _check_tissues(path, tissue)
-    names, lines, values = [], [], []
-    for line, row in numbered:
-        names.append(row[0])
-        lines.append(line)
-        values.append(_numbers(path, line, tissue, row[1:]))
-    if not values:
-        raise InputError(f"{path}: no rows below the header")
-    order = _match(path, names, lines, annotation, annotation_path, ids)
-    return Matrix(np.array(values)[order], tissue)
+    rows = matrices.read(path, cells)
+    units.check(rows.values, unit, path, rows.place, rows.tissue)
+    values = units.normalised(rows.values, unit, path, rows.tissue)
+    order = _match(path, rows, annotation, annotation_path, ids, unmatched)
+    matched = np.where((order < 0)[:, None], np.nan, values[order])
+    if (order < 0).any() or len(set(order.tolist())) < len(rows.name):
+        lacking = [gene for gene, row in zip(annotation["gene_id"], order) if row < 0]
+        left = sorted(set(range(len(rows.name))) - set(order.tolist()))
+        print(
+            f"{path}: {len(order) - len(lacking):,} of {len(order):,} genes of {annotation_path} have a row"
+            f"{_examples(lacking)}; {len(left):,} rows are of other genes{_examples([rows.name[row] for row in left])}"
+        )
+    return Matrix(matched, rows.tissue, unit)
+
+
+def _examples(names: Sequence[str]) -> str:
+    """The first few of those that have no partner."""
+    return f" (not {', '.join(names[:3])}{', …' if len(names) > 3 else ''})" if names else ""
 
 
 def _match(
     path: str | Path,
-    names: list[str],
-    lines: list[int],
+    rows: matrices.Rows,
     annotation: pd.DataFrame,
     annotation_path: str | Path,
     ids: Ids,
+    unmatched: Unmatched,
 ) -> np.ndarray:
-    """Row of the matrix for every gene of the annotation (gene,), by the one reading of `names` that is possible."""
+    """Row of the matrix for every gene of the annotation (gene,), -1 for none, by the one reading that is possible."""
     orders: dict[str, np.ndarray] = {}
     problems: dict[str, InputError] = {}
-    for reading, find in (("index", _by_position), ("gene_id", _by_id)):
+    finders = {"index": _by_position, "gene_id": _by_id}
+    # Symbols count where neither of these can be, or where they are asked for.
+    for reading, find in finders.items():
         try:
-            orders[reading] = find(path, names, lines, annotation, annotation_path)
+            orders[reading] = find(path, rows, annotation, annotation_path, unmatched)
         except InputError as error:
             problems[reading] = error
+    if ids == "symbol" or (ids == "auto" and not orders and "symbol" in annotation and _by_symbols(rows, annotation)):
+        return _by_symbol(path, rows, annotation, annotation_path, unmatched)
     if ids != "auto":
         if ids in problems:
             raise InputError(f"{problems[ids]} (the config says expression: ids: {ids})")
         return orders[ids]
     if not orders:
-        raise problems[_likelier(names, annotation)]
+        raise problems[_likelier(rows.name, annotation)]
     first, *others = orders.values()
     if any(not np.array_equal(first, other) for other in others):
         gene = int(np.argmax(first != others[0]))
         raise InputError(
             f"{path}: the first column can be a running index or gene ids, and the two disagree: {annotation_path}, "
-            f"line {annotation['line'].iloc[gene]}, gene {annotation['gene_id'].iloc[gene]}, would be line "
-            f"{lines[first[gene]]} of the matrix or line {lines[others[0][gene]]}. Say which it is in the config, "
+            f"line {annotation['line'].iloc[gene]}, gene {annotation['gene_id'].iloc[gene]}, would be "
+            f"{rows.place[first[gene]]} of the matrix or {rows.place[others[0][gene]]}. Say which it is in the config, "
             "expression: ids: index or expression: ids: gene_id"
         )
     return first
+
+
+def _by_symbols(rows: matrices.Rows, annotation: pd.DataFrame) -> bool:
+    """Whether more rows are called by a symbol of the gene table than by an id."""
+    symbols = set(annotation["symbol"]) - {""}
+    wanted = {without_version(gene_id) for gene_id in annotation["gene_id"]}
+    named = rows.symbol or rows.name
+    return sum(name in symbols for name in named) > sum(without_version(name) in wanted for name in rows.name)
 
 
 def _likelier(names: list[str], annotation: pd.DataFrame) -> str:
@@ -108,94 +139,89 @@ def _is_whole(name: str) -> bool:
     return re.fullmatch(r"[0-9]+", name) is not None
 
 
-def _check_tissues(path: str | Path, tissue: list[str]) -> None:
-    if not tissue:
-        raise InputError(f"{path}, line 1: no tissues; expected an index or gene id column, then one column a tissue")
-    for column, name in enumerate(tissue, start=2):
-        if not name:
-            raise InputError(f"{path}, line 1: column {column} has no tissue name")
-    name, count = Counter(tissue).most_common(1)[0]
-    if count > 1:
-        columns = ", ".join(str(column) for column, other in enumerate(tissue, start=2) if other == name)
-        raise InputError(f"{path}, line 1: tissue '{name}' is there {count} times, in columns {columns}")
-
-
-def _numbers(path: str | Path, line: int, tissue: list[str], fields: list[str]) -> np.ndarray:
-    """The values (tissue,) of one row."""
-    try:
-        values = [math.nan if field in MISSING else float(field) for field in fields]
-        good = not any(value < 0 or value == math.inf for value in values)
-    except ValueError:
-        good = False
-    if not good:
-        name, field = next(pair for pair in zip(tissue, fields) if not _is_rpkm(pair[1]))
-        raise InputError(
-            f"{path}, line {line}, column '{name}': '{field}' is not an RPKM value, which is a number of at least 0, "
-            "with a point before decimals (or empty, NA or nan where missing)"
-        )
-    return np.array(values)
-
-
-def _is_rpkm(field: str) -> bool:
-    try:
-        value = math.nan if field in MISSING else float(field)
-    except ValueError:
-        return False
-    return not value < 0 and value != math.inf
-
-
 def _by_position(
-    path: str | Path, names: list[str], lines: list[int], annotation: pd.DataFrame, annotation_path: str | Path
+    path: str | Path, rows: matrices.Rows, annotation: pd.DataFrame, annotation_path: str | Path, _: Unmatched
 ) -> np.ndarray:
-    for expected, (name, line) in enumerate(zip(names, lines), start=1):
+    for expected, (name, place) in enumerate(zip(rows.name, rows.place), start=1):
         if not _is_whole(name) or int(name) != expected:
             raise InputError(
-                f"{path}, line {line}: the running index is {name!r} where {expected} was expected. Rows without gene "
+                f"{path}, {place}: the running index is {name!r} where {expected} was expected. Rows without gene "
                 f"ids must follow the order of {annotation_path}; give gene ids in the first column if they do not"
             )
-    if len(names) != len(annotation):
+    if len(rows.name) != len(annotation):
         raise InputError(
-            f"{path} has {len(names):,} rows, but {annotation_path} has {len(annotation):,} genes. Without gene ids in "
-            "the first column, both must list the same genes in the same order"
+            f"{path} has {len(rows.name):,} rows, but {annotation_path} has {len(annotation):,} genes. Without gene "
+            "ids in the first column, both must list the same genes in the same order"
         )
-    return np.arange(len(names))
+    return np.arange(len(rows.name))
 
 
 def _by_id(
-    path: str | Path, names: list[str], lines: list[int], annotation: pd.DataFrame, annotation_path: str | Path
+    path: str | Path, rows: matrices.Rows, annotation: pd.DataFrame, annotation_path: str | Path, unmatched: Unmatched
 ) -> np.ndarray:
-    """Row of the matrix for every gene of the annotation (gene,)."""
-    wanted = list(annotation["gene_id"])
+    names, wanted = rows.name, list(annotation["gene_id"])
     unversioned = [without_version(gene_id) for gene_id in wanted]
     # Genes of the table that differ in the version only cannot be told apart without it.
     if len(set(unversioned)) == len(unversioned):
         names, wanted = [without_version(name) for name in names], unversioned
-    rows: dict[str, int] = {}
-    for row, (name, line) in enumerate(zip(names, lines)):
-        if not name:
-            raise InputError(f"{path}, line {line}: the gene id is missing")
-        if name in rows:
-            raise InputError(f"{path}, line {line}: gene id {name} is already on line {lines[rows[name]]}")
-        rows[name] = row
-    unknown = rows.keys() - set(wanted)
-    if unknown:
-        row = min(rows[name] for name in unknown)
+    return _by_name(path, names, wanted, rows, annotation, annotation_path, unmatched, "gene id")
+
+
+def _by_symbol(
+    path: str | Path, rows: matrices.Rows, annotation: pd.DataFrame, annotation_path: str | Path, unmatched: Unmatched
+) -> np.ndarray:
+    counted = Counter(annotation["symbol"])
+    # A symbol that several genes have names none of them.
+    wanted = [symbol if symbol and counted[symbol] == 1 else "" for symbol in annotation["symbol"]]
+    names = rows.symbol or rows.name
+    return _by_name(path, names, wanted, rows, annotation, annotation_path, unmatched, "symbol")
+
+
+def _by_name(
+    path: str | Path,
+    names: Sequence[str],
+    wanted: Sequence[str],
+    rows: matrices.Rows,
+    annotation: pd.DataFrame,
+    annotation_path: str | Path,
+    unmatched: Unmatched,
+    kind: str,
+) -> np.ndarray:
+    """Row of the matrix for every gene (gene,), by what the rows are called and how the genes are called."""
+    found: dict[str, int] = {}
+    known = {*wanted} - {""}
+    for row, (name, place) in enumerate(zip(names, rows.place)):
+        if not name and unmatched == "error":
+            raise InputError(f"{path}, {place}: the {kind} is missing")
+        if name in found and (unmatched == "error" or name in known):
+            raise InputError(f"{path}, {place}: {kind} {name} is already on {rows.place[found[name]]}")
+        found.setdefault(name, row)
+    if not known & found.keys():
         raise InputError(
-            f"{path}, line {lines[row]}: gene id {names[row]} is not in {annotation_path} ({len(unknown):,} such rows)"
-            ". Remove the row, or use the gene table that the matrix was made with"
+            f"{path}: not one row is a gene of {annotation_path}: the rows are called {', '.join(names[:3])}, …, the "
+            f"genes {', '.join(list(known)[:3])}, …. Is one of the two of another species, or does it name its genes "
+            "otherwise (expression: ids)?"
         )
-    absent = [gene_id for gene_id in wanted if gene_id not in rows]
-    if absent:
-        line = annotation["line"].iloc[wanted.index(absent[0])]
+    unknown = found.keys() - known
+    if unknown and unmatched == "error":
+        row = min(found[name] for name in unknown)
         raise InputError(
-            f"{path}: no row for gene id {absent[0]} of {annotation_path}, line {line} ({len(absent):,} such genes). "
-            "Add the rows (empty values are legal), or remove the genes"
+            f"{path}, {rows.place[row]}: {kind} {names[row]} is not in {annotation_path} ({len(unknown):,} such rows). "
+            "Remove the row, use the gene table that the matrix was made with, or set expression: unmatched: skip"
         )
-    return np.array([rows[gene_id] for gene_id in wanted])
+    absent = [row for row, name in enumerate(wanted) if name not in found]
+    if absent and unmatched == "error":
+        gene = annotation.iloc[absent[0]]
+        raise InputError(
+            f"{path}: no row for {kind} {wanted[absent[0]] or gene['gene_id']} of {annotation_path}, line "
+            f"{gene['line']} ({len(absent):,} such genes). Add the rows (empty values are legal), remove the genes, or "
+            "set expression: unmatched: skip"
+        )
+    return np.array([found.get(name, -1) if name else -1 for name in wanted])
 
 
 def pseudocounts(pseudocount: float | Mapping[str, float], tissue: list[str]) -> np.ndarray:
-    """The pseudocount of every tissue (tissue,), in RPKM, from one number or a table by tissue.
+    """The pseudocount of every tissue (tissue,), in the matrix's unit, from one number or a table by tissue.
 
     A table names every tissue, or has an entry `default` for those it does not name. Raises InputError otherwise, and
     for a tissue that the matrix lacks or a pseudocount that is not above 0.
@@ -229,11 +255,11 @@ def write_targets(
     pseudocount: float | Mapping[str, float],
     missing: str,
 ) -> None:
-    """Write expression.h5: `log_rpkm` (gene, tissue) float32 = ln(RPKM + pseudocount), NaN = missing; gene_id, tissue.
+    """Write expression.h5 (see targets.Targets): ln(expression + pseudocount), or logarithms as the matrix has them.
 
-    Rows are those of `genes`, found by their ids in `annotation`, whose rows are those of `matrix`. The attribute
-    `pseudocount` is one number, or one a tissue (tissue,) where they differ. `missing`: "keep", or "error" to raise
-    InputError at the first missing value of a kept gene. Raises InputError for a gene that `annotation` lacks, too.
+    Rows are those of `genes`, found by their ids in `annotation`, whose rows are those of `matrix`. `missing`: "keep",
+    or "error" to raise InputError at the first missing value of a kept gene. Raises InputError for a gene that
+    `annotation` lacks, too.
     """
     offsets = pseudocounts(pseudocount, matrix.tissue)
     rows = pd.Index(annotation["gene_id"]).get_indexer(genes["gene_id"])
@@ -242,55 +268,23 @@ def write_targets(
             f"{matrix_path}: gene {genes['gene_id'].iloc[unknown[0]]} ({len(unknown):,} such genes) is not in the gene "
             "table that the matrix was matched to; tss.tsv was made from another one: delete it and run again"
         )
-    rpkm = matrix.rpkm[rows]
-    absent = np.isnan(rpkm)
+    values = matrix.values[rows]
+    absent = np.isnan(values)
     if missing == "error" and absent.any():
         row, column = np.argwhere(absent)[0]
         raise InputError(
             f"{matrix_path}: no value for gene {genes['gene_id'].iloc[row]} in column '{matrix.tissue[column]}' "
             f"({absent.sum():,} missing values). Fill them in, or set expression: missing: keep"
         )
-    print(f"{rpkm.shape[0]:,} genes x {rpkm.shape[1]:,} tissues, {absent.sum():,} values missing")
-    targets = Targets(
-        np.log(rpkm + offsets).astype(np.float32),
-        genes["gene_id"].to_numpy(dtype=str),
-        np.array(matrix.tissue),
-        offsets if isinstance(pseudocount, Mapping) else float(pseudocount),
+    print(f"{values.shape[0]:,} genes x {values.shape[1]:,} tissues, {absent.sum():,} values missing")
+    logarithms = matrix.unit == "log"
+    write(
+        path,
+        Targets(
+            (values if logarithms else np.log(values + offsets)).astype(np.float32),
+            genes["gene_id"].to_numpy(dtype=str),
+            np.array(matrix.tissue),
+            0.0 if logarithms else offsets if isinstance(pseudocount, Mapping) else float(pseudocount),
+            units.LABELS[matrix.unit],
+        ),
     )
-    with create_file(path, FORMAT, {"pseudocount": targets.pseudocount}) as file:
-        for name in ("log_rpkm", "gene_id", "tissue"):
-            file.write(name, getattr(targets, name))
-
-
-class Targets(NamedTuple):
-    """What expression.h5 holds: ln(RPKM + pseudocount) (gene, tissue) float32, NaN = missing, and its names.
-
-    `pseudocount` is one number, or one a tissue (tissue,), in RPKM.
-    """
-
-    log_rpkm: np.ndarray
-    gene_id: np.ndarray
-    tissue: np.ndarray
-    pseudocount: float | np.ndarray
-
-
-def read_targets(path: str | Path) -> Targets:
-    """Read what `write_targets` wrote. Raises InputError if the file is damaged."""
-    with CheckedFile(path, FORMAT) as file:
-        return Targets(*map(file.read, ("log_rpkm", "gene_id", "tissue")), file.attributes["pseudocount"])
-
-
-def read_split_targets(path: str | Path, split_path: str | Path) -> tuple[Targets, np.ndarray]:
-    """The targets of the genes of a split file, and the split of each (gene,): train, val or test.
-
-    Raises InputError if one of the files is damaged, and unless all these genes have targets, in the same order.
-    """
-    gene_id, split = read_split(split_path)
-    targets = read_targets(path)
-    rows = pd.Index(targets.gene_id).get_indexer(gene_id)
-    if (rows < 0).any() or (np.diff(rows) < 0).any():
-        raise InputError(
-            f"the genes of {split_path} are not among those of {path} in the same order: make both again from the same "
-            "table"
-        )
-    return targets._replace(log_rpkm=targets.log_rpkm[rows], gene_id=targets.gene_id[rows]), split

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from chrom2expr.errors import InputError
-from chrom2expr.genome.expression import read_split_targets
 from chrom2expr.genome.features import Features
 from chrom2expr.genome.splits import SPLITS
+from chrom2expr.genome.targets import read_split_targets
 from chrom2expr.losses import loss as losses
 from chrom2expr.losses.loss import Loss
 from chrom2expr.tracks import reduced_features
@@ -116,7 +116,7 @@ def split_data(
     """The features that `select` gives for the genes of each split, with the targets; see `read_data`."""
     targets, parts = read_split_targets(expression, split)
     ids = {name: targets.gene_id[parts == name] for name in SPLITS}
-    splits = {name: Split(select(ids[name]), targets.log_rpkm[parts == name]) for name in SPLITS}
+    splits = {name: Split(select(ids[name]), targets.log_expression[parts == name]) for name in SPLITS}
     return Data(splits, ids, targets.tissue, track_id, inputs, targets.pseudocount)
 
 
