@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -12,7 +14,7 @@ from chrom2expr.config import downloads
 from chrom2expr.errors import InputError
 from chrom2expr.files.checksums import Record
 from chrom2expr.files.whole import sha256
-from file_server import serving
+from file_server import serving, stall
 from planned_jobs import copied
 
 
@@ -125,3 +127,31 @@ def test_fetch_says_what_could_not_be_fetched_and_keeps_the_rest(tmp_path):
     assert f"Error: {server.url}/hgdownload.soe.ucsc.edu/goldenPath/hg19/bigZips/hg19.fa.gz: cannot be" in done.stderr
     assert (folder / "resources/gene_expression/geneanno.exp.csv").read_text() == table.read_text()
     assert not (folder / "resources/genome_grch37/hg19.fa").exists()
+
+
+def test_an_interrupted_fetch_ends_cleanly_and_goes_on(tmp_path):
+    folder, table = (
+        copied(tmp_path / "clone", "profiles"),
+        "raw.githubusercontent.com/FunctionLab/ExPecto/master/resources",
+    )
+    content = b"id,a\n" + b"1,2\n" * 100_000
+    (tmp_path / "www" / table).mkdir(parents=True)
+    (tmp_path / "www" / table / "geneanno.exp.csv").write_bytes(content)
+    with serving(tmp_path / "www") as server:
+        (folder / "mine.yaml").write_text(json.dumps({"mirror": {"https://": server.url}}))
+        server.faults[f"/{table}/geneanno.exp.csv"] = [stall(100_000, 60)]
+        environment = {**os.environ, "PYTHONPATH": str(folder / "workflow/scripts")}
+        environment.pop("SNAKEMAKE_PROFILE", None)
+        command = [sys.executable, "-m", "chrom2expr.command_line", "fetch", "mine.yaml"]
+        job = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        resources, end = folder / "resources/gene_expression", time.monotonic() + 60
+        while not any(part.stat().st_size for part in resources.glob(".*.part")) and time.monotonic() < end:
+            time.sleep(0.1)
+        job.send_signal(signal.SIGINT)
+        _, said = job.communicate(timeout=60)
+        assert job.returncode == 130 and b"Interrupted; run it again" in said and b"Traceback" not in said
+        assert not list((folder / ".snakemake").glob("locks/*"))
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+        assert (resources / "geneanno.exp.csv").read_bytes() == content, done.stderr
+    asked = [headers.get("Range") for path, headers in server.asked if path.endswith("geneanno.exp.csv")]
+    assert asked == [None, "bytes=100000-"]

@@ -21,7 +21,8 @@ BASE, SNAKEFILE, LIBRARY = Path("config/config.yaml"), Path("Snakefile"), Path("
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, or those that it was called with; returns its exit status.
 
-    0: done; 1: something that the user can mend is wrong, and was said; 2: the command was not understood.
+    0: done; 1: something that the user can mend is wrong, and was said; 2: the command was not understood;
+    130: it was interrupted.
     """
     asked = _parser().parse_args(arguments)
     try:
@@ -29,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Interrupted; run it again, and it goes on.", file=sys.stderr)
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,6 +1,8 @@
 """What a config downloads: fetched ahead, verified, listed, dropped. The work of `chrom2expr fetch` and `clean`."""
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -79,12 +81,19 @@ def fetch(targets: Sequence[str], files: Sequence[Path], jobs: int, logs: Mappin
     """Let Snakemake make these targets on this machine, so many at a time; its exit status.
 
     `files` are the config's; `logs` are watched, and what they say last is printed; `keep` what is temporary.
+    Interrupted, it lets Snakemake end first, so that no lock is left.
     """
     command = [sys.executable, "-m", "snakemake", *targets, "-s", "Snakefile", "--executor", "local"]
-    command += ["--cores", str(jobs), "--keep-going", *["--notemp"] * keep]
+    command += ["--cores", str(jobs), "--keep-going", "--scheduler", "greedy", *["--notemp"] * keep]
     command += ["--quiet", "host", "progress", "reason", "rules", "--configfile", *map(str, files)]
-    with _watched(logs):
-        return subprocess.run(command, check=False).returncode
+    # In a session of its own, so that it ends by the one signal that is sent from here.
+    with _watched(logs), subprocess.Popen(command, start_new_session=True) as child:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:
+            os.killpg(child.pid, signal.SIGTERM)  # its jobs too, which then end as they do on a cluster
+            child.wait()
+            raise
 
 
 @contextmanager
