@@ -10,7 +10,7 @@ import pytest
 from chrom2expr.errors import InputError, SystemTrouble
 from chrom2expr.files import fetching
 from chrom2expr.files.checksums import Record
-from chrom2expr.tracks.collect import NO_TEMPLATE, collect_bigwigs
+from chrom2expr.tracks.collect import NO_TEMPLATE, collect_bigwigs, found_tracks
 from chrom2expr.tracks.track_tables import MANIFEST_COLUMNS, read_manifest
 from file_server import cut, serving, status
 
@@ -235,3 +235,23 @@ def test_what_is_skipped_is_counted_on_the_console(tmp_path, monkeypatch):
     console.truncate(0)
     collect(tmp_path, {"ENCFF": "{folder}/{identifier}.bw"}, identifiers=["ENCFF0", "ENCFF3"])
     assert not console.getvalue().strip("\0")
+
+
+def test_the_tracks_may_be_the_files_that_there_are(tmp_path):
+    for name in (
+        "a[1]/E2/E2.bw",
+        "a[1]/E1/E1.bw",
+        "a[1]/E3/E4.bw",
+        "a[1]/F1/F1.bw",
+        "b/CNhs1.x.bw",
+        "b/sub/CNhs2.bw",
+        "a1/E5/E5.bw",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    templates = {"E": "<resources>/a[1]/{identifier}/{identifier}.bw", "CN": f"{tmp_path}/b/{{identifier}}.bw"}
+    found = found_tracks(templates, tmp_path)
+    assert found["track_id"].tolist() == ["CNhs1.x", "E1", "E2"]
+    assert (found["track_type"] == "chromatin").all() and (found["sum_stat"] == "mean").all()
+    with pytest.raises(InputError, match="a table of tracks must say"):
+        found_tracks({"E": "https://x.org/{identifier}.bw"}, tmp_path)

@@ -977,3 +977,59 @@ def test_roots_are_not_expanded_and_so_refused(config, path):
 def test_a_template_of_another_scheme_is_refused(config):
     config["sources"]["enformer_experimental"]["bigwigs"]["CNhs"] = "s3://bucket/{identifier}.bw"
     assert "bigwigs.CNhs: s3://bucket/{identifier}.bw is no http or https address" in refusal(config)
+
+
+# --- measured tracks of one's own ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lab(config, tmp_path):
+    """A measured source without a backbone, and a figure of it."""
+    (tmp_path / "a.bw").touch()
+    config["sources"]["lab"] = {
+        "kind": "measured", "assembly": "grch38", "split": "chr14", "groups": 1, "missing_bigwigs": "error",
+        "geometry": {"sequence_length": 12800, "bins": 100, "bin_size": 128},
+        "bigwigs": {"": f"{tmp_path}/{{identifier}}.bw"},
+    }  # fmt: skip
+    runs = [{"source": "lab", "inputs": "chromatin", "head": ["ridge"], "loss": "mse"}]
+    config["figures"]["lab"] = {"kind": "scores", "groups": "head", "runs": runs}
+    return config
+
+
+def test_measured_tracks_of_ones_own_need_no_backbone(lab):
+    full = schema.checked(lab)
+    found = runs.layout(full, "lab")
+    assert found == {
+        "name": "lab", "label": "lab", "assembly": "grch38", "central_bins": 0,
+        "geometry": {"sequence_length": 12800, "bins": 100, "bin_size": 128},
+    }  # fmt: skip
+    assert runs.layout(full, "beluga_experimental")["name"] == "beluga"
+    lab["figures"]["fig2_1"]["runs"].append({"source": "lab", "inputs": "chromatin", "head": "ridge", "loss": "mse"})
+    [*_, last] = runs.overview(schema.checked(lab), "fig2_1")
+    assert (last["name"], last["measured"], last["predicted"], last["bins"]) == ("lab", ["lab"], False, [100])
+
+
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"assembly": None}, "sources.lab.assembly: is needed, or a backbone, whose it then is"),
+        ({"geometry": None}, "sources.lab.geometry: is needed, or a backbone, whose it then is"),
+        ({"geometry": {"sequence_length": 100, "bins": 100, "bin_size": 128}}, "sources.lab.geometry: "),
+        ({"backbone": "enformer"}, "sources.lab.assembly: is that of its backbone; leave one of the two out"),
+        ({"kind": "predicted"}, "sources.lab.backbone: is needed, since it is predicted"),
+        ({"bigwigs": {"": "https://x.org/{identifier}.bw"}}, "sources.lab.tracks: is needed: at an address"),
+    ],
+)
+def test_what_they_lack_is_named(lab, changes, said):
+    for key, value in changes.items():
+        lab["sources"]["lab"][key] = value
+        if value is None:
+            del lab["sources"]["lab"][key]
+    assert said in refusal(lab)
+
+
+def test_linear_probes_of_them_need_central_bins(lab):
+    lab["figures"]["lab"]["runs"][0]["head"] = "probe"
+    assert "needs sources.lab.central_bins above 0" in refusal(lab)
+    lab["sources"]["lab"]["central_bins"] = 10
+    schema.checked(lab)

@@ -715,3 +715,32 @@ def test_a_disk_that_fills_keeps_what_came(server, target, record, monkeypatch):
     get(server, target, record, "genome.fa.gz")
     assert target.read_bytes() == CONTENT and len(server.asked) == 1
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_disk_that_is_really_full_is_named_and_what_came_is_kept(server, tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a small disk")
+    content = np.random.default_rng(0).bytes(3_000_000)
+    (server.folder / "large").write_bytes(content)
+    server.faults["/large"] = [unannounced]
+    made, log = small / "genome/large", tmp_path / "log"
+    source = {"name": "genome", "file": "large", "url": "https://x.org/large", "member": None}
+    asked = SimpleNamespace(addresses=json.dumps([f"{server.url}/large"]), sha256="")
+    job = scripts.snakemake(params=scripts.params(source=source), resources=asked, output=[str(made)], log=[str(log)])
+    made.parent.mkdir()
+    try:
+        with pytest.raises(SystemExit):  # its size was not announced, so it was begun
+            runpy.run_path(scripts.path("download.py"), {"snakemake": job})
+        assert "System error: " in log.read_text() and "no space is left on its disk" in log.read_text()
+        assert not made.exists()
+        with pytest.raises(SystemExit):  # now it is, and known not to fit
+            runpy.run_path(scripts.path("download.py"), {"snakemake": job})
+        assert "3,000,000 bytes of" in log.read_text() and "Make room there" in log.read_text()
+        subprocess.run(["mount", "-o", "remount,size=20m", str(small)], check=True)
+        runpy.run_path(scripts.path("download.py"), {"snakemake": job})
+        assert made.read_bytes() == content and list(made.parent.iterdir()) == [made]
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)

@@ -15,6 +15,7 @@ import sys
 import tarfile
 from urllib.parse import urlsplit
 
+import h5py
 import pytest
 import yaml
 
@@ -206,6 +207,44 @@ def test_downloads_can_be_dropped_and_come_back_without_making_anything_again(pu
     assert {path.split("/")[1] for path in server.paths()[asked:]} == {"egg2.wustl.edu"}
     assert len(list((folder / "resources/bigwigs/beluga_experimental").rglob("*.bigWig"))) == 4
     assert "beluga_experimental/001" in chrom2expr(folder, "clean", "small.yaml")
+
+
+OWN = {
+    "sources": {
+        "lab": {
+            "kind": "measured",
+            "assembly": "grch38",
+            "geometry": {"sequence_length": 64, "bins": 8, "bin_size": 8},
+            "central_bins": 2,
+            "split": "chr14",
+            "groups": 2,
+            "missing_bigwigs": "error",
+        }
+    },
+    "figures": {
+        "lab": {
+            "kind": "scores",
+            "groups": "head",
+            "runs": [{"source": "lab", "inputs": "chromatin", "head": ["multi_cnn", "ridge", "probe"], "loss": "mse"}],
+        }
+    },
+}
+
+
+@pytest.mark.slow
+def test_a_folder_of_bigwigs_is_a_source_without_a_backbone(published):
+    folder, _ = published
+    if not (folder / FIGURE).exists():
+        pytest.skip("needs the run above")
+    OWN["sources"]["lab"]["bigwigs"] = {"": f"{folder.parent}/raw/bigwigs/{{identifier}}.bw"}
+    (folder / "own.yaml").write_text(json.dumps(OWN))
+    said = run(folder, "--cores", "2", "results/figures/lab.pdf", "--configfile", "small.yaml", "own.yaml")
+    assert "predict_tracks" not in said and "lift_genes" not in said
+    runs = {row["run"] for row in table(folder / "results/figures/lab.tsv")}
+    assert runs == {f"lab/chromatin/{head}/mse" for head in ("multi_cnn", "ridge", "probe")} | {"baseline/chr14"}
+    with h5py.File(folder / "results/features/lab.h5") as store:
+        tracks = [name.decode() for name in store["track_id"][:]]
+    assert tracks == sorted(file.stem for file in (folder.parent / "raw/bigwigs").iterdir())
 
 
 @pytest.mark.slow

@@ -81,3 +81,19 @@ def test_the_real_tables(shared_data):
     assert beluga["track_id"].nunique() == len(beluga) == 2002
     assert beluga["track_id"].str.startswith("E0").sum() + beluga["track_id"].str.startswith("E1").sum() == 1187
     assert not beluga["track_id"].str.contains(r"\.gz|/|\s").any()
+
+
+def test_a_list_of_ones_own_needs_identifiers_alone(tmp_path):
+    path = tmp_path / "mine.txt"
+    path.write_text("identifier\na\nb\n")
+    table = read_tracks(path)
+    assert table["track_id"].tolist() == table["description"].tolist() == ["a", "b"]
+    assert np.isinf(table["clip"]).all() and (table["scale"] == 1).all() and (table["sum_stat"] == "mean").all()
+    path.write_text("lab\tidentifier\tdescription\nx\ta\tCAGE:liver\ny\tb\tATAC\n")
+    assert read_tracks(path)["track_type"].tolist() == ["cage", "chromatin"]
+    path.write_text("identifier\tclip\na\t3\n")
+    with pytest.raises(InputError, match="neither Basenji's targets table .* nor a list with a column identifier"):
+        read_tracks(path)
+    path.write_text("identifier\na\na\n")
+    with pytest.raises(InputError, match="line 3: the identifier is not the first of its name"):
+        read_tracks(path)

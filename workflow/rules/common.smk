@@ -150,14 +150,25 @@ def split_of(wildcards):
 
 
 def track_table(wildcards):
-    """The table of the tracks of a measured source: its own, or its backbone's."""
-    source = wildcards.source
-    return resource(SOURCES[source].get("tracks", backbone_of(source)["tracks"]))
+    """The table of the tracks of a measured source: its own, or its backbone's; none if its bigWigs say which there are."""
+    source = SOURCES[wildcards.source]
+    named = source.get("tracks") or ("backbone" in source and backbone_of(wildcards.source)["tracks"])
+    return resource(named) if named else []
+
+
+def layout(key):
+    """Where the bins of the wildcards' source lie: its backbone's assembly, geometry or central bins, or its own."""
+    return lambda wildcards: runs.layout(config, wildcards.source)[key]
 
 
 def genome_of(suffix):
-    """A file of the genome that the wildcards' backbone reads."""
-    return lambda wildcards: f"<results>/genome/{setting('backbones', 'assembly')(wildcards)}.{suffix}"
+    """A file of the genome that the wildcards' backbone reads, or that their source's bins lie on."""
+
+    def file(wildcards):
+        find = setting("backbones", "assembly") if hasattr(wildcards, "backbone") else layout("assembly")
+        return f"<results>/genome/{find(wildcards)}.{suffix}"
+
+    return file
 
 
 def loss_of(wildcards):
@@ -262,7 +273,9 @@ def figure_sources(part):
         backbones = runs.overview(config, wildcards.figure)
         measured = [source for row in backbones for source in row["measured"]]
         return {
-            "tracks": [resource(config["backbones"][row["name"]]["tracks"]) for row in backbones],
+            "tracks": [
+                resource(config["backbones"][row["name"]]["tracks"]) for row in backbones if row["predicted"]
+            ],
             "features": [f"<results>/features/{source}.h5" for source in measured],
             "shards": [shard for source in measured for shard in shards_of(source)],
         }[part]
@@ -337,7 +350,7 @@ def head_shards(wildcards):
 
 def source_geometry(wildcards):
     """The geometry of a source: its own, or its backbone's."""
-    return SOURCES[wildcards.source].get("geometry") or backbone_of(wildcards.source)["geometry"]
+    return SOURCES[wildcards.source].get("geometry") or layout("geometry")(wildcards)
 
 
 def sequence_shards(wildcards):

@@ -49,7 +49,7 @@ rule reduce_features:
         # How many bins in the middle: those around the TSS, or those that the inputs name.
         bins=param(
             lambda wildcards: (
-                setting("backbones", "central_bins")
+                layout("central_bins")
                 if runs.reduction(wildcards.reduction)["bins"] == "backbone"
                 else setting("inputs", "bins")
             )(wildcards)

@@ -57,8 +57,8 @@ rule bin_bigwigs:
         runtime=360,
     params:
         code=code("bin_bigwigs.py"),
-        assembly=param(setting("backbones", "assembly")),
-        geometry=param(setting("backbones", "geometry")),
+        assembly=param(layout("assembly")),
+        geometry=param(layout("geometry")),
         source=param(lambda wildcards: wildcards.source),
     script:
         "../scripts/bin_bigwigs.py"

@@ -18,11 +18,12 @@ with job(snakemake) as call:
     def count(kinds, track_types):
         return sum(kind in kinds or "all" in kinds for kind in track_types)
 
-    for backbone, path in zip(backbones, given.tracks, strict=True):
+    tables = iter(given.tracks)  # of those that predict
+    for backbone in backbones:
         geometry = Geometry.from_config(backbone["geometry"])
         backbone |= {"sequence_length": geometry.sequence_length, "bin_size": geometry.bin_size}
         kinds = backbone["tracks"]
-        backbone["predicted"] = count(kinds, read_tracks(path)["track_type"]) if backbone["predicted"] else None
+        backbone["predicted"] = count(kinds, read_tracks(next(tables))["track_type"]) if backbone["predicted"] else None
         counts = []
         for source in backbone["measured"]:
             with FeatureStore(stores[source]) as store:

@@ -7,15 +7,15 @@ from typing import Any
 from chrom2expr import registry
 from chrom2expr.config.places import bare_roots, barren_templates
 from chrom2expr.config.resources import faults
-from chrom2expr.config.runs import RUN, attention_models, figure_runs, named_runs, reduction, takes
+from chrom2expr.config.runs import RUN, attention_models, figure_runs, layout, named_runs, reduction, takes
 from chrom2expr.errors import InputError
 from chrom2expr.figures.rows import BASELINE
 from chrom2expr.genome.windows import Geometry, central
 
 # What only sources of one kind have.
 OWN_KEYS = {
-    "measured": {"bigwigs", "groups", "missing_bigwigs", "tracks"},
-    "embedded": {"geometry", "bins", "settings"},
+    "measured": {"bigwigs", "groups", "missing_bigwigs", "tracks", "assembly", "central_bins"},
+    "embedded": {"bins", "settings"},
 }
 
 
@@ -54,8 +54,7 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     for name, source in sources.items():
         if source["split"] not in config["splits"]:
             yield f"sources.{name}.split: {source['split']} is not among splits"
-        if source["backbone"] not in backbones:
-            yield f"sources.{name}.backbone: {source['backbone']} is not among backbones"
+        yield from _place_contradictions(name, source, backbones)
         if source["kind"] == "measured" and not source["bigwigs"]:
             yield f"sources.{name}.bigwigs: a measured source needs at least one template"
         if "tracks" in source and source["tracks"] not in resources:
@@ -65,9 +64,9 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
                 for key in sorted(keys & set(source)):
                     yield f"sources.{name}.{key}: only {kind} sources have it"
         needed = {"predicted": "tracks", "embedded": "embedding"}.get(source["kind"])
-        if needed and source["backbone"] in backbones:
+        if needed and source.get("backbone") in backbones:
             yield from _not_offered(config, source["backbone"], needed, f"sources.{name}.kind: {source['kind']}")
-        if source["kind"] == "embedded" and source["backbone"] in backbones:
+        if source["kind"] == "embedded" and source.get("backbone") in backbones:
             yield from _window_contradictions(name, source, backbones[source["backbone"]]["geometry"])
     labels: dict[str, str] = {}
     for name, metric in config["metrics"].items():
@@ -94,6 +93,28 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
                 f"simulation.backbones.{name}.train_on: {simulated['train_on']} has tracks of its own, but {name} must "
                 "predict those of its own table"
             )
+
+
+def _place_contradictions(name: str, source: Mapping[str, Any], backbones: Mapping[str, Any]) -> Iterator[str]:
+    """Lines that say what is wrong with where a source's bins lie, which its backbone says, or its own keys."""
+    own = {"assembly", "geometry", "central_bins"} & source.keys()
+    if "backbone" in source:
+        if source["backbone"] not in backbones:
+            yield f"sources.{name}.backbone: {source['backbone']} is not among backbones"
+        if source["kind"] != "embedded":
+            for key in sorted(own):
+                yield f"sources.{name}.{key}: is that of its backbone; leave one of the two out"
+    elif source["kind"] != "measured":
+        yield f"sources.{name}.backbone: is needed, since it is {source['kind']}"
+    else:
+        for key in sorted({"assembly", "geometry"} - own):
+            yield f"sources.{name}.{key}: is needed, or a backbone, whose it then is"
+        try:
+            Geometry.from_config(source.get("geometry", {"window": 2, "bins": 1, "bin_size": 1}))
+        except InputError as error:
+            yield f"sources.{name}.geometry: {error}"
+        if "tracks" not in source and any("://" in template for template in source["bigwigs"].values()):
+            yield f"sources.{name}.tracks: is needed: at an address, nothing tells which tracks there are"
 
 
 def _used_resources(config: Mapping[str, Any]) -> list[str]:
@@ -160,7 +181,7 @@ def _window_contradictions(name: str, source: Mapping[str, Any], whole: Mapping[
 def _run_contradictions(config: Mapping[str, Any], run: Mapping[str, str]) -> Iterator[str]:
     """Lines that say why a run's head cannot take these inputs of this source."""
     source, inputs = config["sources"][run["source"]], config["inputs"][run["inputs"]]
-    head, backbone = config["heads"][run["head"]], config["backbones"][source["backbone"]]
+    head, lent = config["heads"][run["head"]], layout(config, run["source"])
     features, embedded = head["features"], source["kind"] == "embedded"
     reduced = reduction(features)
     where = f"heads.{run['head']}.features: {features}"
@@ -178,8 +199,9 @@ def _run_contradictions(config: Mapping[str, Any], run: Mapping[str, str]) -> It
         yield from _not_offered(config, source["backbone"], "embedding", of)
     if features == "sequences":
         yield from _not_offered(config, source["backbone"], "trunk", f"{where}: {run['run']}")
-    if reduced.get("bins") == "backbone" and not backbone["central_bins"]:
-        yield f"{where}: needs backbones.{source['backbone']}.central_bins above 0"
+    if reduced.get("bins") == "backbone" and not lent["central_bins"]:
+        section = "backbones" if "backbone" in source else "sources"
+        yield f"{where}: needs {section}.{lent['name']}.central_bins above 0"
     if (needed := reduced.get("orientation", inputs["orientation"])) != inputs["orientation"]:
         yield f"{where}: knows upstream and downstream only, so inputs.{run['inputs']}.orientation must be {needed}"
     if features == "sequences" and inputs["orientation"] != "gene":
@@ -187,12 +209,12 @@ def _run_contradictions(config: Mapping[str, Any], run: Mapping[str, str]) -> It
             f"inputs.{run['inputs']}.orientation: {run['head']} reads the forward strand, and its pool does not know "
             "the order of bins, so the key has no effect: set gene, or leave its runs out of figures"
         )
-    if features == "sequences" and backbone["reverse_complement"]:
+    if features == "sequences" and embedded and config["backbones"][source["backbone"]]["reverse_complement"]:
         yield (
             f"backbones.{source['backbone']}.reverse_complement: {run['head']} of {run['source']} reads the forward "
             f"strand only: set it false, or give sources.{run['source']} a backbone of its own"
         )
-    bins = source["bins"] if embedded else backbone["geometry"]["bins"]
+    bins = source["bins"] if embedded else lent["geometry"]["bins"]
     if inputs["bins"] and (embedded or reduced.get("bins") == "backbone"):
         yield f"inputs.{run['inputs']}.bins: {run['head']} of {run['source']} has no bins to choose from; set 0"
         return
@@ -260,6 +282,14 @@ def _score_contradictions(config: Mapping[str, Any], figure: str) -> Iterator[st
             )
 
 
+def _has_no_place(config: Mapping[str, Any], name: str) -> bool:
+    """Whether a source has neither a backbone that there is, nor what measured tracks need without one."""
+    source = config["sources"][name]
+    if "backbone" in source:
+        return source["backbone"] not in config["backbones"]
+    return source["kind"] != "measured" or not {"assembly", "geometry"} <= set(source)
+
+
 def _figure_contradictions(config: Mapping[str, Any], name: str) -> Iterator[str]:
     sections = {
         "source": ("sources", config["sources"]),
@@ -278,7 +308,7 @@ def _figure_contradictions(config: Mapping[str, Any], name: str) -> Iterator[str
         yield from dict.fromkeys(unknown)
         return
     runs = figure_runs(config, name)
-    if any(config["sources"][run["source"]]["backbone"] not in config["backbones"] for run in runs):
+    if any(_has_no_place(config, run["source"]) for run in runs):
         return  # reported with the source
     for run in runs:
         yield from _run_contradictions(config, run)

@@ -100,8 +100,20 @@ def attention_models(config: Mapping[str, Any], figure: str) -> list[dict[str, s
     return bases + [{key: run[key] for key in ("series", "colour", "source", "run")} for run in runs]
 
 
+def layout(config: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Where the bins of a source lie: `assembly`, `geometry`, `central_bins`, and who says so, by `name` and `label`.
+
+    That is its backbone, or, for measured tracks of one's own, the source itself.
+    """
+    section = config["sources"][source]
+    name = section.get("backbone")
+    lender = config["backbones"][name] if name else section
+    found = {key: lender[key] for key in ("label", "assembly", "geometry", "central_bins")}
+    return {"name": name or source, **found}
+
+
 def overview(config: Mapping[str, Any], figure: str) -> list[dict[str, Any]]:
-    """The backbones of a figure's runs: `name`, `label`, `geometry`, and what heads are given of each.
+    """The backbones of a figure's runs, and sources without: `name`, `label`, `geometry`, and what heads are given.
 
     That is the kinds of `tracks` (chromatin, cage, all) and the numbers of `bins`; and where they come from: whether
     they are `predicted`, and the names of the sources where they are `measured`.
@@ -109,15 +121,15 @@ def overview(config: Mapping[str, Any], figure: str) -> list[dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
     for run in figure_runs(config, figure):
         source, inputs = config["sources"][run["source"]], config["inputs"][run["inputs"]]
-        backbone = config["backbones"][source["backbone"]]
+        lent = layout(config, run["source"])
         row = rows.setdefault(
-            source["backbone"],
-            {"name": source["backbone"], "label": backbone["label"], "geometry": backbone["geometry"]}
+            lent["name"],
+            {key: lent[key] for key in ("name", "label", "geometry")}
             | {"predicted": False, "measured": [], "tracks": [], "bins": []},
         )
         row["predicted"] |= source["kind"] == "predicted"
         at_tss = reduction(config["heads"][run["head"]]["features"]).get("bins") == "backbone"
-        bins = backbone["central_bins"] if at_tss else inputs["bins"] or backbone["geometry"]["bins"]
+        bins = lent["central_bins"] if at_tss else inputs["bins"] or lent["geometry"]["bins"]
         found = {"tracks": inputs["tracks"], "bins": bins}
         if source["kind"] == "measured":
             found["measured"] = run["source"]

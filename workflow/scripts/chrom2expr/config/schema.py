@@ -80,6 +80,8 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
     for source in full["sources"].values():
         if source["kind"] == "embedded":
             source.setdefault("settings", {})
+        if source["kind"] == "measured" and "backbone" not in source:
+            source.setdefault("central_bins", 0)
     for head in full["heads"].values():
         if head["features"] == "sequences":
             head.setdefault("adaptation", {"type": "all"})
@@ -246,7 +248,7 @@ def _typed_sections(config: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str,
         for name, section in config[kind].items():
             yield kind, (kind, name), section["kind" if kind == "figures" else "type"]
     for name, source in config["sources"].items():
-        if source["kind"] == "embedded" and source["backbone"] in backbones:
+        if source["kind"] == "embedded" and source.get("backbone") in backbones:
             yield "backbones", ("sources", name), backbones[source["backbone"]]["type"]
     for name in config.get("simulation", {}).get("backbones", {}):
         if name in backbones:
@@ -295,7 +297,7 @@ def _sections_of(config: Mapping[str, Any], run: Mapping[str, str]) -> dict[str,
     traits = {*TRAITS, *declared.get("traits", {})}
     return {
         "source": source,
-        "backbone": config["backbones"][source["backbone"]],
+        "backbone": config["backbones"][source["backbone"]] if "backbone" in source else {},
         "inputs": config["inputs"][run["inputs"]],
         "head": config["heads"][run["head"]],
         "loss": loss | {trait: registry.has_trait(declared, trait, loss) for trait in traits},

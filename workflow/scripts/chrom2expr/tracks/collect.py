@@ -2,6 +2,7 @@
 
 import glob
 import hashlib
+import re
 import shutil
 import threading
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from chrom2expr.files.fetching import NotThere
 from chrom2expr.files.ownership import owned
 from chrom2expr.files.tables import write_table
 from chrom2expr.job import Progress, tell
-from chrom2expr.tracks.track_tables import MANIFEST_COLUMNS
+from chrom2expr.tracks.track_tables import MANIFEST_COLUMNS, plain_tracks
 
 # Downloads at a time.
 AT_ONCE = 4
@@ -53,7 +54,7 @@ def collect_bigwigs(
     way, as is an identifier that cannot name a file. A download that fails otherwise is always an error (see
     fetching.fetch), so that a bad network never drops a track.
     """
-    templates = {prefix: place.replace("<resources>", str(resources), 1) for prefix, place in templates.items()}
+    templates = _placed(templates, resources)
     prefixes = [_longest_prefix(identifier, templates) for identifier in tracks["track_id"]]
     without = tracks["track_id"][[prefix is None for prefix in prefixes]]
     if len(without) == len(tracks):
@@ -113,6 +114,31 @@ def _refuse_names(wanted: Mapping[str, str | None]) -> None:
                 f"{identifier}: cannot name a downloaded file; correct the identifier in the table of tracks, or "
                 "download the bigWig and give a path for it in bigwigs"
             )
+
+
+def _placed(templates: Mapping[str, str], resources: str | Path) -> dict[str, str]:
+    """The templates with the folder that <resources> stands for."""
+    return {prefix: place.replace("<resources>", str(resources), 1) for prefix, place in templates.items()}
+
+
+def found_tracks(templates: Mapping[str, str], resources: str | Path) -> pd.DataFrame:
+    """The tracks of all bigWigs that the templates find on this machine, by identifier, as track_tables.plain_tracks.
+
+    Raises InputError for a template that is a URL, where nothing tells which files there are.
+    """
+    found = set()
+    for prefix, template in _placed(templates, resources).items():
+        if _is_url(template):
+            raise InputError(f"bigwigs: {template}: which tracks there are, a table of tracks must say (tracks)")
+        first, *others = template.split("{identifier}")
+        inside = "".join(f"(?P=identifier){re.escape(part)}" for part in others[1:])
+        pattern = re.compile(
+            f"{re.escape(first)}(?P<identifier>{re.escape(prefix)}[^/]*){re.escape(others[0])}{inside}"
+        )
+        for path in glob.iglob(f"{glob.escape(prefix)}*".join(map(glob.escape, [first, *others]))):
+            if match := re.fullmatch(pattern, path):
+                found.add(match["identifier"])
+    return plain_tracks(sorted(found))
 
 
 def _refuse_barren(templates: Mapping[str, str], prefixes: Sequence[str | None], places: Sequence[str | None]) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,23 +23,27 @@ MANIFEST_COLUMNS = ["track_id", "track_type", "clip", "scale", "sum_stat", "path
 def read_tracks(path: str | Path) -> pd.DataFrame:
     """A track table, one row a track in the order of the backbone's outputs, told apart by its header.
 
-    Either Basenji's targets table (targets_human.txt), where CAGE tracks are those described as "CAGE:...", or
+    Basenji's targets table (targets_human.txt), where CAGE tracks are those described as "CAGE:...", or
     ExPecto's table of Beluga's features (deepsea_beluga_2002_features.tsv), all chromatin, whose tracks are named by
-    their peak file without folder and ending, and neither clipped nor scaled.
+    their peak file without folder and ending, and neither clipped nor scaled; or a list of one's own with a column
+    identifier, and description if need be (see plain_tracks).
     Returns track_id (unique), track_type ("chromatin" | "cage"), description, clip, scale, sum_stat ("mean" | "sum").
     Raises InputError, naming file and line, for another kind of file, a row of another width, a missing or repeated
     identifier, a clip or scale that is not a number above 0, and an unknown statistic.
     """
     header, rows = _read_rows(path)
     refuse_repeated(path, header, [*BASENJI_COLUMNS, *BELUGA_COLUMNS])
-    if set(BASENJI_COLUMNS) <= set(header):
+    if "identifier" in header and not {"clip", "scale", "sum_stat"} & set(header):
+        table = _plain(pd.DataFrame(rows, columns=header))
+    elif set(BASENJI_COLUMNS) <= set(header):
         table = _basenji(path, pd.DataFrame(rows, columns=header))
     elif tuple(header[1:-1]) == BELUGA_COLUMNS:
         table = _beluga(rows)
     else:
         raise InputError(
-            f"{path}, line 1: neither Basenji's targets table (columns {', '.join(BASENJI_COLUMNS)}) nor ExPecto's "
-            f"table of Beluga's features (columns {', '.join(BELUGA_COLUMNS)}), both separated by tabs"
+            f"{path}, line 1: neither Basenji's targets table (columns {', '.join(BASENJI_COLUMNS)}), nor ExPecto's "
+            f"table of Beluga's features (columns {', '.join(BELUGA_COLUMNS)}), nor a list with a column identifier; "
+            "all are separated by tabs"
         )
     _refuse(path, table["track_id"] == "", "the track has no identifier", table["track_id"])
     _refuse(path, table["track_id"].duplicated(), "the identifier is not the first of its name", table["track_id"])
@@ -54,6 +59,29 @@ def _read_rows(path: str | Path) -> tuple[list[str], list[list[str]]]:
         if len(row) != len(header):
             raise InputError(f"{path}, line {line}: {len(row)} fields, but the header has {len(header)}")
     return header, [[field.strip() for field in row] for row in rows]
+
+
+def _plain(table: pd.DataFrame) -> pd.DataFrame:
+    described = table["description"] if "description" in table else table["identifier"]
+    return plain_tracks(table["identifier"].tolist(), described.tolist())
+
+
+def plain_tracks(identifiers: Sequence[str], descriptions: Sequence[str] | None = None) -> pd.DataFrame:
+    """Tracks of which nothing but their identifiers is known: averaged over bins, neither clipped nor scaled.
+
+    CAGE tracks are those described as "CAGE:...", as in Basenji's table. Columns as of `read_tracks`.
+    """
+    described = pd.Series(list(descriptions or identifiers), dtype=str)
+    return pd.DataFrame(
+        {
+            "track_id": list(identifiers),
+            "track_type": np.where(described.str.startswith("CAGE:"), "cage", "chromatin"),
+            "description": described,
+            "clip": np.inf,
+            "scale": 1.0,
+            "sum_stat": "mean",
+        }
+    )
 
 
 def _basenji(path: str | Path, table: pd.DataFrame) -> pd.DataFrame:
