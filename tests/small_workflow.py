@@ -200,7 +200,7 @@ STEPS = {
         "lift_genes",
         {"tss": "tss.tsv", "dropped": "dropped.tsv", "contigs": "contigs.json"},
         {"annotation": Raw("geneanno.csv"), "chain": CHAIN},
-        {"exclude_types": ["rRNA"], "exclude_chromosomes": ["chrX"], "contigs": "all"},
+        {"exclude_types": ["rRNA"], "exclude_chromosomes": ["chrX"], "contigs": "all", "tss": "canonical"},
     ),
     "split": _split({"held_out": ["chr14"]}),
     "split_beluga": _split({"held_out": ["chr8"]}),

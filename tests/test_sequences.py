@@ -216,7 +216,7 @@ def stage(tmp_path):
             log,
             input=dict(annotation=tmp_path / "genes.csv", chain=tmp_path / "over.chain"),
             output=dict(tss=tss, dropped=tmp_path / "dropped.tsv", contigs=tmp_path / "contigs.json"),
-            params=dict(exclude_types=[], exclude_chromosomes=[], contigs="all"),
+            params=dict(exclude_types=[], exclude_chromosomes=[], contigs="all", tss="canonical"),
         )
         run_script(
             "split_genes.py",

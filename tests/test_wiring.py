@@ -206,6 +206,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "resources.sha256": refused("0" * 64, "the config expects 0000"),
     },
     "lift": {
+        "params.tss": same("most_upstream", "a table gives its TSSs itself"),
         "params.exclude_types": [],
         "params.exclude_chromosomes": ["chrX", "chr8"],
         "params.contigs": "primary",

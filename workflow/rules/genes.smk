@@ -23,6 +23,7 @@ rule lift_genes:
         runtime=30,
     params:
         code=code("lift_genes.py"),
+        tss=param(config["genes"]["tss"]),
         exclude_types=param(config["genes"]["exclude_types"]),
         exclude_chromosomes=param(config["genes"]["exclude_chromosomes"]),
         contigs=param(config["genes"]["contigs"]),

@@ -3,17 +3,17 @@
 from chrom2expr.job import job
 
 with job(snakemake) as call:
-    from chrom2expr.genome import expression, genes
+    from chrom2expr.genome import annotation, expression, genes
 
     given, made, params = call.input, call.output, call.params
-    annotation = genes.read_annotation(given.annotation)
+    known = annotation.read(given.annotation)
     matrix = expression.read_matrix(
-        given.expression, annotation, given.annotation, params.ids, params.unit, params.unmatched, params.cells
+        given.expression, known, given.annotation, params.ids, params.unit, params.unmatched, params.cells
     )
     expression.write_targets(
         made[0],
         matrix,
-        annotation,
+        known,
         genes.read_genes(given.tss),
         given.expression,
         pseudocount=params.pseudocount,

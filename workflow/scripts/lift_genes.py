@@ -4,12 +4,12 @@ from chrom2expr.job import job
 
 with job(snakemake) as call:
     from chrom2expr.files.whole import write_json
-    from chrom2expr.genome import genes, liftover
+    from chrom2expr.genome import annotation, genes, liftover
 
     given, made, params = call.input, call.output, call.params
     chain = liftover.read_chain(given.chain)
     kept, dropped = liftover.build_genes(
-        genes.read_annotation(given.annotation),
+        annotation.read(given.annotation, params.tss),
         chain,
         given.annotation,
         exclude_types=params.exclude_types,

@@ -165,11 +165,14 @@ def _check_positions(annotation: pd.DataFrame, chain: Chain, path: str | Path) -
     say_renamed(names, str(chain.path))
     lengths = annotation["chrom_grch37"].map({name: chain.source[other] for name, other in names.items()})
     if lengths.isna().any():
-        gene = annotation[lengths.isna()].iloc[0]
+        gene, unknown = annotation[lengths.isna()].iloc[0], annotation.loc[lengths.isna(), "chrom_grch37"].unique()
+        others = (
+            f"{gene['chrom_grch37']} ({len(unknown)} in all: {', '.join(unknown)})" if len(unknown) > 1 else unknown[0]
+        )
         raise InputError(
             f"{path}, line {gene['line']}: {gene['gene_id']} lies on {gene['chrom_grch37']}, which {chain.path} does "
-            f"not know ({some(chain.source)}). Use a chain with the same names, or add {gene['chrom_grch37']} to "
-            "genes: exclude_chromosomes"
+            f"not know ({some(chain.source)}). Use a chain with the same names, or add {others} to genes: "
+            "exclude_chromosomes"
         )
     past = annotation["tss_grch37"] > lengths
     if past.any():
