@@ -2,6 +2,7 @@
 
 import io
 import threading
+import time
 
 import numpy as np
 import pandas as pd
@@ -117,6 +118,16 @@ def server(tmp_path):
         yield server
 
 
+def later(fault):
+    """The fault, when the others have had their answers."""
+
+    def late(handler, content):
+        time.sleep(0.5)
+        fault(handler, content)
+
+    return late
+
+
 def test_downloads_are_whole_or_missing_or_an_error(tmp_path, server, capsys):
     table = collect(tmp_path, server.template, identifiers=["ENCFF0", "ENCFF1", "ENCFF4"])
     fetched = [str(tmp_path / "fetched" / f"{name}.bigWig") for name in ("ENCFF0", "ENCFF4")]
@@ -133,7 +144,7 @@ def test_downloads_are_whole_or_missing_or_an_error(tmp_path, server, capsys):
 
 
 def test_what_has_come_is_not_fetched_again_after_a_break(tmp_path, server):
-    server.faults["/ENCFF4"] = [cut(3), *[status(500)] * 2]
+    server.faults["/ENCFF4"] = [cut(3), *[later(status(500))] * 2]
     wanted = ["ENCFF0", "ENCFF2", "ENCFF4"]
     with pytest.raises(SystemTrouble, match="500"):
         collect(tmp_path, server.template, identifiers=wanted)
@@ -163,8 +174,10 @@ def test_what_has_come_from_another_address_is_not_taken(tmp_path, server):
     (server.folder / "other").mkdir()
     for track in (0, 3):
         (server.folder / f"other/ENCFF{track}").write_bytes(b"other")
+    server.faults["/ENCFF3"] = [later(status(403))]
     with pytest.raises(InputError, match="403"):
         collect(tmp_path, server.template, identifiers=["ENCFF0", "ENCFF3"])
+    assert [file.name for file in tmp_path.glob(".*.coming/ENCFF*")] == ["ENCFF0.bigWig"]
     other = {"ENCFF": f"{server.url}/other/{{identifier}}"}
     collect(tmp_path, other, identifiers=["ENCFF0", "ENCFF3"])
     assert {file.read_bytes() for file in (tmp_path / "fetched").iterdir()} == {b"other"}
