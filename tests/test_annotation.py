@@ -115,3 +115,11 @@ def test_mixed_and_unknown_contigs(tmp_path):
     )
     with pytest.raises(InputError, match=r"line 3: G2 lies on GL1.*or add GL1 \(2 in all: GL1, GL2\) to genes"):
         liftover.build_genes(table, liftover.read_chain(chain), "x.gtf", **settings)
+
+
+def test_the_log_counts_the_genes_by_what_decided(tmp_path, capsys):
+    tags = ["MANE_Select", "appris_principal_1", "appris_principal_3", "basic"]
+    annotation.read(save(tmp_path / "x.gtf", *(line(gene_id=f"G{n}", tag=tag) for n, tag in enumerate(tags))))
+    said = capsys.readouterr().out
+    assert "4 genes of 4 transcripts" in said and "2 by APPRIS principal" in said
+    assert "1 by MANE Select" in said and "1 by the most upstream start" in said

@@ -9,7 +9,6 @@ import hashlib
 import io
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -24,8 +23,8 @@ from chrom2expr.config import resources
 from chrom2expr.files.checksums import Record
 from chrom2expr.files.whole import sha256
 from file_server import serving
+from planned_jobs import copied
 from test_end_to_end import run, table
-from test_workflow import ROOT
 
 FIGURE = "results/figures/fig3_2.pdf"
 # Sizes of a small world's networks and windows, and of what is fitted.
@@ -127,11 +126,7 @@ def published(tmp_path_factory):
     """A copy of the repository, the config of sizes laid over the thesis's, and the server that it is led to."""
     home = tmp_path_factory.mktemp("published")
     folder, raw = home / "chrom2expr", home / "raw"
-    for name in ("Snakefile", "workflow", "config", "profiles"):
-        source = ROOT / name
-        copy = shutil.copytree if source.is_dir() else shutil.copy
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        copy(source, folder / name)
+    copied(folder, "profiles")
     raw.mkdir()
     small_world.write_raw(raw)
     config = yaml.safe_load((folder / "config/config.yaml").read_text())

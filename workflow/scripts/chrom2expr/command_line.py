@@ -95,8 +95,13 @@ def _read_here(asked: argparse.Namespace) -> tuple[list[Path], dict[str, Any]]:
 
     if not _in_checkout():
         raise InputError(f"work in the workflow's folder: there is no {BASE} with a {SNAKEFILE} in {Path.cwd()}")
-    files = asked.configs if asked.configs[:1] == [BASE] else [BASE, *asked.configs]
+    files = _with_base(asked.configs)
     return files, schema.checked(overlays.read(files))
+
+
+def _with_base(configs: Sequence[Path]) -> list[Path]:
+    """The configs, below them the workflow's own, unless that is the first of them."""
+    return [*configs] if [*configs[:1]] == [BASE] else [BASE, *configs]
 
 
 def _in_checkout() -> bool:
@@ -142,7 +147,7 @@ def _check(asked: argparse.Namespace) -> int:
     from chrom2expr.config import overlays, schema
 
     checkout = _in_checkout()
-    files = [BASE, *asked.configs] if checkout and asked.configs[0] != BASE else asked.configs
+    files = _with_base(asked.configs) if checkout else asked.configs
     config = schema.checked(overlays.read(files))
     print(f"{' < '.join(map(str, files))}: nothing is wrong\n")
     print(_runs(config))

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from chrom2expr.errors import InputError, system_trouble
-from chrom2expr.files.foreign import START, foreign
+from chrom2expr.files.foreign import start_of
 from chrom2expr.files.tensors import save
 from chrom2expr.files.whole import whole_file
 from chrom2expr.genome.windows import BASES, Geometry, N, middle
@@ -206,10 +206,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     them. Raises InputError for what is neither, named for what it is.
     """
     try:
-        with open(path, "rb") as handle:
-            start = handle.read(START)
-        if found := foreign(start):
-            raise InputError(f"{path}: is {found}")
+        start_of(path)
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)

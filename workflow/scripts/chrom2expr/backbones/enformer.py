@@ -62,8 +62,9 @@ def read(weights: Path, geometry: Geometry, use_tf_gamma: bool = False, position
 
 def _by_own_names(state: Mapping[str, Tensor], network: Network) -> dict[str, Tensor]:
     """A checkpoint's tensors under the names of the network's modules, of which the trunk's have a second one each."""
-    names = {id(tensor): name for name, tensor in network.state_dict(keep_vars=True).items() if not _is_copy(name)}
-    own = {name: names[id(tensor)] for name, tensor in network.state_dict(keep_vars=True).items() if _is_copy(name)}
+    tensors = network.state_dict(keep_vars=True)
+    names = {id(tensor): name for name, tensor in tensors.items() if not _is_copy(name)}
+    own = {name: names[id(tensor)] for name, tensor in tensors.items() if _is_copy(name)}
     return {own.get(name, name): state[name] for name in sorted(state, key=_is_copy, reverse=True)}
 
 

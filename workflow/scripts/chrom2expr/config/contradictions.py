@@ -37,10 +37,7 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
                 yield f"backbones.{name}.{key}: {backbone[key]} is not among resources"
         if "conda" in backbone and not Path(backbone["conda"]).is_file():
             yield f"backbones.{name}.conda: there is no file {backbone['conda']}"
-        try:
-            Geometry.from_config(backbone["geometry"])
-        except InputError as error:
-            yield f"backbones.{name}.geometry: {error}"
+        yield from _bad_geometry(f"backbones.{name}", backbone["geometry"])
         try:
             central(backbone["geometry"]["bins"], backbone["central_bins"] or None)
         except InputError as error:
@@ -109,12 +106,18 @@ def _place_contradictions(name: str, source: Mapping[str, Any], backbones: Mappi
     else:
         for key in sorted({"assembly", "geometry"} - own):
             yield f"sources.{name}.{key}: is needed, or a backbone, whose it then is"
-        try:
-            Geometry.from_config(source.get("geometry", {"window": 2, "bins": 1, "bin_size": 1}))
-        except InputError as error:
-            yield f"sources.{name}.geometry: {error}"
+        if "geometry" in source:
+            yield from _bad_geometry(f"sources.{name}", source["geometry"])
         if "tracks" not in source and any("://" in template for template in source["bigwigs"].values()):
             yield f"sources.{name}.tracks: is needed: at an address, nothing tells which tracks there are"
+
+
+def _bad_geometry(where: str, geometry: Mapping[str, int]) -> Iterator[str]:
+    """A line that says what is wrong with a geometry, if anything is."""
+    try:
+        Geometry.from_config(geometry)
+    except InputError as error:
+        yield f"{where}.geometry: {error}"
 
 
 def _used_resources(config: Mapping[str, Any]) -> list[str]:
@@ -156,10 +159,7 @@ def _head_contradictions(name: str, head: Mapping[str, Any]) -> Iterator[str]:
 def _window_contradictions(name: str, source: Mapping[str, Any], whole: Mapping[str, int]) -> Iterator[str]:
     """Lines that say why an embedded source's window cannot be cropped from its backbone's sequences."""
     own = source["geometry"]
-    try:
-        Geometry.from_config(own)
-    except InputError as error:
-        yield f"sources.{name}.geometry: {error}"
+    yield from _bad_geometry(f"sources.{name}", own)
     if "window" in whole or "window" in own:
         yield f"sources.{name}: only a backbone with one centred window (geometry: sequence_length) can be embedded"
     elif own["sequence_length"] > whole["sequence_length"] or (whole["sequence_length"] - own["sequence_length"]) % 2:

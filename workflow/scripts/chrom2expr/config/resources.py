@@ -1,6 +1,5 @@
 """Where the inputs from elsewhere lie, and where they are downloaded from."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,8 @@ from urllib.parse import urlsplit
 from chrom2expr.errors import InputError
 from chrom2expr.files.checksums import Record
 from chrom2expr.files.mirrors import mirrored
+from chrom2expr.files.packed import named_packed
 
-# How the name of a file ends that is unpacked once it is downloaded.
-_PACKED = re.compile(r"\.gz$", re.IGNORECASE)
 # How to get what has such an address.
 _BUCKETS = {"gs": "gcloud storage cp", "s3": "aws s3 cp"}
 
@@ -40,7 +38,9 @@ def resource_path(resource: Mapping[str, Any], name: str) -> str | list[str]:
 
 def file_name(resource: Mapping[str, Any]) -> str:
     """The name a download has once unpacked, by its first address."""
-    return resource.get("member") or re.sub(_PACKED, "", urlsplit(addresses(resource)[0]).path.rpartition("/")[2])
+    first = addresses(resource)[0]
+    name = urlsplit(first).path.rpartition("/")[2]
+    return resource.get("member") or (name[: -len(".gz")] if named_packed(first) else name)
 
 
 def file_names(resource: Mapping[str, Any]) -> list[str]:

@@ -34,16 +34,16 @@ def tabulate(expression: str | Path, output: str | Path, thesis: Mapping[tuple[s
 
     Columns: scale (the unit of expression, RPKM say, and ln(RPKM + pseudocount); the latter alone if the matrix held
     logarithms), across, mean, sem, n, undefined, median, and the thesis's value, which is given for both scales, since
-    the thesis does not name one. On the logarithmic scale a mean near 0 makes
-    single coefficients huge, and the mean with them: there the median says more. Raises InputError for a damaged file.
+    the thesis does not name one. On the logarithmic scale a mean near 0 makes single coefficients huge, and the mean
+    with them: there the median says more. Raises InputError for a damaged file.
     """
     targets = read_targets(expression)
     logarithms = targets.log_expression.astype(np.float64)
-    scales = {f"ln({targets.unit} + pseudocount)" if np.any(targets.pseudocount) else targets.unit: logarithms}
+    scales = {targets.unit: logarithms}
     if np.any(targets.pseudocount):
         raw = np.exp(logarithms) - targets.pseudocount
         raw[raw < _RESOLUTION * (raw + targets.pseudocount)] = 0
-        scales = {targets.unit: raw, **scales}
+        scales = {targets.unit: raw, f"ln({targets.unit} + pseudocount)": logarithms}
     rows = []
     for scale, values in scales.items():
         for across, oriented in (("cell types", values), ("genes", values.T)):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from chrom2expr.errors import InputError
-from chrom2expr.files.foreign import START, foreign_table
+from chrom2expr.files.foreign import foreign_table, start_of
 from chrom2expr.files.packed import damage_named, opener
 
 
@@ -18,10 +18,7 @@ def open_text(path: str | Path, kind: str = "a text file") -> Iterator[TextIO]:
     What it is packed by its first bytes tell, whatever its name. Raises InputError, also while it is read, for what is
     not `kind`: another encoding, a workbook, an archive, a web page, a packed file that is damaged.
     """
-    with open(path, "rb") as handle:
-        start = handle.read(START)
-    if found := foreign_table(start):
-        raise InputError(f"{path}: is {found}")
+    start = start_of(path, foreign_table)
     try:
         with damage_named(path), opener(start)(path, "rt", newline="", encoding="utf-8-sig") as text:
             yield text

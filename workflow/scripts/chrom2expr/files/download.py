@@ -7,15 +7,14 @@ import shutil
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from chrom2expr.errors import InputError, SystemTrouble
-from chrom2expr.files.checksums import Record
+from chrom2expr.files.checksums import Downloaded, Record
 from chrom2expr.files.fetching import YOURSELF, fetch, shown
 from chrom2expr.files.foreign import START, foreign
 from chrom2expr.files.mirrors import mirrored
 from chrom2expr.files.ownership import owned
-from chrom2expr.files.packed import Damaged, extract, unpack
+from chrom2expr.files.packed import Damaged, extract, named_packed, unpack
 from chrom2expr.files.whole import sha256, whole_file
 
 # Seconds without a sign of life after which another machine's download may be taken over.
@@ -54,9 +53,9 @@ def resource(
                 if expected in (None, found):
                     break
                 packed.unlink()
-                where = "the config expects" if checksum else f"when it first came, on {known.date}, it was"
-                cure = "" if checksum else f". If this one is right, delete the line of {path.name} in {record.path}"
-                raise InputError(f"{shown(url)}: SHA-256 is {found}, {where} {expected}; not kept{cure}")
+                if checksum:
+                    raise InputError(f"{shown(url)}: SHA-256 is {found}, the config expects {checksum}; not kept")
+                raise _another(url, found, known, record)
             except (InputError, SystemTrouble) as error:
                 errors.append(error)
                 if len(urls) > 1:
@@ -94,7 +93,7 @@ def _one(url: str, path: Path, packed: Path, target: Path, member: str | None) -
         refuse_foreign(packed, url)
         if member:
             extract(packed, member, target)
-        elif urlsplit(url).path.lower().endswith(".gz") and path.suffix.lower() != ".gz":
+        elif named_packed(url) and path.suffix.lower() != ".gz":
             unpack(packed, target)
         else:
             try:
@@ -130,15 +129,20 @@ def bigwig(
         refuse_foreign(coming, url)
         found, known = sha256(coming), record.find(source, path.name, address)
         if known and known.sha256 != found:
-            raise InputError(
-                f"{shown(url)}: SHA-256 is {found}, when it first came, on {known.date}, it was {known.sha256}; not "
-                f"kept. If this one is right, delete the line of {path.name} in {record.path}"
-            )
+            raise _another(url, found, known, record)
     except InputError:
         coming.unlink()
         raise
     record.add(source, path.name, coming.stat().st_size, found, address)
     os.replace(coming, path)
+
+
+def _another(url: str, found: str, known: Downloaded, record: Record) -> InputError:
+    """What to say of a file that is another one than came before."""
+    return InputError(
+        f"{shown(url)}: SHA-256 is {found}, when it first came, on {known.date}, it was {known.sha256}; not kept. If "
+        f"this one is right, delete the line of {known.file} in {record.path}"
+    )
 
 
 def refuse_foreign(path: Path, url: str) -> None:

@@ -21,7 +21,7 @@ import urllib3
 
 from chrom2expr import __version__
 from chrom2expr.errors import InputError, SystemTrouble
-from chrom2expr.files.packed import unpack
+from chrom2expr.files.packed import named_packed, unpack
 from chrom2expr.files.whole import read_json, whole_file, write_json
 from chrom2expr.job import Progress
 
@@ -164,7 +164,7 @@ def _go_on(url: str, part: _Part, progress: bool, stop: threading.Event) -> None
             start, state = arrived, state._replace(size=whole)
         elif answer.status_code == 200:
             coding = answer.headers.get("Content-Encoding", "identity")
-            packed = coding != "identity" and not urlsplit(url).path.lower().endswith(".gz")
+            packed = coding != "identity" and not named_packed(url)
             start, state = 0, _State(_announced(answer), _version(answer), packed)
             if state.size == 0:
                 raise InputError(f"{shown(url)}: the server sends an empty file; correct the address, or {YOURSELF}")

@@ -1,5 +1,10 @@
 """What lies in a file's place after a clone, a failed download or a wrong export, told by how it begins."""
 
+from collections.abc import Callable
+from pathlib import Path
+
+from chrom2expr.errors import InputError
+
 # How much of a file `foreign` wants to see.
 START = 512
 _POINTER = b"version https://git-lfs"
@@ -29,6 +34,15 @@ def foreign(start: bytes) -> str:
             "it again"
         )
     return ""
+
+
+def start_of(path: str | Path, told: Callable[[bytes], str] = foreign) -> bytes:
+    """The first bytes of a file, START at most. Raises InputError if `told` knows them as those of something else."""
+    with open(path, "rb") as handle:
+        start = handle.read(START)
+    if found := told(start):
+        raise InputError(f"{path}: is {found}")
+    return start
 
 
 def foreign_table(start: bytes) -> str:

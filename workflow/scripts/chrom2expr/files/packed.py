@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 from chrom2expr.errors import InputError
 
@@ -23,6 +24,11 @@ _DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError)
 
 class Damaged(InputError):
     """A packed file that is cut short, or none."""
+
+
+def named_packed(address: str) -> bool:
+    """Whether an address says by its name, whatever query follows, that what it has is packed."""
+    return urlsplit(address).path.lower().endswith(".gz")
 
 
 def opener(start: bytes) -> Any:

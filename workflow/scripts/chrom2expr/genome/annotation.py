@@ -29,9 +29,14 @@ def is_gtf(path: str | Path) -> bool:
     with open_text(path) as handle:
         for line in handle:
             if line.strip() and not line.startswith("#"):
-                fields = line.split("\t")
-                return len(fields) == _FIELDS and fields[3].isdecimal() and fields[4].isdecimal()
+                return bool(_fields(line))
     return False
+
+
+def _fields(line: str) -> list[str]:
+    """The nine fields of a line of a GTF or GFF; none if it is of another kind."""
+    fields = line.split("\t")
+    return fields if len(fields) == _FIELDS and fields[3].isdecimal() and fields[4].isdecimal() else []
 
 
 def read_gtf(path: str | Path, choice: Choice = "canonical") -> pd.DataFrame:
@@ -76,9 +81,8 @@ def read_gtf(path: str | Path, choice: Choice = "canonical") -> pd.DataFrame:
     chosen = found.sort_values(["rank", "upstream", "transcript_id"], kind="stable").drop_duplicates("gene_id")
     order = {gene: row for row, gene in enumerate(dict.fromkeys(found["gene_id"]))}
     chosen = chosen.sort_values("gene_id", key=lambda ids: ids.map(order)).reset_index(drop=True)
-    said = ", ".join(
-        f"{count:,} by {_named(rank)}" for rank, count in chosen["rank"].value_counts().sort_index().items()
-    )
+    counts = chosen["rank"].map(_named).value_counts()
+    said = ", ".join(f"{count:,} by {name}" for name, count in counts.items())
     print(f"{path}: {len(chosen):,} genes of {len(found):,} transcripts, their TSS {said}")
     return chosen.drop(columns=["transcript_id", "rank", "upstream"])
 
@@ -91,10 +95,9 @@ def _transcripts(path: str | Path) -> tuple[pd.DataFrame, list[int]]:
     lines: list[int] = []
     with tempfile.NamedTemporaryFile("w", suffix=".gtf", encoding="utf-8") as kept, open_text(path, "a GTF") as handle:
         for number, line in enumerate(handle, start=1):
-            fields = line.split("\t", 8)
             if line.startswith("#") or not line.strip():
                 continue
-            if len(fields) != _FIELDS or not (fields[3].isdecimal() and fields[4].isdecimal()):
+            if not (fields := _fields(line)):
                 raise InputError(f"{path}, line {number}: not a line of a GTF, which has nine fields with tabs between")
             if fields[2] == "transcript":
                 if re.search(r"(^|;)\s*\w+=", fields[8]):

@@ -64,9 +64,9 @@ def read_matrix(
     values = units.normalised(rows.values, unit, path, rows.tissue)
     order = _match(path, rows, annotation, annotation_path, ids, unmatched)
     matched = np.where((order < 0)[:, None], np.nan, values[order])
-    if (order < 0).any() or len(set(order.tolist())) < len(rows.name):
-        lacking = [gene for gene, row in zip(annotation["gene_id"], order) if row < 0]
-        left = sorted(set(range(len(rows.name))) - set(order.tolist()))
+    lacking = [gene for gene, row in zip(annotation["gene_id"], order) if row < 0]
+    left = sorted({*range(len(rows.name))} - {*order.tolist()})
+    if lacking or left:
         print(
             f"{path}: {len(order) - len(lacking):,} of {len(order):,} genes of {annotation_path} have a row"
             f"{_examples(lacking)}; {len(left):,} rows are of other genes{_examples([rows.name[row] for row in left])}"

@@ -9,7 +9,7 @@ import pandas as pd
 from pyliftover import LiftOver
 
 from chrom2expr.errors import InputError, system_trouble
-from chrom2expr.files.foreign import START, foreign_table
+from chrom2expr.files.foreign import foreign_table, start_of
 from chrom2expr.files.packed import opener
 from chrom2expr.genome.contigs import called, plain, say_renamed
 from chrom2expr.genome.genes import GENE_COLUMNS, WANTED_CHAIN, some
@@ -51,10 +51,7 @@ def read_chain(path: str | Path) -> Chain:
     holds them to their genomes.
     """
     path = Path(path)
-    with open(path, "rb") as handle:
-        start = handle.read(START)
-    if found := foreign_table(start):
-        raise InputError(f"{path}: is {found}")
+    start = start_of(path, foreign_table)
     try:
         lift = LiftOver(opener(start)(path, "rb"))
     except Exception as error:  # pyliftover raises plain Exceptions; a cut gzip stream, EOFError

@@ -13,7 +13,7 @@ from kipoiseq import Interval
 from kipoiseq.extractors import FastaStringExtractor
 
 from chrom2expr.errors import InputError, system_trouble
-from chrom2expr.files.foreign import START, foreign_table
+from chrom2expr.files.foreign import foreign_table, start_of
 from chrom2expr.files.hdf5 import create_file
 from chrom2expr.files.packed import opener
 from chrom2expr.files.whole import sha256, whole_file, write_json
@@ -48,10 +48,7 @@ def index_genome(fasta: str | Path, out_fasta: str | Path, out_json: str | Path)
 
 
 def _check_fasta(fasta: Path) -> None:
-    with open(fasta, "rb") as handle:
-        start = handle.read(START)
-    if found := foreign_table(start):
-        raise InputError(f"{fasta}: is {found}")
+    start = start_of(fasta, foreign_table)
     if opener(start) is not open:
         tool = "bgzip -d" if start[12:14] == b"BC" else "gunzip" if start[:2] == b"\x1f\x8b" else "bunzip2 or unxz"
         raise InputError(f"{fasta}: the FASTA is compressed; sequences are read at random from it. Unpack it ({tool})")
