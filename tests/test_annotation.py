@@ -29,7 +29,7 @@ def save(path, *lines):
 
 
 def tss(path, choice="canonical"):
-    return dict(annotation.read(path, choice)[["gene_id", "tss_grch37"]].itertuples(index=False, name=None))
+    return dict(annotation.read(path, choice)[["gene_id", "tss"]].itertuples(index=False, name=None))
 
 
 MARKED = [
@@ -57,7 +57,7 @@ def test_upstream_is_in_the_direction_of_the_gene_and_ties_go_to_the_lower_id(tm
         line(start=101, gene_id="G1", transcript_id="T1"),
     )
     found = annotation.read(path)
-    assert found["gene_id"].tolist() == ["G2", "G1"] and found["tss_grch37"].tolist() == [400, 101]
+    assert found["gene_id"].tolist() == ["G2", "G1"] and found["tss"].tolist() == [400, 101]
     assert found["line"].tolist() == [3, 5] and found["strand"].tolist() == ["-", "+"]
 
 
@@ -66,7 +66,7 @@ def test_refseq_and_ensembl_call_things_otherwise(tmp_path):
     text = text.replace("gene_type", "gene_biotype").replace('gene_name "AB"', 'gene "AB"')
     (tmp_path / "x.gtf").write_text(text)
     found = annotation.read(tmp_path / "x.gtf")
-    assert found[["symbol", "gene_type", "tss_grch37"]].values.tolist() == [["AB", "protein_coding", 120]]
+    assert found[["symbol", "gene_type", "tss"]].values.tolist() == [["AB", "protein_coding", 120]]
 
 
 @pytest.mark.parametrize("name", ["gencode_human.gtf.gz", "ensembl_human.gtf.gz", "ensembl.gtf"])
@@ -108,13 +108,13 @@ def test_mixed_and_unknown_contigs(tmp_path):
     chain.write_text("chain 1 chr1 1000 + 0 1000 chr1 1000 + 0 1000 1\n1000\n\n")
     settings = {"exclude_types": [], "exclude_chromosomes": [], "contigs": "all"}
     table = annotation.read(save(tmp_path / "x.gtf", line(), line(gene_id="G2", chrom="1", start=111)))
-    kept, _ = liftover.build_genes(table, liftover.read_chain(chain), "x.gtf", **settings)
-    assert kept["tss_grch38"].tolist() == [101, 111]
+    kept, _ = liftover.build_genes(table, "x.gtf", "a", [liftover.read_chain(chain, "a", "b")], **settings)
+    assert kept["tss_b"].tolist() == [101, 111]
     table = annotation.read(
         save(tmp_path / "x.gtf", line(), line(gene_id="G2", chrom="GL1"), line(gene_id="G3", chrom="GL2"))
     )
     with pytest.raises(InputError, match=r"line 3: G2 lies on GL1.*or add GL1 \(2 in all: GL1, GL2\) to genes"):
-        liftover.build_genes(table, liftover.read_chain(chain), "x.gtf", **settings)
+        liftover.build_genes(table, "x.gtf", "a", [liftover.read_chain(chain, "a", "b")], **settings)
 
 
 def test_the_log_counts_the_genes_by_what_decided(tmp_path, capsys):

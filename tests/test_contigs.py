@@ -54,7 +54,7 @@ def write_chain(path, source, target):
         here = {**dict(zip(GENOME, source))}[name]
         lines += [f"chain 1 {here} {length} + 0 {length} {there} {length} + 0 {length} {number}", str(length), ""]
     path.write_text("\n".join(lines) + "\n")
-    return liftover.read_chain(path)
+    return liftover.read_chain(path, "grch37", "grch38")
 
 
 @pytest.mark.parametrize("table", ["ucsc", "ensembl"])
@@ -64,7 +64,7 @@ def test_genes_lift_whatever_the_names(tmp_path, capsys, table, source, target):
     annotation = write_genes(tmp_path / "genes.csv", table)
     chain = write_chain(tmp_path / "x.chain", renamed(GENOME, source), renamed(GENOME, target))
     kept, dropped = liftover.build_genes(
-        annotation, chain, "genes.csv", exclude_types=[], exclude_chromosomes=["chr2"], contigs="primary"
+        annotation, "genes.csv", "grch37", [chain], exclude_types=[], exclude_chromosomes=["chr2"], contigs="primary"
     )
     assert kept["gene_id"].tolist() == ["G1", "G2"] and dropped["gene_id"].tolist() == ["G3"]
     assert kept["chrom_grch38"].tolist() == kept["chrom_grch37"].tolist()
@@ -81,16 +81,16 @@ def test_genes_lift_whatever_the_names(tmp_path, capsys, table, source, target):
 def test_genes_are_called_as_in_the_genome(tmp_path, capsys, dialect):
     chain = write_chain(tmp_path / "x.chain", GENOME, GENOME)
     kept, _ = liftover.build_genes(
-        write_genes(tmp_path / "g.csv"), chain, "g", exclude_types=[], exclude_chromosomes=[], contigs="all"
+        write_genes(tmp_path / "g.csv"), "g", "grch37", [chain], exclude_types=[], exclude_chromosomes=[], contigs="all"
     )
     genes.write_table(tmp_path / "tss.tsv", kept)
     lengths = renamed(GENOME, dialect)
-    found = genes.read_genes_in(tmp_path / "tss.tsv", "grch38", lengths, liftover.contigs(chain))
+    found = genes.read_genes_in(tmp_path / "tss.tsv", "grch38", lengths, liftover.contigs([chain]))
     assert set(found["chrom_grch38"]) <= set(lengths) and set(found["chrom_grch37"]) == {"chr1", "chr2"}
-    assert ("genome_grch38 has other names of contigs" in capsys.readouterr().out) == (dialect == "ensembl")
+    assert ("the FASTA of grch38 has other names of contigs" in capsys.readouterr().out) == (dialect == "ensembl")
     with pytest.raises(InputError, match="is 4,000 bp long there, but 4,001 bp in the genome"):
         longer = {name: length + (length == 4000) for name, length in lengths.items()}
-        genes.read_genes_in(tmp_path / "tss.tsv", "grch38", longer, liftover.contigs(chain))
+        genes.read_genes_in(tmp_path / "tss.tsv", "grch38", longer, liftover.contigs([chain]))
 
 
 def bin_bigwigs(tmp_path, *files, genome=GENOME):
@@ -143,7 +143,7 @@ def test_pairs_that_share_a_tss_are_listed_with_their_parts(tmp_path, capsys):
         }
     )
     split = pd.DataFrame({"gene_id": ["A", "B", "C", "D"], "split": ["train", "train", "val", "test"]})
-    found = shared_tss.pairs(table, split, ("grch37", "grch38"))
+    found = shared_tss.pairs(table, split)
     assert found.values.tolist() == [
         ["grch37", "chr1", 10, "A", "train", "B", "train"],
         ["grch38", "chr1", 11, "A", "train", "B", "train"],
@@ -155,23 +155,31 @@ def test_pairs_that_share_a_tss_are_listed_with_their_parts(tmp_path, capsys):
         "share a TSS of grch38, but not their part of the split: 1 pairs" in said and "C in val and D in test" in said
     )
     assert "grch37" not in said
+    table = table.drop(columns=["chrom_grch37", "tss_grch37"])
     mixed = table.assign(chrom_grch38=["chr1", "1", "chr1", "1", "2"])
-    assert shared_tss.pairs(mixed, split, ["grch38"]).values.tolist() == found.values.tolist()[1:]
-    everything = shared_tss.pairs(table, pd.DataFrame({"gene_id": table["gene_id"], "split": "train"}), ["grch38"])
+    assert shared_tss.pairs(mixed, split).values.tolist() == found.values.tolist()[1:]
+    everything = shared_tss.pairs(table, pd.DataFrame({"gene_id": table["gene_id"], "split": "train"}))
     assert len(everything) == 4
     shared_tss.write(tmp_path / "t.tsv", found)
     assert pd.read_csv(tmp_path / "t.tsv", sep="\t").values.tolist() == found.values.tolist()
 
 
 def test_the_pairs_of_expectos_genes(shared_data):
-    chain = liftover.read_chain(shared_data / "hg19ToHg38.over.chain.gz")
+    chain = liftover.read_chain(shared_data / "hg19ToHg38.over.chain.gz", "hg19", "hg38")
     annotation = genes.read_annotation(shared_data / "geneanno.csv")
     kept, dropped = liftover.build_genes(
-        annotation, chain, "geneanno.csv", exclude_types=["rRNA"], exclude_chromosomes=["chrX", "chrY"], contigs="all"
+        annotation,
+        "geneanno.csv",
+        "hg19",
+        [chain],
+        exclude_types=["rRNA"],
+        exclude_chromosomes=["chrX", "chrY"],
+        contigs="all",
     )
-    for chromosome, assembly, apart in (("chr8", "grch37", [{"USP17L3", "USP17L8"}]), ("chr14", "grch38", [])):
+    for chromosome, assembly, apart in (("chr8", "hg19", [{"USP17L3", "USP17L8"}]), ("chr14", "hg38", [])):
         split = splits.split_genes(kept, "tss", "s", {"held_out": [chromosome]}, 20250501)
-        found = shared_tss.pairs(kept, split, [assembly])
+        found = shared_tss.pairs(kept, split)
+        found = found[found["assembly"] == assembly]
         symbols = dict(zip(kept["gene_id"], kept["symbol"]))
         across = found[(found["split"] != found["other_split"]) & (found["chrom"] == chromosome)]
         assert [{symbols[a], symbols[b]} for a, b in zip(across["gene_id"], across["other_gene_id"])] == apart
@@ -180,9 +188,9 @@ def test_the_pairs_of_expectos_genes(shared_data):
 def test_the_case_of_two_mitochondria(shared_data, tmp_path):
     """A bigWig and a genome that differ in chrM alone, where no gene lies."""
     case = shared_data.parent / "cases/bigwig_chrM_length"
-    info, chain = read_json(case / "genome.json"), liftover.read_chain(case / "over.chain")
+    info, chain = read_json(case / "genome.json"), liftover.read_chain(case / "over.chain", "grch37", "grch38")
     (tmp_path / "tss.tsv").write_text((case / "places.tsv").read_text().rstrip("\n") + "\n\n")
-    table = genes.read_genes_in(tmp_path / "tss.tsv", "grch37", info["contigs"], liftover.contigs(chain))
+    table = genes.read_genes_in(tmp_path / "tss.tsv", "grch37", info["contigs"], liftover.contigs([chain]))
     manifest = pd.DataFrame(
         {"track_id": ["t"], "track_type": "chromatin", "clip": np.inf, "scale": 1.0, "sum_stat": "mean"}
         | {"path": str(case / "track.bw"), "reason": ""}

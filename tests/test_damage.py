@@ -350,10 +350,13 @@ def test_shards_of_another_precision_are_not_merged(tmp_path):
         merge(shards, tmp_path / "s.h5")
 
 
+PLACES = ("chrom_a", "tss_a", "chrom_b", "tss_b", "strand_b")
 FIGURE = figure.build("scores", "f", {})
 TABLES = {
     "genes": (
-        lambda path: tables.write_table(path, GENE_COLUMNS, [["g", "s", "t", "+", "chr1", 10, "chr1", 12, "-"]] * 1),
+        lambda path: tables.write_table(
+            path, [*GENE_COLUMNS, *PLACES], [["g", "s", "t", "+", "chr1", 10, "chr1", 12, "-"]]
+        ),
         lambda path: read_genes(path).to_dict("list"),
     ),
     "split": (

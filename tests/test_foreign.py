@@ -19,7 +19,7 @@ from chrom2expr.tracks.bigwig import BigWig
 READERS = {
     "gene table": genes.read_annotation,
     "matrix": lambda path: expression.read_matrix(path, None, "genes.csv"),
-    "chain": liftover.read_chain,
+    "chain": lambda path: liftover.read_chain(path, "a", "b"),
     "FASTA": lambda path: sequences.index_genome(path, path.with_name("o.fa"), path.with_name("o.json")),
     "track table": track_tables.read_tracks,
     "split": lambda path: list(read_table(path, ["gene_id"], ours=False)),
@@ -59,12 +59,12 @@ def test_what_is_read_at_random_must_not_be_packed(tmp_path, reader, packed):
 @pytest.mark.parametrize("packed", [*PACKED.values(), bytes], ids=[*PACKED, "plain"])
 def test_a_chain_may_be_packed(tmp_path, packed):
     (tmp_path / "over.chain").write_bytes(packed(b"chain 1 chrA 10 + 0 10 chrB 10 + 0 10 1\n10\n\n"))
-    assert dict(liftover.read_chain(tmp_path / "over.chain").source) == {"chrA": 10}
+    assert dict(liftover.read_chain(tmp_path / "over.chain", "a", "b").source) == {"chrA": 10}
     whole = packed(b"chain 1 chrA 10 + 0 10 chrB 10 + 0 10 1\n10\n\n" * 40)
     if packed is not bytes:
         (tmp_path / "over.chain").write_bytes(whole[:-9])
         with pytest.raises(InputError, match="over.chain: a damaged chain file"):
-            liftover.read_chain(tmp_path / "over.chain")
+            liftover.read_chain(tmp_path / "over.chain", "a", "b")
 
 
 def test_json_of_another_kind_is_no_network(tmp_path):

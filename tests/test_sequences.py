@@ -214,9 +214,12 @@ def stage(tmp_path):
         run_script(
             "lift_genes.py",
             log,
-            input=dict(annotation=tmp_path / "genes.csv", chain=tmp_path / "over.chain"),
+            input=dict(annotation=tmp_path / "genes.csv", chains=[tmp_path / "over.chain"], info=[]),
             output=dict(tss=tss, dropped=tmp_path / "dropped.tsv", contigs=tmp_path / "contigs.json"),
-            params=dict(exclude_types=[], exclude_chromosomes=[], contigs="all", tss="canonical"),
+            params=dict(
+                **dict(exclude_types=[], exclude_chromosomes=[], contigs="all", tss="canonical"),
+                **dict(assembly="grch37", lift_to=["grch38"]),
+            ),
         )
         run_script(
             "split_genes.py",

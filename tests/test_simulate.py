@@ -124,7 +124,7 @@ def test_formats_are_the_real_ones(simulated):
     simulation, folder = simulated
     annotation = genes.read_annotation(folder / "geneanno.csv")
     assert annotation.gene_id.tolist() == simulation.genes.id.tolist()
-    assert annotation.tss_grch37.tolist() == (simulation.genes.tss + 1).tolist()
+    assert annotation.tss.tolist() == (simulation.genes.tss + 1).tolist()
     assert (annotation.gene_type == "rRNA").sum() == SETTINGS.rrna
     matrix = expression.read_matrix(folder / "exp.csv", annotation, folder / "geneanno.csv")
     assert len(matrix.tissue) == SETTINGS.tissues

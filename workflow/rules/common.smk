@@ -39,7 +39,8 @@ REDUCTIONS = sorted({head["features"] for head in config["heads"].values()} - {"
 # Heads whose tissues are dealt out to several jobs.
 SPLIT_HEADS = [name for name, head in config["heads"].items() if head["jobs"] > 1]
 OTHER_HEADS = [name for name in config["heads"] if name not in (*SEQUENCE_HEADS, *SPLIT_HEADS)]
-ASSEMBLIES = ["grch37", "grch38"]
+# The assemblies that the genes are lifted over to.
+LIFTED_TO = runs.lifted_to(config)
 # Whether a job may use the CPU though there is a GPU; as a resource it triggers no rerun.
 ALLOW_CPU = int(config["allow_cpu"])
 # The metrics in the config's order, which a param as JSON would lose.
@@ -64,7 +65,7 @@ def one_of(names):
 
 
 wildcard_constraints:
-    assembly=one_of(ASSEMBLIES),
+    assembly=one_of(config["assemblies"]),
     backbone=one_of(config["backbones"]),
     split=one_of(config["splits"]),
     source=one_of(SOURCES),

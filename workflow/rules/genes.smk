@@ -3,10 +3,12 @@
 
 
 rule lift_genes:
-    """Lift the genes to GRCh38 and leave out those that the config does not want."""
+    """Lift the genes to the other assemblies in use, and leave out those that the config does not want."""
     input:
         annotation=resource("gene_annotation"),
-        chain=resource("liftover_chain"),
+        chains=[resource(config["assemblies"][config["genes"]["assembly"]]["lift_to"][other]) for other in LIFTED_TO],
+        # A chain knows the contigs; without one the genome does.
+        info=[] if LIFTED_TO else f"<results>/genome/{config['genes']['assembly']}.json",
     output:
         tss="<results>/genes/tss.tsv",
         dropped="<results>/genes/dropped.tsv",
@@ -23,6 +25,8 @@ rule lift_genes:
         runtime=30,
     params:
         code=code("lift_genes.py"),
+        assembly=param(config["genes"]["assembly"]),
+        lift_to=param(LIFTED_TO),
         tss=param(config["genes"]["tss"]),
         exclude_types=param(config["genes"]["exclude_types"]),
         exclude_chromosomes=param(config["genes"]["exclude_chromosomes"]),

@@ -4,7 +4,7 @@
 rule index_genome:
     """Link a genome, index it, and note its checksum and contig lengths."""
     input:
-        fasta=lambda wildcards: resource(f"genome_{wildcards.assembly}"),
+        fasta=lambda wildcards: resource(config["assemblies"][wildcards.assembly]["fasta"]),
     output:
         fasta="<results>/genome/{assembly}.fa",
         fai="<results>/genome/{assembly}.fa.fai",

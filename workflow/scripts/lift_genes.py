@@ -1,21 +1,26 @@
-"""Gene table and chain in; the genes to work with, the dropped ones, and the contigs of both assemblies out."""
+"""Gene table, and chains or the genome's contigs, in; the genes to work with, those dropped, the chains' contigs out."""
 
 from chrom2expr.job import job
 
 with job(snakemake) as call:
-    from chrom2expr.files.whole import write_json
+    from chrom2expr.files.whole import read_json, write_json
     from chrom2expr.genome import annotation, genes, liftover
 
     given, made, params = call.input, call.output, call.params
-    chain = liftover.read_chain(given.chain)
+    chains = [
+        liftover.read_chain(path, params.assembly, other)
+        for path, other in zip(given.chains, params.lift_to, strict=True)
+    ]
     kept, dropped = liftover.build_genes(
         annotation.read(given.annotation, params.tss),
-        chain,
         given.annotation,
+        params.assembly,
+        chains,
+        read_json(given.info)["contigs"] if given.info else None,
         exclude_types=params.exclude_types,
         exclude_chromosomes=params.exclude_chromosomes,
         contigs=params.contigs,
     )
-    write_json(made.contigs, liftover.contigs(chain))
+    write_json(made.contigs, liftover.contigs(chains))
     genes.write_table(made.dropped, dropped)
     genes.write_table(made.tss, kept)

@@ -11,7 +11,7 @@ with job(snakemake) as call:
     section = {"file": given.file} if "file" in params.section else params.section
     tss = genes.read_genes(given.tss)
     table = splits.split_genes(tss, given.tss, params.name, section, params.seed, dropped)
-    shared = shared_tss.pairs(tss, table, ("grch37", "grch38"))
+    shared = shared_tss.pairs(tss, table)
     shared_tss.say(params.name, shared, made.shared)
     shared_tss.write(made.shared, shared)
     splits.write_split(made[0], table)

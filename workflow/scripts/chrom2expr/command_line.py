@@ -100,8 +100,12 @@ def _read_here(asked: argparse.Namespace) -> tuple[list[Path], dict[str, Any]]:
 
 
 def _with_base(configs: Sequence[Path]) -> list[Path]:
-    """The configs, below them the workflow's own, unless that is the first of them."""
-    return [*configs] if [*configs[:1]] == [BASE] else [BASE, *configs]
+    """The configs, below them the base that they name, or the workflow's own, unless that is the first of them."""
+    from chrom2expr.config import overlays
+
+    named = overlays.read(configs).get("base")
+    base = Path(named) if isinstance(named, str) else BASE
+    return [*configs] if [*configs[:1]] == [base] or not base.is_file() else [base, *configs]
 
 
 def _in_checkout() -> bool:
@@ -147,7 +151,7 @@ def _check(asked: argparse.Namespace) -> int:
     from chrom2expr.config import overlays, schema
 
     checkout = _in_checkout()
-    files = _with_base(asked.configs) if checkout else asked.configs
+    files = _with_base(asked.configs)
     config = schema.checked(overlays.read(files))
     print(f"{' < '.join(map(str, files))}: nothing is wrong\n")
     print(_runs(config))

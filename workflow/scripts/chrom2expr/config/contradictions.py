@@ -20,7 +20,7 @@ OWN_KEYS = {
 
 
 # Resources that every run needs.
-NEEDED = ("gene_annotation", "gene_expression", "liftover_chain", "genome_grch37", "genome_grch38")
+NEEDED = ("gene_annotation", "gene_expression")
 
 
 def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
@@ -28,6 +28,7 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     resources, backbones, sources = config["resources"], config["backbones"], config["sources"]
     for name, head in config["heads"].items():
         yield from _head_contradictions(name, head)
+    yield from _assembly_contradictions(config)
     yield from faults(resources, config["pathvars"]["resources"], _used_resources(config))
     yield from bare_roots(config["pathvars"])
     yield from barren_templates(sources)
@@ -104,8 +105,8 @@ def _place_contradictions(name: str, source: Mapping[str, Any], backbones: Mappi
     elif source["kind"] != "measured":
         yield f"sources.{name}.backbone: is needed, since it is {source['kind']}"
     else:
-        for key in sorted({"assembly", "geometry"} - own):
-            yield f"sources.{name}.{key}: is needed, or a backbone, whose it then is"
+        if "geometry" not in source:
+            yield f"sources.{name}.geometry: is needed, or a backbone, whose it then is"
         if "geometry" in source:
             yield from _bad_geometry(f"sources.{name}", source["geometry"])
         if "tracks" not in source and any("://" in template for template in source["bigwigs"].values()):
@@ -120,9 +121,41 @@ def _bad_geometry(where: str, geometry: Mapping[str, int]) -> Iterator[str]:
         yield f"{where}.geometry: {error}"
 
 
+def _assembly_contradictions(config: Mapping[str, Any]) -> Iterator[str]:
+    """Lines that say what is wrong with the assemblies, and with what lies on them."""
+    assemblies, resources, genes = config["assemblies"], config["resources"], config["genes"].get("assembly")
+    for name, assembly in assemblies.items():
+        if assembly["fasta"] not in resources:
+            yield f"assemblies.{name}.fasta: {assembly['fasta']} is not among resources"
+        for other, chain in assembly["lift_to"].items():
+            if other not in assemblies or other == name:
+                yield f"assemblies.{name}.lift_to: {other} is not among the other assemblies"
+            if chain not in resources:
+                yield f"assemblies.{name}.lift_to.{other}: {chain} is not among resources"
+    placed = {"genes": genes}
+    placed |= {f"backbones.{name}": backbone.get("assembly") for name, backbone in config["backbones"].items()}
+    own = {name: source for name, source in config["sources"].items() if "backbone" not in source}
+    placed |= {f"sources.{name}": one.get("assembly") for name, one in own.items() if one["kind"] == "measured"}
+    for where, assembly in placed.items():
+        if assembly is None:
+            yield f"{where}.assembly: is needed, since there are several assemblies ({', '.join(assemblies)})"
+        elif assembly not in assemblies:
+            yield f"{where}.assembly: {assembly} is not among assemblies ({', '.join(assemblies)})"
+    for name, source in config["sources"].items():
+        lender = config["backbones"].get(source["backbone"], {}) if "backbone" in source else source
+        assembly = lender.get("assembly")
+        if genes in assemblies and assembly in assemblies and assembly not in (genes, *assemblies[genes]["lift_to"]):
+            yield (
+                f"assemblies.{genes}.lift_to.{assembly}: is needed, a chain from {genes}, on which the genes lie, to "
+                f"{assembly}, on which source {name} does"
+            )
+
+
 def _used_resources(config: Mapping[str, Any]) -> list[str]:
     """The names of the resources that must be there: those of every run, and those that sections name."""
     named = [*NEEDED, *(backbone[key] for backbone in config["backbones"].values() for key in ("weights", "tracks"))]
+    for assembly in config["assemblies"].values():
+        named += [assembly["fasta"], *assembly["lift_to"].values()]
     return [*named, *(source["tracks"] for source in config["sources"].values() if "tracks" in source)]
 
 

@@ -112,6 +112,12 @@ def layout(config: Mapping[str, Any], source: str) -> dict[str, Any]:
     return {"name": name or source, **found}
 
 
+def lifted_to(config: Mapping[str, Any]) -> list[str]:
+    """The assemblies that the genes are lifted over to: those that sources lie on, and the genes do not."""
+    used = {layout(config, source)["assembly"] for source in config["sources"]} - {config["genes"]["assembly"]}
+    return [name for name in config["assemblies"] if name in used]
+
+
 def overview(config: Mapping[str, Any], figure: str) -> list[dict[str, Any]]:
     """The backbones of a figure's runs, and sources without: `name`, `label`, `geometry`, and what heads are given.
 

@@ -77,11 +77,13 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
     for section in ("backbones", "sources", "heads"):
         for name, entry in full[section].items():
             entry.setdefault("label", name.replace("_", " "))
+    _place(full)
     for source in full["sources"].values():
         if source["kind"] == "embedded":
             source.setdefault("settings", {})
-        if source["kind"] == "measured" and "backbone" not in source:
-            source.setdefault("central_bins", 0)
+        if source["kind"] == "measured":
+            source.setdefault("groups", 1)
+            source.setdefault("missing_bigwigs", "error")
     for head in full["heads"].values():
         if head["features"] == "sequences":
             head.setdefault("adaptation", {"type": "all"})
@@ -94,14 +96,29 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
     return full
 
 
+def _place(full: Mapping[str, Any]) -> None:
+    """Fill in the assembly of genes, backbones and measured sources without one, if there is but one."""
+    own = [source for source in full["sources"].values() if source["kind"] == "measured" and "backbone" not in source]
+    for source in own:
+        source.setdefault("central_bins", 0)
+    if len(full["assemblies"]) == 1:
+        for section in (full["genes"], *full["backbones"].values(), *own):
+            section.setdefault("assembly", *full["assemblies"])
+
+
 def _refuse_rootless(config: Mapping[str, Any], rules: Mapping[str, Any]) -> None:
     """Raise InputError for a config that is only what is to be laid over chrom2expr's."""
+    base = config.get("base", "config/config.yaml")
+    if not isinstance(base, str):
+        raise InputError(f"base: is {base!r}, but must be the path of a config")
+    if "base" in config and not Path(base).is_file():
+        raise InputError(f"base: there is no file {base} in {Path.cwd()}, where its path starts")
     lacking = [name for name in rules["required"] if name not in config]
     if len(lacking) > len(rules["required"]) // 2:
         raise InputError(
-            f"the config has no {', '.join(lacking)}: it is to be laid over chrom2expr's config/config.yaml, which is "
-            f"looked for in the working directory, {Path.cwd()}. Work in the folder that holds it, or name it before "
-            "your own: PATH/config/config.yaml yours.yaml"
+            f"the config has no {', '.join(lacking)}: it is to be laid over chrom2expr's {base}, which is looked for "
+            f"in the working directory, {Path.cwd()}. Work in the folder that holds it, or name it before your own: "
+            f"PATH/{base} yours.yaml"
         )
 
 

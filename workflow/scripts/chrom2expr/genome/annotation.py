@@ -70,14 +70,14 @@ def read_gtf(path: str | Path, choice: Choice = "canonical") -> pd.DataFrame:
             "symbol": _first_of(table, ("gene_name", "gene"), table["gene_id"]),
             "gene_type": _first_of(table, ("gene_type", "gene_biotype"), ""),
             "strand": table["Strand"],
-            "chrom_grch37": table["Chromosome"],
-            "tss_grch37": np.where(forward, table["Start"] + 1, table["End"]),
+            "chrom": table["Chromosome"],
+            "tss": np.where(forward, table["Start"] + 1, table["End"]),
             "line": lines,
             "transcript_id": table["transcript_id"],
             "rank": [_rank(tags) for tags in _first_of(table, ("tag",), "")] if choice == "canonical" else 99,
         }
     )
-    found["upstream"] = np.where(forward, found["tss_grch37"], -found["tss_grch37"])
+    found["upstream"] = np.where(forward, found["tss"], -found["tss"])
     chosen = found.sort_values(["rank", "upstream", "transcript_id"], kind="stable").drop_duplicates("gene_id")
     order = {gene: row for row, gene in enumerate(dict.fromkeys(found["gene_id"]))}
     chosen = chosen.sort_values("gene_id", key=lambda ids: ids.map(order)).reset_index(drop=True)

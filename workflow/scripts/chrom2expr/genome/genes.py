@@ -24,19 +24,19 @@ ANNOTATION_COLUMNS = {
     "symbol": "symbol",
     "type": "gene_type",
     "strand": "strand",
-    "seqnames": "chrom_grch37",
-    "CAGE_representative_TSS": "tss_grch37",
+    "seqnames": "chrom",
+    "CAGE_representative_TSS": "tss",
 }
-GENE_COLUMNS = [*ANNOTATION_COLUMNS.values(), "chrom_grch38", "tss_grch38", "strand_grch38"]
-WANTED_CHAIN = "resources: liftover_chain must lead from GRCh37 to GRCh38 (UCSC's hg19ToHg38.over.chain.gz)"
+# What every tss.tsv has of a gene, beside where it lies in each assembly (see `located_in`).
+GENE_COLUMNS = ("gene_id", "symbol", "gene_type", "strand")
 
 
 def read_annotation(path: str | Path) -> pd.DataFrame:
     """ExPecto's gene table (geneanno.csv: id, symbol, seqnames, strand, TSS, CAGE_representative_TSS, type).
 
-    Returns gene_id, symbol, gene_type, strand, chrom_grch37, tss_grch37 (1-based) and `line` (1-based line in the
-    file), in file order. Raises InputError, naming file and line, for a missing column, a row of another width, a
-    missing or repeated gene id, a missing chromosome, a bad strand, or a TSS that is not a positive whole number.
+    Returns gene_id, symbol, gene_type, strand, chrom, tss (1-based) and `line` (1-based line in the file), in file
+    order. Raises InputError, naming file and line, for a missing column, a row of another width, a missing or repeated
+    gene id, a missing chromosome, a bad strand, or a TSS that is not a positive whole number.
     """
     numbered = numbered_rows(path)
     _, header = next(numbered)
@@ -53,8 +53,8 @@ def read_annotation(path: str | Path) -> pd.DataFrame:
         raise InputError(f"{path}: no genes below the header")
     table = pd.DataFrame(rows, columns=header)[list(ANNOTATION_COLUMNS)].rename(columns=ANNOTATION_COLUMNS)
     table["line"] = lines
-    _check_genes(table, path, ["chrom_grch37"], ["tss_grch37"], ["strand"])
-    return table.astype({"tss_grch37": int})
+    _check_genes(table, path, ["chrom"], ["tss"], ["strand"])
+    return table.astype({"tss": int})
 
 
 def _check_genes(
@@ -97,6 +97,15 @@ def without_version(gene_id: str) -> str:
     return re.sub(r"^(ENS[A-Z]*G\d{11})\.\d+(?:_\d+)?(_PAR_Y)?(?:_\d+)?$", r"\1\2", gene_id)
 
 
+def gene_of(row_id: str) -> str:
+    """The gene's own id of a row's: what is before @, which sets off the transcript where a gene has a row for each TSS.
+
+    >>> gene_of("ENSG00000223972.5@ENST00000456328.2"), gene_of("ENSG00000223972.5")
+    ('ENSG00000223972.5', 'ENSG00000223972.5')
+    """
+    return row_id.partition("@")[0]
+
+
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
     """Write tss.tsv or dropped.tsv, whole or not at all."""
     tables.write_table(path, list(table), table.itertuples(index=False, name=None))
@@ -114,23 +123,37 @@ def read_genes(path: str | Path) -> pd.DataFrame:
         table = pd.read_csv(lines, sep="\t", dtype=str, keep_default_na=False, skip_blank_lines=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{path}: not a gene table ({error})") from None
-    missing = [name for name in GENE_COLUMNS if name not in table]
+    assemblies = located_in(table)
+    places = [f"{part}_{name}" for name in assemblies for part in ("chrom", "tss")]
+    missing = [name for name in (*GENE_COLUMNS, *(places or ["chrom_ASSEMBLY"])) if name not in table]
     if missing:
         raise InputError(f"{path}, line 1: no column {', '.join(missing)}")
     table = table.fillna("")
-    tss = ["tss_grch37", "tss_grch38"]
+    tss = [f"tss_{name}" for name in assemblies]
     checked = table.assign(line=np.arange(len(table)) + 2)
-    _check_genes(checked, path, ["chrom_grch37", "chrom_grch38"], tss, ["strand", "strand_grch38"])
+    strands = [name for name in table if name.startswith("strand")]
+    _check_genes(checked, path, [f"chrom_{name}" for name in assemblies], tss, strands)
     return table.astype(dict.fromkeys(tss, int))
 
 
+def located_in(genes: pd.DataFrame) -> list[str]:
+    """The assemblies that a tss.tsv has places in: first the genes' own, then those that they were lifted over to."""
+    return [name.removeprefix("chrom_") for name in genes if name.startswith("chrom_")]
+
+
 def locate(genes: pd.DataFrame, assembly: str) -> pd.DataFrame:
-    """Where the genes of a tss.tsv lie in `assembly` (grch37 | grch38): chrom, tss (0-based), strand (+ | -)."""
+    """Where the genes of a tss.tsv lie in `assembly`: chrom, tss (0-based), strand (+ | -).
+
+    Raises InputError if the table has no places in that assembly.
+    """
+    if assembly not in (known := located_in(genes)):
+        raise InputError(f"the genes have no places in {assembly}, only in {', '.join(known)}: make tss.tsv again")
+    turned = f"strand_{assembly}"
     return pd.DataFrame(
         {
             "chrom": genes[f"chrom_{assembly}"],
             "tss": genes[f"tss_{assembly}"] - 1,
-            "strand": genes["strand" if assembly == "grch37" else "strand_grch38"],
+            "strand": genes[turned if turned in genes else "strand"],
         }
     )
 
@@ -144,11 +167,11 @@ def check_tss(genes: pd.DataFrame, contigs: Mapping[str, int], assembly: str, pa
     lengths = located["chrom"].map(contigs)
     for row in np.flatnonzero(lengths.isna() | (located["tss"] >= lengths))[:1]:
         gene, chrom, tss = genes["gene_id"].iloc[row], located["chrom"].iloc[row], located["tss"].iloc[row] + 1
-        where = f"{path}, line {row + 2}: {gene} lies at {chrom}:{tss} of {assembly}, but genome_{assembly} "
+        where = f"{path}, line {row + 2}: {gene} lies at {chrom}:{tss} of {assembly}, but its FASTA "
         if chrom not in contigs:
             raise InputError(
-                f"{where}has no {chrom}. Use a FASTA of {assembly} that has it (genes: contigs: primary drops genes "
-                "that lift over to other contigs than their chromosome)"
+                f"{where}has no {chrom}. Use one that has it (genes: contigs: primary drops genes that lift over to "
+                "other contigs than their chromosome)"
             )
         raise InputError(f"{where}ends {chrom} at {contigs[chrom]}. Is it of another assembly?")
 
@@ -165,7 +188,7 @@ def read_genes_in(
     genes = read_genes(path)
     column = f"chrom_{assembly}"
     names = called(genes[column], contigs)
-    say_renamed(names, f"genome_{assembly}")
+    say_renamed(names, f"the FASTA of {assembly}")
     genes[column] = [names.get(name, name) for name in genes[column]]
     check_contigs(lifted, assembly, contigs, names.values())
     check_tss(genes, contigs, assembly, path)
@@ -173,19 +196,23 @@ def read_genes_in(
 
 
 def check_contigs(lifted: Mapping[str, Any], assembly: str, contigs: Mapping[str, int], used: Collection[str]) -> None:
-    """Raise InputError if a contig has another length in the genome of `assembly` than in the chain of the lift-over.
+    """Raise InputError if a contig has another length in the genome of `assembly` than in a chain of the lift-over.
 
     `contigs` is the genome's {name: length in bp}, of which genes lie on those `used`; `lifted` is contigs.json
     (liftover.contigs). Contigs that only one side knows are no contradiction (a genome without alternative contigs is a
     legal one), but a genome that shares no contig with the chain is; see contigs.check_lengths.
     """
-    chain, lengths = lifted["chain"], lifted[assembly]
-    if not called(contigs, lengths):
-        raise InputError(
-            f"{chain}: none of its {assembly} contigs ({some(lengths)}) is in genome_{assembly} ({some(contigs)}). "
-            f"{WANTED_CHAIN}, with the names of the genomes"
-        )
-    check_lengths(used, lengths, contigs, f"{chain} ({assembly})", f"{WANTED_CHAIN}, and fit the genomes")
+    for chain in lifted["chains"]:
+        if assembly not in chain["contigs"]:
+            continue
+        lengths = chain["contigs"][assembly]
+        if not called(contigs, lengths):
+            raise InputError(
+                f"{chain['file']}: none of its contigs of {assembly} ({some(lengths)}) is in the FASTA of {assembly} "
+                f"({some(contigs)}). {chain['wanted']}, with the names of the genomes"
+            )
+        what, advice = f"{chain['file']} ({assembly})", f"{chain['wanted']}, and fit the genomes"
+        check_lengths(used, lengths, contigs, what, advice)
 
 
 def some(names: Mapping[str, int]) -> str:

@@ -1,6 +1,5 @@
 """Genes that share a TSS: what a model is given of them is the same, whichever part of a split they are in."""
 
-from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -8,19 +7,20 @@ import pandas as pd
 
 from chrom2expr.files import tables
 from chrom2expr.genome.contigs import called_alike
+from chrom2expr.genome.genes import located_in
 from chrom2expr.job import tell
 
 COLUMNS = ("assembly", "chrom", "tss", "gene_id", "split", "other_gene_id", "other_split")
 
 
-def pairs(genes: pd.DataFrame, split: pd.DataFrame, assemblies: Sequence[str]) -> pd.DataFrame:
+def pairs(genes: pd.DataFrame, split: pd.DataFrame) -> pd.DataFrame:
     """Every pair of genes of a split that have their TSS at one base of an assembly (COLUMNS, tss 1-based).
 
-    What a model is given of the two is the same. TSSs that lie apart in GRCh37 may lift to one base of GRCh38.
+    What a model is given of the two is the same. TSSs that lie apart in one assembly may lift to one base of another.
     """
     parts = dict(zip(split["gene_id"], split["split"]))
     rows = []
-    for assembly in assemblies:
+    for assembly in located_in(genes):
         place = [f"chrom_{assembly}", f"tss_{assembly}"]
         taking_part = genes[genes["gene_id"].isin(parts)]
         taking_part = taking_part.assign(**{place[0]: called_alike(taking_part[place[0]])})

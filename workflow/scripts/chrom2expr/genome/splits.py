@@ -13,7 +13,7 @@ import pandas as pd
 from chrom2expr.errors import InputError
 from chrom2expr.files import tables
 from chrom2expr.genome.contigs import plain
-from chrom2expr.genome.genes import without_version
+from chrom2expr.genome.genes import located_in, without_version
 
 SPLITS = ("train", "val", "test")
 COLUMNS = ("gene_id", "split")
@@ -33,8 +33,8 @@ def split_genes(
 
     `genes` were read from `path`; `section` is splits: NAME of the config, of one of three forms:
 
-    - held_out: GRCh37 chromosomes whose genes are halved by `seed` into validation and test (see `halved`);
-    - validation, test: GRCh37 chromosomes for either;
+    - held_out: chromosomes whose genes are halved by `seed` into validation and test (see `halved`);
+    - validation, test: chromosomes for either (all as in the genes' own assembly);
     - file: a table with columns gene_id and split (train, validation or val, test). Genes that are not in it take no
       part; ids of `dropped` genes in it are passed over, and Ensembl versions are ignored.
 
@@ -44,7 +44,7 @@ def split_genes(
     if "file" in section:
         splits = _read_file(section["file"], genes["gene_id"], set(dropped))
     else:
-        chromosomes = genes["chrom_grch37"].map(plain).to_numpy(dtype=str)
+        chromosomes = genes[f"chrom_{located_in(genes)[0]}"].map(plain).to_numpy(dtype=str)
         for key, named in section.items():
             if absent := sorted(name for name in named if plain(name) not in chromosomes):
                 raise InputError(f"{path}: no gene on {', '.join(absent)}, which splits: {name}: {key} names")
@@ -67,7 +67,7 @@ def split_genes(
 
 
 def halved(chromosomes: Sequence[str], held_out: Sequence[str], seed: int) -> np.ndarray:
-    """train, val or test for every gene (gene,), by its GRCh37 chromosome.
+    """train, val or test for every gene (gene,), by its chromosome.
 
     The genes on `held_out` chromosomes are shuffled with `seed`; the first half (rounded down) is val, the rest test.
     """
