@@ -1,4 +1,4 @@
-"""Gene table, and chains or the genome's contigs, in; the genes to work with, those dropped, the chains' contigs out."""
+"""Gene table, and chains or the genome's contigs, in; the genes to work with, the dropped, the chains' contigs out."""
 
 from chrom2expr.job import job
 

@@ -98,7 +98,7 @@ def without_version(gene_id: str) -> str:
 
 
 def gene_of(row_id: str) -> str:
-    """The gene's own id of a row's: what is before @, which sets off the transcript where a gene has a row for each TSS.
+    """The own id of the gene of a row: what is before @, which sets off the transcript where each TSS has a row.
 
     >>> gene_of("ENSG00000223972.5@ENST00000456328.2"), gene_of("ENSG00000223972.5")
     ('ENSG00000223972.5', 'ENSG00000223972.5')
