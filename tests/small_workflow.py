@@ -172,6 +172,7 @@ def _train(backbone: str, assembly: str, geometry: dict[str, int], measured: str
     return _step("train_simulated_backbone", {"weights": made}, given, params, gpu=1)
 
 
+LIFT = {"exclude_types": ["rRNA"], "exclude_chromosomes": ["chrX"], "contigs": "all", "tss": "canonical"}
 STEPS = {
     "simulate": _step(
         "simulate_genome",
@@ -199,8 +200,14 @@ STEPS = {
     "lift": _step(
         "lift_genes",
         {"tss": "tss.tsv", "dropped": "dropped.tsv", "contigs": "contigs.json"},
-        {"annotation": Raw("geneanno.csv"), "chain": CHAIN},
-        {"exclude_types": ["rRNA"], "exclude_chromosomes": ["chrX"], "contigs": "all", "tss": "canonical"},
+        {"annotation": Raw("geneanno.csv"), "chains": [CHAIN], "info": []},
+        LIFT | {"assembly": "grch37", "lift_to": ["grch38"]},
+    ),
+    "lift_none": _step(
+        "lift_genes",
+        {"tss": "tss.tsv", "dropped": "dropped.tsv", "contigs": "contigs.json"},
+        {"annotation": Raw("geneanno.csv"), "chains": [], "info": of("index_grch37", "info")},
+        LIFT | {"assembly": "grch37", "lift_to": []},
     ),
     "split": _split({"held_out": ["chr14"]}),
     "split_beluga": _split({"held_out": ["chr8"]}),

@@ -1012,7 +1012,7 @@ def test_measured_tracks_of_ones_own_need_no_backbone(lab):
 @pytest.mark.parametrize(
     "changes, said",
     [
-        ({"assembly": None}, "sources.lab.assembly: is needed, or a backbone, whose it then is"),
+        ({"assembly": None}, "sources.lab.assembly: is needed, since there are several assemblies (grch37, grch38)"),
         ({"geometry": None}, "sources.lab.geometry: is needed, or a backbone, whose it then is"),
         ({"geometry": {"sequence_length": 100, "bins": 100, "bin_size": 128}}, "sources.lab.geometry: "),
         ({"backbone": "enformer"}, "sources.lab.assembly: is that of its backbone; leave one of the two out"),

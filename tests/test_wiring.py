@@ -26,7 +26,7 @@ from small_workflow import METRICS, MODELS, OVERVIEW, RUNS, STEPS, each, weights
 from small_world import ROOT, SCRIPTS, Raw, Refusal, World, differing, of
 
 # What is in the world beside the files that the base steps read.
-OTHER_LIFT = of("lift", "tss", input__chain=Raw("other.over.chain.gz"))
+OTHER_LIFT = of("lift", "tss", input__chains=[Raw("other.over.chain.gz")])
 FEWER_TRACKS = of("collect_0", "manifest", params__groups=3)
 PRIMARY = {"input.tss": of("lift", "tss", params__contigs="primary")}
 OTHER_GENES = of("split", params__seed=2)
@@ -40,7 +40,7 @@ MOVED_MEASURED = each("bin_0", "bin_1", input__tss=OTHER_LIFT)
 WIDE = {"input.weights": weights("enformer_wide")}
 OTHER_38 = {"input__fasta": Raw("grch38_other.fa")}
 OTHER_37 = {"input__fasta": Raw("grch37_other.fa")}
-LONGER_CHAIN = of("lift", "contigs", input__chain=Raw("longer.over.chain.gz"))
+LONGER_CHAIN = of("lift", "contigs", input__chains=[Raw("longer.over.chain.gz")])
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,23 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.exclude_chromosomes": ["chrX", "chr8"],
         "params.contigs": "primary",
         "input.annotation": Raw("geneanno_moved.csv"),
-        "input.chain": Raw("other.over.chain.gz"),
+        "input.chains": [Raw("other.over.chain.gz")],
+        "input.info": same(of("index_grch37", "info"), "a chain knows the contigs"),
+        "params.assembly": "grch36",
+        "params.lift_to": ["grch39"],
+    },
+    "lift_none": {
+        "params.tss": same("most_upstream", "a table gives its TSSs itself"),
+        "params.exclude_types": [],
+        "params.exclude_chromosomes": ["chrX", "chr8"],
+        "params.contigs": same("primary", "without a chain no gene leaves its chromosome"),
+        "params.assembly": "grch36",
+        "params.lift_to": refused(["grch38"], "argument 2 is longer", error=ValueError),
+        "input.annotation": Raw("geneanno_moved.csv"),
+        "input.chains": refused([Raw("other.over.chain.gz")], "argument 2 is shorter", error=ValueError),
+        "input.info": refused(
+            of("index_grch37", "info", input__fasta=Raw("grch38_shorter.fa")), "lies past the contig's end"
+        ),
     },
     "split": {
         "params.name": same("another", "it is a name in messages"),
