@@ -42,6 +42,44 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"chrom2expr {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    init = commands.add_parser(
+        "init",
+        help="write a config for files of your own",
+        description="Write a config for a genome, a gene table, a matrix and a folder of bigWigs of your own, with "
+        "comments, and say what it takes for granted. The files are read, and what is wrong with them is said.",
+        epilog="Example: chrom2expr init mine.yaml --genome mm39.fa --genes gencode.vM35.gtf.gz --expression tpm.tsv "
+        "--unit tpm --bigwigs bigwigs/",
+    )
+    init.add_argument("config", metavar="CONFIG", type=Path, help="the file to write, which must not be there")
+    init.add_argument("--genome", metavar="FASTA", type=Path, required=True, help="the genome, unpacked")
+    init.add_argument(
+        "--genes", metavar="FILE", type=Path, required=True, help="the genes: GTF, GFF3, BED or a table of TSSs"
+    )
+    init.add_argument(
+        "--expression", metavar="FILE", type=Path, required=True, help="the matrix: text, GCT, Parquet, h5ad"
+    )
+    init.add_argument(
+        "--unit", choices=["rpkm", "tpm", "cpm", "counts", "log"], required=True, help="what the matrix's numbers are"
+    )
+    init.add_argument(
+        "--cells", metavar="COLUMN", default="", help="of an h5ad: the column of obs that says each cell's tissue"
+    )
+    init.add_argument("--bigwigs", metavar="FOLDER", type=Path, required=True, help="each file of it is a track")
+    init.add_argument("--name", help="of the run, its assembly and its figure (the config's own, without .yaml)")
+    init.add_argument(
+        "--window", metavar="BP", type=int, default=114_688, help="so much around each TSS, in bins of 128 bp (114688)"
+    )
+    init.set_defaults(run=_init)
+    example = commands.add_parser(
+        "example",
+        help="write a small simulated genome as a lab has its own",
+        description="Write a simulated genome, its genes, an expression matrix and bigWigs, in the formats that people "
+        "have: a GTF and a GCT (human), or a GFF3 and an h5ad of single cells (fly). The tutorial works on them.",
+        epilog="Example: chrom2expr example mydata",
+    )
+    example.add_argument("folder", metavar="FOLDER", type=Path, help="a new folder")
+    example.add_argument("--species", choices=["human", "fly"], default="human", help="which of the two (human)")
+    example.set_defaults(run=_example)
     check = commands.add_parser(
         "check",
         help="say what is wrong with a config, or what it means",
@@ -110,6 +148,29 @@ def _with_base(configs: Sequence[Path]) -> list[Path]:
 
 def _in_checkout() -> bool:
     return all(path.exists() for path in (BASE, SNAKEFILE, LIBRARY))
+
+
+def _init(asked: argparse.Namespace) -> int:
+    from chrom2expr.config import draft
+    from chrom2expr.files.whole import whole_file
+
+    if asked.config.exists():
+        raise InputError(f"{asked.config}: is there already; name another file, or move it away")
+    files = draft.Files(asked.genome, asked.genes, asked.expression, asked.unit, asked.bigwigs, asked.cells)
+    text, assumed = draft.draft(files, asked.name or asked.config.stem, asked.window)
+    with whole_file(asked.config) as partial:
+        partial.write_text(text, encoding="utf-8")
+    print(f"\nWrote {asked.config}. {draft.assumptions(assumed)}\n")
+    print(f"Read it, then: chrom2expr check {asked.config}")
+    return 0
+
+
+def _example(asked: argparse.Namespace) -> int:
+    from chrom2expr.simulation import lab_files
+
+    for path in lab_files.write(asked.folder, asked.species):
+        print(path)
+    return 0
 
 
 def _fetch(asked: argparse.Namespace) -> int:
