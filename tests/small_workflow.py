@@ -172,7 +172,8 @@ def _train(backbone: str, assembly: str, geometry: dict[str, int], measured: str
     return _step("train_simulated_backbone", {"weights": made}, given, params, gpu=1)
 
 
-LIFT = {"exclude_types": ["rRNA"], "exclude_chromosomes": ["chrX"], "contigs": "all", "tss": "canonical"}
+ANNOTATION = {"tss": "canonical", "columns": {}}
+LIFT = {"exclude_types": ["rRNA"], "exclude_chromosomes": ["chrX"], "contigs": "all"} | ANNOTATION
 STEPS = {
     "simulate": _step(
         "simulate_genome",
@@ -216,7 +217,8 @@ STEPS = {
         "compute_targets",
         "expression.h5",
         {"annotation": Raw("geneanno.csv"), "expression": Raw("geneanno.exp.csv"), "tss": of("lift", "tss")},
-        {"pseudocount": 0.1, "missing": "keep", "ids": "auto", "unit": "rpkm", "unmatched": "error", "cells": {}},
+        {"pseudocount": 0.1, "missing": "keep", "ids": "auto", "unit": "rpkm", "unmatched": "error", "cells": {}}
+        | ANNOTATION,
     ),
     **{
         f"index_{assembly}": _step(

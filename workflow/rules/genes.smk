@@ -6,7 +6,10 @@ rule lift_genes:
     """Lift the genes to the other assemblies in use, and leave out those that the config does not want."""
     input:
         annotation=resource("gene_annotation"),
-        chains=[resource(config["assemblies"][config["genes"]["assembly"]]["lift_to"][other]) for other in LIFTED_TO],
+        chains=[
+            resource(config["assemblies"][config["genes"]["assembly"]]["lift_to"][other])
+            for other in LIFTED_TO
+        ],
         # A chain knows the contigs; without one the genome does.
         info=[] if LIFTED_TO else f"<results>/genome/{config['genes']['assembly']}.json",
     output:
@@ -28,6 +31,7 @@ rule lift_genes:
         assembly=param(config["genes"]["assembly"]),
         lift_to=param(LIFTED_TO),
         tss=param(config["genes"]["tss"]),
+        columns=param(config["genes"]["columns"]),
         exclude_types=param(config["genes"]["exclude_types"]),
         exclude_chromosomes=param(config["genes"]["exclude_chromosomes"]),
         contigs=param(config["genes"]["contigs"]),
@@ -87,6 +91,8 @@ rule compute_targets:
         runtime=30,
     params:
         code=code("compute_targets.py"),
+        tss=param(config["genes"]["tss"]),
+        columns=param(config["genes"]["columns"]),
         ids=param(config["expression"]["ids"]),
         unit=param(config["expression"]["unit"]),
         unmatched=param(config["expression"]["unmatched"]),
