@@ -45,7 +45,7 @@ def format_of(path: str | Path) -> Format:
     found: Format = "table"
     with open_text(path) as handle:
         for line in handle:
-            if line.startswith(("track ", "browser ")):
+            if line.startswith(bed.HEADINGS):
                 return "BED"
             if not (fields := bed.fields_of(line)):
                 continue

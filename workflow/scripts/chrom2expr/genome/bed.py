@@ -9,7 +9,8 @@ from chrom2expr.files.csv_rows import open_text
 from chrom2expr.genome.genes import check_genes
 
 _FIELDS = ("chrom", "start", "end", "name", "score", "strand")
-_NO_DATA = ("#", "track", "browser")
+# How lines for a browser begin.
+HEADINGS = ("track ", "browser ")
 
 
 def fields_of(line: str) -> list[str]:
@@ -18,7 +19,7 @@ def fields_of(line: str) -> list[str]:
     >>> fields_of("chr1\t10\t20\tmy gene\n"), fields_of("chr1 10 20"), fields_of("track name=mine")
     (['chr1', '10', '20', 'my gene'], ['chr1', '10', '20'], [])
     """
-    if not line.strip() or line.startswith(_NO_DATA):
+    if not line.strip() or line.startswith(("#", *HEADINGS)):
         return []
     return [field.strip() for field in line.split("\t")] if "\t" in line else line.split()
 

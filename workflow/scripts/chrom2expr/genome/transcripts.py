@@ -81,9 +81,9 @@ def _first_places(table: pd.DataFrame, path: str | Path) -> pd.DataFrame:
         row = away.iloc[0]
         own = table[table["gene_id"] == row["gene_id"]].iloc[0]
         print(
-            f"{path}: {len(away):,} genes lie on several contigs or strands, of which the first counts, "
-            f"{row['gene_id']} for one on {own['chrom']} {own['strand']} (line {own['line']}), not on {row['chrom']} "
-            f"{row['strand']} (line {row['line']})"
+            f"{path}: {len(away):,} of the genes lie on several contigs or strands, of which the first counts: "
+            f"{row['gene_id']}, for one, on {own['chrom']} {own['strand']} (line {own['line']}), not on "
+            f"{row['chrom']} {row['strand']} (line {row['line']})"
         )
     return table[place == first]
 
