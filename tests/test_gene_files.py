@@ -224,6 +224,12 @@ def test_a_transcript_may_have_several_genes_and_a_genes_type(tmp_path):
     assert rows(path, "most_upstream", ["gene_id", "tss"]) == [["A", 120], ["B", 110], ["C", 90]]
 
 
+def test_what_is_encoded_is_decoded_once(tmp_path):
+    lines = [gff3("gene", ID="A%2525", Name="%2542"), gff3("mRNA", ID="T%2C1", Parent="A%2525")]
+    path = save(tmp_path / "x.gff3", *lines)
+    assert rows(path, "all", ["gene_id", "symbol"]) == [["A%25@T,1", "%42"]]
+
+
 def test_sequences_below_a_gff3_are_passed_over(tmp_path):
     lines = [gff3("gene", ID="A"), gff3("mRNA", ID="T", Parent="A")]
     for end in ("##FASTA\n>chr1\nACGT\n", ">chr1\nACGT\n"):

@@ -82,10 +82,11 @@ def read_gff3(path: str | Path, choice: Choice = "canonical") -> pd.DataFrame:
     table = _through_pyranges(_gff3_features(path), pyranges.read_gff3)
     if table.empty or not (is_gene := table["Feature"].str.endswith("gene")).any():
         raise InputError(f"{path}: holds no genes; use a GFF3 with features 'gene' that are Parents of transcripts")
-    table["chrom"] = _by_chromosome(table, path)
-    table["ID"] = table["ID"].map(unquote)
-    genes = table[is_gene]
     parents = _first_of(table, "Parent").str.split(",")
+    for name in table.columns.intersection(["chrom", *_WANTED]):
+        table[name] = table[name].map(unquote)
+    table["chrom"] = _by_chromosome(table, path)
+    genes = table[is_gene]
     found = table.assign(parent=parents).explode("parent").query("parent != ''")
     found["parent"] = found["parent"].map(unquote)
     found = found[found["parent"].isin(genes["ID"])]
@@ -107,7 +108,6 @@ def read_gff3(path: str | Path, choice: Choice = "canonical") -> pd.DataFrame:
         "gene_type": _first_of(own, "gene_type", "biotype", "gene_biotype"),
         "tags": _first_of(found, "tag"),
     }
-    columns = {name: values.map(unquote) for name, values in columns.items()}
     found = found[["chrom", "strand", "start", "end", "line", "gene_line"]].assign(**columns)
     return with_tss(found.sort_values("line", kind="stable", ignore_index=True), path, choice)
 
@@ -183,13 +183,12 @@ def _lines(path: str | Path, kind: str) -> Iterator[tuple[int, list[str]]]:
 
 def _by_chromosome(table: pd.DataFrame, path: str | Path) -> pd.Series:
     """The contigs of features, by the names of their chromosomes where they are accessions and a `region` has these."""
-    contigs = table["chrom"].map(unquote)
-    regions = table[table["Feature"] == "region"].assign(chrom=contigs)
+    regions = table[table["Feature"] == "region"]
     names = {}
     for contig, genome, chromosome in zip(
         regions["chrom"], _first_of(regions, "genome"), _first_of(regions, "chromosome")
     ):
-        name = {"chromosome": unquote(chromosome), "mitochondrion": "MT"}.get(genome, "")
+        name = {"chromosome": chromosome, "mitochondrion": "MT"}.get(genome, "")
         if name and _ACCESSION.fullmatch(contig):
             names[contig] = name
     times = Counter(names.values())
@@ -198,7 +197,7 @@ def _by_chromosome(table: pd.DataFrame, path: str | Path) -> pd.Series:
         shown = ", ".join(f"{contig} is {name}" for contig, name in list(names.items())[:3])
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         print(f"{path}: contigs are called by their chromosomes, as its features 'region' say: {shown}{more}")
-    return contigs.replace(names)
+    return table["chrom"].replace(names)
 
 
 def _bare(feature_id: str) -> str:
