@@ -174,6 +174,7 @@ def _train(backbone: str, assembly: str, geometry: dict[str, int], measured: str
 
 ANNOTATION = {"tss": "canonical", "columns": {}}
 LIFT = {"exclude_types": ["rRNA"], "exclude_chromosomes": ["chrX"], "contigs": "all"} | ANNOTATION
+OTHER_FOLD = of("fit_ridge", "predictions", input__split=of("split_beluga"))
 STEPS = {
     "simulate": _step(
         "simulate_genome",
@@ -330,7 +331,17 @@ STEPS = {
         )
         for head in ("cnn", "ridge")
     },
-    "baseline": _step("evaluate_baseline", SCORES, _targets(), {"metrics": METRICS, "resamples": 20, "seed": 1}),
+    "join_folds": _step(
+        "join_folds",
+        {"predictions": "predictions.h5"},
+        {"predictions": [of("fit_ridge", "predictions"), OTHER_FOLD]},
+    ),
+    "baseline": _step(
+        "evaluate_baseline",
+        SCORES,
+        {"splits": [of("split")], "expression": of("targets")},
+        {"metrics": METRICS, "resamples": 20, "seed": 1},
+    ),
     "attend_base": _step(
         "attend_genes",
         "attention.h5",

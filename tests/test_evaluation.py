@@ -352,6 +352,27 @@ def test_the_baseline_predicts_the_training_genes_means(targets, tmp_path):
     np.testing.assert_allclose(found.values["cross_celltype"], np.array(expected, dtype=float), atol=1e-6)
 
 
+def test_folds_are_scored_together(targets, tmp_path):
+    genes = [f"G{i}" for i in range(30)]
+    splits = []
+    for fold in range(3):
+        parts = np.array(["test", "val", "train"])[(np.arange(30) - fold) % 3]
+        splits.append(write_split(tmp_path / f"split{fold}.tsv", genes, parts))
+    joined = baseline.of_splits(splits, targets.expression)
+    assert sorted(joined.gene_id) == sorted(genes) and set(joined.split) == {"test"}
+    for fold, path in enumerate(splits):
+        one = baseline.training_means(path, targets.expression)
+        rows = [list(joined.gene_id).index(gene) for gene in one.gene_id]
+        np.testing.assert_array_equal(joined.predicted[rows], one.predicted)
+        np.testing.assert_array_equal(joined.observed[rows], one.observed)
+        assert list(one.gene_id) == genes[fold::3]
+    first = baseline.training_means(splits[0], targets.expression)
+    with pytest.raises(InputError, match="gene G0 is tested in several of a, b"):
+        predictions.join({"a": first, "b": first})
+    with pytest.raises(InputError, match="b has other tissues than a"):
+        predictions.join({"a": first, "b": first._replace(tissue=first.tissue[::-1])})
+
+
 def test_a_baseline_without_its_files_is_refused(targets):
     before = targets.split.read_text()
     targets.split.write_text(before.replace("\tsplit", "\tsplits"))
@@ -427,7 +448,13 @@ def test_the_scripts_lead_from_predictions_to_a_figures_table(run, targets, tmp_
     given = SimpleNamespace(predictions=run.path)
     run_script(tmp_path, "evaluate_run.py", input=given, output=run_scores, params=scripts.params(**settings))
     baseline_params = scripts.params(backbone="enformer", **settings)
-    run_script(tmp_path, "evaluate_baseline.py", input=targets, output=means, params=baseline_params)
+    run_script(
+        tmp_path,
+        "evaluate_baseline.py",
+        input=SimpleNamespace(splits=[targets.split], expression=targets.expression),
+        output=means,
+        params=baseline_params,
+    )
     thesis = REPOSITORY / "config" / "thesis_values.tsv"
     bootstrap = [run_scores.bootstrap, means.bootstrap]
     run_script(

@@ -486,8 +486,17 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.metrics": OTHER_METRICS,
         "params.resamples": 30,
         "params.seed": 2,
-        "input.split": OTHER_GENES,
+        "input.splits": several([OTHER_GENES], [of("split"), of("split_beluga")]),
         "input.expression": OTHER_TARGETS,
+    },
+    "join_folds": {
+        "input.predictions": several(
+            [of("fit_ridge", "predictions")],
+            refused(
+                [of("fit_ridge", "predictions"), of("fit_ridge", "predictions", params__seed=2)],
+                "is tested in several of",
+            ),
+        ),
     },
     "attend_base": {
         "params.type": ELSEWHERE,

@@ -19,20 +19,25 @@ if not os.path.isdir(SCRIPTS):
 sys.path.insert(0, os.path.abspath(SCRIPTS))
 
 from chrom2expr import registry
-from chrom2expr.config import dependencies, resources, runs, schema
+from chrom2expr.config import dependencies, folds, resources, runs, schema
 from chrom2expr.errors import InputError
 
 try:
     schema.refuse_other_version()
-    config = schema.checked(config)
+    config = folds.spread(schema.checked(config))
 except InputError as error:
     raise WorkflowError(str(error))
 
 
 SOURCES = config["sources"]
-PREDICTED = [name for name, source in SOURCES.items() if source["kind"] == "predicted"]
-MEASURED = [name for name, source in SOURCES.items() if source["kind"] == "measured"]
-EMBEDDED = [name for name, source in SOURCES.items() if source["kind"] == "embedded"]
+# Sources with a store of their own, by kind: folds read that of their source.
+STORED = {name: source["kind"] for name, source in SOURCES.items() if "store" not in source}
+PREDICTED = [name for name, kind in STORED.items() if kind == "predicted"]
+MEASURED = [name for name, kind in STORED.items() if kind == "measured"]
+EMBEDDED = [name for name, kind in STORED.items() if kind == "embedded"]
+# Sources that heads are fitted to fold by fold, and those that they are fitted to.
+FOLDED = folds.folded(config)
+FITTED = [name for name in SOURCES if name not in FOLDED]
 SEQUENCE_HEADS = [name for name, head in config["heads"].items() if head["features"] == "sequences"]
 # What heads are fitted to, beside stores and sequences.
 REDUCTIONS = sorted({head["features"] for head in config["heads"].values()} - {"store", "sequences"})
@@ -150,6 +155,27 @@ def split_of(wildcards):
     return split_file(wildcards.source)
 
 
+def splits_of(wildcards):
+    """The wildcards' split, or its folds."""
+    name = wildcards.split
+    has_folds = {"folds", "fold"} & config["splits"][name].keys() == {"folds"}
+    names = folds.fold_names(config, "splits", name) if has_folds else [name]
+    return expand("<results>/genes/splits/{split}.tsv", split=names)
+
+
+def store_of(wildcards):
+    """The source whose feature store the wildcards' source reads."""
+    return SOURCES[wildcards.source].get("store", wildcards.source)
+
+
+def fold_predictions(wildcards):
+    """What the heads that were fitted to each fold of the wildcards' source predict."""
+    return [
+        f"<results>/models/{fold}/{wildcards.inputs}/{wildcards.head}/{wildcards.loss}/predictions.h5"
+        for fold in folds.fold_names(config, "sources", wildcards.source)
+    ]
+
+
 def track_table(wildcards):
     """The table of the tracks of a measured source: its own, or its backbone's; none if its bigWigs say which there are."""
     source = SOURCES[wildcards.source]
@@ -225,8 +251,8 @@ def shards_of(name):
 
 
 def feature_shards(wildcards):
-    """The shards of the wildcards' source."""
-    return shards_of(wildcards.source)
+    """The shards of the store that the wildcards' source reads."""
+    return shards_of(store_of(wildcards))
 
 
 def metric_classes():
@@ -327,11 +353,11 @@ def simulated_training_inputs(backbone):
 
 def head_features(wildcards):
     """What a head is fitted to: the source's feature store, or features reduced from it."""
-    features = setting("heads", "features")(wildcards)
+    features, store = setting("heads", "features")(wildcards), store_of(wildcards)
     return (
-        "<results>/features/{source}.h5"
+        f"<results>/features/{store}.h5"
         if features == "store"
-        else f"<results>/reduced_features/{features}/{{source}}/{{inputs}}.h5"
+        else f"<results>/reduced_features/{features}/{store}/{{inputs}}.h5"
     )
 
 

@@ -58,7 +58,7 @@ rule finetune_backbone:
     benchmark:
         f"<benchmarks>/finetune_backbone/{RUN}.tsv"
     wildcard_constraints:
-        source=one_of(EMBEDDED),
+        source=one_of([name for name in FITTED if SOURCES[name]["kind"] == "embedded"]),
         head=one_of(SEQUENCE_HEADS),
     # The longest jobs of all: first.
     priority: 2

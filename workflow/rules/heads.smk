@@ -18,6 +18,7 @@ rule fit_head:
     benchmark:
         f"<benchmarks>/fit_head/{RUN}.tsv"
     wildcard_constraints:
+        source=one_of(FITTED),
         head=one_of(OTHER_HEADS),
     conda:
         "../envs/model.yaml"
@@ -61,6 +62,7 @@ use rule fit_head as fit_tissues with:
     benchmark:
         f"<benchmarks>/fit_tissues/{RUN}/{{job}}.tsv"
     wildcard_constraints:
+        source=one_of(FITTED),
         head=one_of(SPLIT_HEADS),
 
 
@@ -81,6 +83,7 @@ rule join_tissues:
     benchmark:
         f"<benchmarks>/join_tissues/{RUN}.tsv"
     wildcard_constraints:
+        source=one_of(FITTED),
         head=one_of(SPLIT_HEADS),
     conda:
         "../envs/model.yaml"
@@ -93,6 +96,30 @@ rule join_tissues:
         type=param(setting("heads", "type")),
     script:
         "../scripts/join_tissues.py"
+
+
+rule join_folds:
+    """Join what the heads fitted to each fold predict of their test genes, so that they are scored together."""
+    input:
+        predictions=fold_predictions,
+    output:
+        predictions=f"<results>/models/{RUN}/predictions.h5",
+    log:
+        f"<logs>/join_folds/{RUN}.log",
+    benchmark:
+        f"<benchmarks>/join_folds/{RUN}.tsv"
+    wildcard_constraints:
+        source=one_of(FOLDED),
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("join_folds.py"),
+    script:
+        "../scripts/join_folds.py"
 
 
 rule evaluate_run:
@@ -124,7 +151,7 @@ rule evaluate_run:
 rule evaluate_baseline:
     """Score the baseline of a split: every gene is predicted the training genes' mean in each tissue."""
     input:
-        split="<results>/genes/splits/{split}.tsv",
+        splits=splits_of,
         expression="<results>/genes/expression.h5",
     output:
         scores=expand(

@@ -1,4 +1,4 @@
-"""A split and the genes' expression in; the scores of predicting every gene the training genes' mean out."""
+"""A split or its folds, and expression, in; the scores of predicting every gene the training genes' mean out."""
 
 from chrom2expr.job import job
 
@@ -8,7 +8,7 @@ with job(snakemake) as call:
     given, made, params = call.input, call.output, call.params
     metrics = metric.build(params.metrics)
     scores.evaluate(
-        baseline.training_means(given.split, given.expression),
+        baseline.of_splits(given.splits, given.expression),
         metrics,
         scores.ScoreFiles(dict(zip(metrics, made.scores, strict=True)), made.bootstrap),
         resamples=params.resamples,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from chrom2expr import registry
+from chrom2expr.config.folds import folded
 from chrom2expr.config.places import bare_roots, barren_templates
 from chrom2expr.config.resources import faults
 from chrom2expr.config.runs import RUN, attention_models, figure_runs, layout, named_runs, reduction, takes
@@ -86,6 +87,8 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         source = sources.get(simulated["train_on"], {})
         if (source.get("kind"), source.get("backbone")) != ("measured", name):
             yield f"simulation.backbones.{name}.train_on: {simulated['train_on']} is not a measured source of {name}"
+        elif simulated["train_on"] in folded(config):
+            yield f"simulation.backbones.{name}.train_on: {simulated['train_on']} is split into folds: name another"
         elif source.get("tracks", backbones[name]["tracks"]) != backbones[name]["tracks"]:
             yield (
                 f"simulation.backbones.{name}.train_on: {simulated['train_on']} has tracks of its own, but {name} must "
@@ -346,6 +349,12 @@ def _figure_contradictions(config: Mapping[str, Any], name: str) -> Iterator[str
     for run in runs:
         yield from _run_contradictions(config, run)
     taken = takes(config, name)
+    if taken in ("attention", "models"):
+        for source in sorted({run["source"] for run in runs} & {*folded(config)}):
+            yield (
+                f"figures.{name}.runs: source {source} is split into folds, each with a model of its own, so there is "
+                "none to show: give the figure a source with another split"
+            )
     if taken == "scores":
         yield from _score_contradictions(config, name)
     # A run without a window of its own is refused by what figures of attention demand of runs (see schema).

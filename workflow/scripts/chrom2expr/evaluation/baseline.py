@@ -3,13 +3,19 @@
 A module of its own beside the scores: an edit here or of the splits' reader repeats no figure.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from chrom2expr.evaluation import statistics
-from chrom2expr.evaluation.predictions import Predictions
+from chrom2expr.evaluation.predictions import Predictions, join
 from chrom2expr.genome.targets import read_split_targets
+
+
+def of_splits(splits: Sequence[str | Path], expression: str | Path) -> Predictions:
+    """`training_means` of a split's file, or of the files of its folds, joined."""
+    return join({str(split): training_means(split, expression) for split in splits})
 
 
 def training_means(split: str | Path, expression: str | Path) -> Predictions:
