@@ -172,7 +172,8 @@ def _train(backbone: str, assembly: str, geometry: dict[str, int], measured: str
     return _step("train_simulated_backbone", {"weights": made}, given, params, gpu=1)
 
 
-LIFT = {"exclude_types": ["rRNA"], "exclude_chromosomes": ["chrX"], "contigs": "all", "tss": "canonical"}
+ANNOTATION = {"tss": "canonical", "columns": {}}
+LIFT = {"exclude_types": ["rRNA"], "exclude_chromosomes": ["chrX"], "contigs": "all"} | ANNOTATION
 OTHER_FOLD = of("fit_ridge", "predictions", input__split=of("split_beluga"))
 STEPS = {
     "simulate": _step(
@@ -217,7 +218,8 @@ STEPS = {
         "compute_targets",
         "expression.h5",
         {"annotation": Raw("geneanno.csv"), "expression": Raw("geneanno.exp.csv"), "tss": of("lift", "tss")},
-        {"pseudocount": 0.1, "missing": "keep", "ids": "auto", "unit": "rpkm", "unmatched": "error", "cells": {}},
+        {"pseudocount": 0.1, "missing": "keep", "ids": "auto", "unit": "rpkm", "unmatched": "error", "cells": {}}
+        | ANNOTATION,
     ),
     **{
         f"index_{assembly}": _step(

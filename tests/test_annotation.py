@@ -95,7 +95,9 @@ def test_published_files_by_a_slow_loop(name):
         ([line().replace('gene_id "G1"; ', "")], "line 2: the transcript has no gene_id"),
         ([line(), line().replace('gene_id "G1"; ', "")], "line 3: the transcript has no gene_id"),
         ([line(), "chr1\tx\n"], "line 3: not a line of a GTF"),
-        ([line().replace('gene_id "G1"', "ID=G1")], "line 2: GFF3, not GTF"),
+        ([line(), line().replace('gene_id "G1"', "ID=G1")], "line 3: GFF3, but the lines above are of a GTF"),
+        ([line(), line().rstrip().rstrip(";") + "; pseudo;\n"], "line 3: its attributes are not those of a GTF"),
+        ([line(start=0)], "line 2: transcript T1: it starts before 1"),
     ],
 )
 def test_what_cannot_be_used_is_named(tmp_path, lines, message):

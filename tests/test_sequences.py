@@ -217,7 +217,7 @@ def stage(tmp_path):
             input=dict(annotation=tmp_path / "genes.csv", chains=[tmp_path / "over.chain"], info=[]),
             output=dict(tss=tss, dropped=tmp_path / "dropped.tsv", contigs=tmp_path / "contigs.json"),
             params=dict(
-                **dict(exclude_types=[], exclude_chromosomes=[], contigs="all", tss="canonical"),
+                **dict(exclude_types=[], exclude_chromosomes=[], contigs="all", tss="canonical", columns={}),
                 **dict(assembly="grch37", lift_to=["grch38"]),
             ),
         )
@@ -233,7 +233,10 @@ def stage(tmp_path):
             log,
             input=dict(annotation=tmp_path / "genes.csv", expression=tmp_path / "exp.csv", tss=tss),
             output=dict(expression=tmp_path / "expression.h5"),
-            params=dict(ids="auto", pseudocount=0.0001, missing="keep", unit="rpkm", unmatched="error", cells={}),
+            params=dict(
+                **dict(ids="auto", pseudocount=0.0001, missing="keep", unit="rpkm", unmatched="error", cells={}),
+                **dict(tss="canonical", columns={}),
+            ),
         )
         for assembly in ("grch37", "grch38"):
             fa = tmp_path / f"{assembly}.fa"

@@ -206,7 +206,8 @@ CHANGES: dict[str, dict[str, Any]] = {
         "resources.sha256": refused("0" * 64, "the config expects 0000"),
     },
     "lift": {
-        "params.tss": same("most_upstream", "a table gives its TSSs itself"),
+        "params.tss": several(same("most_upstream", "a table gives its TSSs itself"), refused("all", "no transcripts")),
+        "params.columns": {"tss": "TSS"},
         "params.exclude_types": [],
         "params.exclude_chromosomes": ["chrX", "chr8"],
         "params.contigs": "primary",
@@ -217,7 +218,8 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.lift_to": ["grch39"],
     },
     "lift_none": {
-        "params.tss": same("most_upstream", "a table gives its TSSs itself"),
+        "params.tss": several(same("most_upstream", "a table gives its TSSs itself"), refused("all", "no transcripts")),
+        "params.columns": {"tss": "TSS"},
         "params.exclude_types": [],
         "params.exclude_chromosomes": ["chrX", "chr8"],
         "params.contigs": same("primary", "without a chain no gene leaves its chromosome"),
@@ -241,6 +243,8 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.dropped": refused(of("lift", "dropped", params__exclude_types=[]), "is not in the gene table"),
     },
     "targets": {
+        "params.tss": several(same("most_upstream", "a table gives its TSSs itself"), refused("all", "no transcripts")),
+        "params.columns": refused({"gene_id": "symbol"}, "is not in the gene table"),
         "params.pseudocount": several(0.2, {"default": 0.1, "tissue 2": 0.3}),
         "params.missing": refused("error", "no value for gene"),
         "params.ids": refused("gene_id", "expression: ids"),

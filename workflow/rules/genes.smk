@@ -31,6 +31,7 @@ rule lift_genes:
         assembly=param(config["genes"]["assembly"]),
         lift_to=param(LIFTED_TO),
         tss=param(config["genes"]["tss"]),
+        columns=param(config["genes"]["columns"]),
         exclude_types=param(config["genes"]["exclude_types"]),
         exclude_chromosomes=param(config["genes"]["exclude_chromosomes"]),
         contigs=param(config["genes"]["contigs"]),
@@ -90,6 +91,8 @@ rule compute_targets:
         runtime=30,
     params:
         code=code("compute_targets.py"),
+        tss=param(config["genes"]["tss"]),
+        columns=param(config["genes"]["columns"]),
         ids=param(config["expression"]["ids"]),
         unit=param(config["expression"]["unit"]),
         unmatched=param(config["expression"]["unmatched"]),

@@ -6,7 +6,7 @@ with job(snakemake) as call:
     from chrom2expr.genome import annotation, expression, genes
 
     given, made, params = call.input, call.output, call.params
-    known = annotation.read(given.annotation)
+    known = annotation.read(given.annotation, params.tss, params.columns)
     matrix = expression.read_matrix(
         given.expression, known, given.annotation, params.ids, params.unit, params.unmatched, params.cells
     )

@@ -12,7 +12,7 @@ with job(snakemake) as call:
         for path, other in zip(given.chains, params.lift_to, strict=True)
     ]
     kept, dropped = liftover.build_genes(
-        annotation.read(given.annotation, params.tss),
+        annotation.read(given.annotation, params.tss, params.columns),
         given.annotation,
         params.assembly,
         chains,

@@ -27,12 +27,17 @@ ANNOTATION_COLUMNS = {
     "seqnames": "chrom",
     "CAGE_representative_TSS": "tss",
 }
+# What a table may lack.
+OPTIONAL_COLUMNS = ("symbol", "gene_type")
 # What every tss.tsv has of a gene, beside where it lies in each assembly (see `located_in`).
 GENE_COLUMNS = ("gene_id", "symbol", "gene_type", "strand")
 
 
-def read_annotation(path: str | Path) -> pd.DataFrame:
-    """ExPecto's gene table (geneanno.csv: id, symbol, seqnames, strand, TSS, CAGE_representative_TSS, type).
+def read_annotation(path: str | Path, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """A table of genes with a header: ExPecto's (geneanno.csv), or one whose `columns` the config names.
+
+    `columns` is our name -> the file's; what it leaves out is called as ExPecto calls it (ANNOTATION_COLUMNS). A file
+    may lack a symbol, which then is the gene's id, and a type, which then is empty, where `columns` does not name them.
 
     Returns gene_id, symbol, gene_type, strand, chrom, tss (1-based) and `line` (1-based line in the file), in file
     order. Raises InputError, naming file and line, for a missing column, a row of another width, a missing or repeated
@@ -40,24 +45,34 @@ def read_annotation(path: str | Path) -> pd.DataFrame:
     """
     numbered = numbered_rows(path)
     _, header = next(numbered)
-    missing = [name for name in ANNOTATION_COLUMNS if name not in header]
+    named = {ours: theirs for theirs, ours in ANNOTATION_COLUMNS.items()} | dict(columns or {})
+    absent = {ours for ours in OPTIONAL_COLUMNS if ours not in (columns or {}) and named[ours] not in header}
+    named = {ours: theirs for ours, theirs in named.items() if ours not in absent}
+    missing = [name for name in named.values() if name not in header]
     if missing:
         found = ", ".join(header) or "none"
-        raise InputError(f"{path}, line 1: no column {', '.join(missing)}. Found: {found}")
-    refuse_repeated(path, header, list(ANNOTATION_COLUMNS))
+        raise InputError(
+            f"{path}, line 1: no column {', '.join(missing)}. Found: {found}. genes: columns can say what they are "
+            "called"
+        )
+    refuse_repeated(path, header, list(named.values()))
     rows, lines = [], []
     for line, row in numbered:
         rows.append(row)
         lines.append(line)
     if not rows:
         raise InputError(f"{path}: no genes below the header")
-    table = pd.DataFrame(rows, columns=header)[list(ANNOTATION_COLUMNS)].rename(columns=ANNOTATION_COLUMNS)
+    given = pd.DataFrame(rows, columns=header)
+    table = pd.DataFrame({ours: given[theirs] for ours, theirs in named.items()})
+    for ours in sorted(absent):
+        table[ours] = table["gene_id"] if ours == "symbol" else ""
+    table = table[list(ANNOTATION_COLUMNS.values())]
     table["line"] = lines
-    _check_genes(table, path, ["chrom"], ["tss"], ["strand"])
+    check_genes(table, path, ["chrom"], ["tss"], ["strand"])
     return table.astype({"tss": int})
 
 
-def _check_genes(
+def check_genes(
     table: pd.DataFrame,
     path: str | Path,
     chrom_columns: Sequence[str],
@@ -132,7 +147,7 @@ def read_genes(path: str | Path) -> pd.DataFrame:
     tss = [f"tss_{name}" for name in assemblies]
     checked = table.assign(line=np.arange(len(table)) + 2)
     strands = [name for name in table if name.startswith("strand")]
-    _check_genes(checked, path, [f"chrom_{name}" for name in assemblies], tss, strands)
+    check_genes(checked, path, [f"chrom_{name}" for name in assemblies], tss, strands)
     return table.astype(dict.fromkeys(tss, int))
 
 
