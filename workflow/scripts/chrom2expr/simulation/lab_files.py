@@ -1,7 +1,7 @@
 """A small simulated genome as a lab has its own: a FASTA, a gene annotation, a matrix, a folder of bigWigs.
 
-Two species: one with a GTF as GENCODE's and a GCT of TPM, one with other chromosomes, a GFF3 as Ensembl's and an h5ad of
-single cells. What links sequence, tracks and expression is planted as in `genome`. Coordinates are 0-based half-open
+Two species: one with a GTF as GENCODE's and a GCT of TPM, one with other chromosomes, a GFF3 as Ensembl's and an h5ad
+of single cells. What links sequence, tracks and expression is planted as in `genome`. Coordinates are 0-based half-open
 here, and 1-based in the files that count so.
 """
 
@@ -43,11 +43,28 @@ SPECIES = {
     "fly": Species({"2L": 70, "2R": 60, "3L": 50, "3R": 40, "X": 40}, "genes.gff3.gz", "cells.h5ad"),
 }
 _SETTINGS = {
-    **{"gene_spacing": 15000, "edit_spacing": 10**9, "longest_edit": 2, "unliftable": 0, "rrna": 0},
-    **{"tissues": 12, "lineages": 4, "beluga_lineages": 1, "core_motifs": 4, "regulators": 6, "motif_length": 12},
-    **{"mutation": 0.04, "enhancers": 3, "enhancer_distance": (800, 4000), "enhancer_decay": 4000},
-    **{"baseline_sd": 2.5, "tissue_sd": 0.6, "gene_noise_sd": 0.8, "noise_sd": 0.3, "missing": 0.0},
-    **{"track_noise": 0.3, "resolution": 64},
+    "gene_spacing": 15000,
+    "edit_spacing": 10**9,
+    "longest_edit": 2,
+    "unliftable": 0,
+    "rrna": 0,
+    "tissues": 12,
+    "lineages": 4,
+    "beluga_lineages": 1,
+    "core_motifs": 4,
+    "regulators": 6,
+    "motif_length": 12,
+    "mutation": 0.04,
+    "enhancers": 3,
+    "enhancer_distance": (800, 4000),
+    "enhancer_decay": 4000,
+    "baseline_sd": 2.5,
+    "tissue_sd": 0.6,
+    "gene_noise_sd": 0.8,
+    "noise_sd": 0.3,
+    "missing": 0.0,
+    "track_noise": 0.3,
+    "resolution": 64,
 }
 
 
