@@ -6,7 +6,10 @@ rule lift_genes:
     """Lift the genes to the other assemblies in use, and leave out those that the config does not want."""
     input:
         annotation=resource("gene_annotation"),
-        chains=[resource(config["assemblies"][config["genes"]["assembly"]]["lift_to"][other]) for other in LIFTED_TO],
+        chains=[
+            resource(config["assemblies"][config["genes"]["assembly"]]["lift_to"][other])
+            for other in LIFTED_TO
+        ],
         # A chain knows the contigs; without one the genome does.
         info=[] if LIFTED_TO else f"<results>/genome/{config['genes']['assembly']}.json",
     output:
@@ -71,6 +74,8 @@ rule compute_targets:
     input:
         annotation=resource("gene_annotation"),
         expression=resource("gene_expression"),
+        # Read through the sample sheet, if that is what names the expression.
+        quantifications=quantification_files,
         tss="<results>/genes/tss.tsv",
     output:
         "<results>/genes/expression.h5",
@@ -91,6 +96,8 @@ rule compute_targets:
         unit=param(config["expression"]["unit"]),
         unmatched=param(config["expression"]["unmatched"]),
         cells=param(config["expression"]["cells"]),
+        counts_to=param(config["expression"]["counts_to"]),
+        samples=param(config["expression"]["samples"]),
         pseudocount=param(config["expression"]["pseudocount"]),
         missing=param(config["expression"]["missing"]),
     script:
