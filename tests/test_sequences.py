@@ -231,9 +231,18 @@ def stage(tmp_path):
         run_script(
             "compute_targets.py",
             log,
-            input=dict(annotation=tmp_path / "genes.csv", expression=tmp_path / "exp.csv", tss=tss),
+            input=dict(annotation=tmp_path / "genes.csv", expression=tmp_path / "exp.csv", quantifications=[], tss=tss),
             output=dict(expression=tmp_path / "expression.h5"),
-            params=dict(ids="auto", pseudocount=0.0001, missing="keep", unit="rpkm", unmatched="error", cells={}),
+            params=dict(
+                ids="auto",
+                pseudocount=0.0001,
+                missing="keep",
+                unit="rpkm",
+                unmatched="error",
+                cells={},
+                counts_to="cpm",
+                samples={"file": "file", "tissue": "tissue"},
+            ),
         )
         for assembly in ("grch37", "grch38"):
             fa = tmp_path / f"{assembly}.fa"

@@ -112,7 +112,10 @@ def _lengths(
     counts_to: CountsTo,
     unmatched: Unmatched,
 ) -> np.ndarray | None:
-    """The length of the gene of every row of a matrix (row,) in bases, NaN = none; None where none is needed."""
+    """The length of the gene of every row of a matrix (row,) in bases, NaN = none; None where none is needed.
+
+    Raises InputError for a row whose gene has none, unless `unmatched` is "skip".
+    """
     if unit != "counts" or counts_to != "tpm":
         return None
     known = transcripts.gene_lengths(annotation_path)
@@ -124,18 +127,20 @@ def _lengths(
     if lacking and unmatched == "error":
         raise InputError(
             f"{path}, {rows.place[lacking[0]]}: gene {rows.name[lacking[0]]} has no exons in {annotation_path}, so no "
-            f"length to make TPM by ({len(lacking):,} such genes). Remove the rows, or set expression: unmatched: skip, "
+            f"length to make TPM by ({len(lacking):,} such genes). Remove the rows, or set expression: unmatched: skip "
             "or counts_to: cpm"
         )
     if lacking:
-        named = _examples([rows.name[row] for row in lacking])
-        print(f"{path}: {len(lacking):,} genes have no exons in {annotation_path}, so no length{named}; left out")
+        named = _examples([rows.name[row] for row in lacking], "")
+        print(
+            f"{path}: {len(lacking):,} genes have no exons in {annotation_path}, so no length{named}, and are left out"
+        )
     return lengths
 
 
-def _examples(names: Sequence[str]) -> str:
+def _examples(names: Sequence[str], word: str = "not ") -> str:
     """The first few of those that have no partner."""
-    return f" (not {', '.join(names[:3])}{', …' if len(names) > 3 else ''})" if names else ""
+    return f" ({word}{', '.join(names[:3])}{', …' if len(names) > 3 else ''})" if names else ""
 
 
 def _match(
