@@ -9,7 +9,7 @@ import pyranges
 import pytest
 
 from chrom2expr.errors import InputError
-from chrom2expr.genome import annotation, expression, quantifications, sample_sheets, transcripts
+from chrom2expr.genome import annotation, exons, expression, quantifications, sample_sheets
 from planned_jobs import copied, planned_jobs
 
 GENES, PER_GENE = 30, 4
@@ -385,15 +385,15 @@ def test_the_files_of_a_sheet_are_inputs_of_the_rule(tmp_path):
 
 
 def test_lengths_are_the_bases_that_exons_cover(tmp_path):
-    assert transcripts.gene_lengths(gtf(tmp_path / "x.gtf")) == LENGTHS
-    assert transcripts.gene_lengths(gff3(tmp_path / "x.gff3")) == LENGTHS
+    assert exons.gene_lengths(gtf(tmp_path / "x.gtf")) == LENGTHS
+    assert exons.gene_lengths(gff3(tmp_path / "x.gff3")) == LENGTHS
 
 
 def test_lengths_are_those_of_pyranges(tmp_path):
     merged = pyranges.read_gtf(str(gtf(tmp_path / "x.gtf")))
     merged = merged[merged.Feature == "exon"].merge(by="gene_id", strand=False).df
     by_gene = (merged["End"] - merged["Start"]).groupby(merged["gene_id"]).sum()
-    assert transcripts.gene_lengths(tmp_path / "x.gtf") == by_gene.to_dict()
+    assert exons.gene_lengths(tmp_path / "x.gtf") == by_gene.to_dict()
 
 
 def test_a_gene_may_lie_on_two_contigs_and_an_exon_in_two_transcripts(tmp_path):
@@ -402,7 +402,7 @@ def test_a_gene_may_lie_on_two_contigs_and_an_exon_in_two_transcripts(tmp_path):
 
     exon = 'gene_id "G"; transcript_id "T";'
     (tmp_path / "x.gtf").write_text("".join(row(chrom, "exon", 11, 30, exon) for chrom in ("chrX", "chrY", "chrX")))
-    assert transcripts.gene_lengths(tmp_path / "x.gtf") == {"G": 40}
+    assert exons.gene_lengths(tmp_path / "x.gtf") == {"G": 40}
     (tmp_path / "x.gff").write_text(
         row("1", "gene", 1, 90, "ID=gene-A")
         + row("1", "mRNA", 1, 90, "ID=rna-N1;Parent=gene-A")
@@ -411,7 +411,7 @@ def test_a_gene_may_lie_on_two_contigs_and_an_exon_in_two_transcripts(tmp_path):
         + row("1", "exon", 1, 10, "ID=e;Parent=rna-N1,rna-N3")
         + row("1", "exon", 6, 15, "Parent=rna-N1")
     )
-    assert transcripts.gene_lengths(tmp_path / "x.gff") == {"A": 15}
+    assert exons.gene_lengths(tmp_path / "x.gff") == {"A": 15}
     found = transcripts.TranscriptGenes(tmp_path / "x.gff")
     assert found.gene_id == ["A"] and found.find(["N1", "N3", "N4"]).tolist() == [0, 0, -1]
 
@@ -446,7 +446,7 @@ def test_exons_that_give_no_length_are_named(tmp_path, rows, message):
     lines = ["\t".join(["c", "x", kind, str(a), str(b), ".", "+", ".", text]) for kind, a, b, text in rows]
     (tmp_path / "x.gtf").write_text("\n".join(lines) + "\n")
     with pytest.raises(InputError, match=f"x.gtf(, |: ){message}"):
-        transcripts.gene_lengths(tmp_path / "x.gtf")
+        exons.gene_lengths(tmp_path / "x.gtf")
 
 
 def test_transcripts_without_ids_are_named(tmp_path):

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from chrom2expr.errors import InputError
-from chrom2expr.genome import matrices, sample_sheets, transcripts, units
+from chrom2expr.genome import exons, matrices, sample_sheets, units
 from chrom2expr.genome.genes import gene_of, without_version
 from chrom2expr.genome.quantifications import Quantifications
 from chrom2expr.genome.targets import Targets, write
@@ -65,7 +65,7 @@ def read_matrix(
     sheet with the columns `samples` stands for the quantifications that it names (see quantifications).
 
     Counts become counts per million of their column, all rows of the file included; or, with `counts_to` "tpm", TPM by
-    the lengths of the genes in the GTF or GFF3 that is the gene table (see transcripts.gene_lengths). A matched row
+    the lengths of the genes in the GTF or GFF3 that is the gene table (see exons.gene_lengths). A matched row
     whose gene has no length there is an error, or left out, as `unmatched` says.
 
     Raises InputError, naming file, row and column: repeated or nameless tissues, rows of another width, a value that
@@ -118,7 +118,7 @@ def _lengths(
     """
     if unit != "counts" or counts_to != "tpm":
         return None
-    known = transcripts.gene_lengths(annotation_path)
+    known = exons.gene_lengths(annotation_path)
     lengths = np.full(len(rows.name), np.nan)
     for gene, row in zip(_genes(annotation), order):
         if row >= 0:

@@ -12,7 +12,7 @@ from chrom2expr.errors import InputError
 from chrom2expr.files.csv_rows import is_number, numbered_rows, refuse_repeated
 from chrom2expr.genome import sample_sheets, units
 from chrom2expr.genome.matrices import Rows
-from chrom2expr.genome.transcripts import TranscriptGenes
+from chrom2expr.genome.exons import TranscriptGenes
 from chrom2expr.genome.units import Unit
 
 
