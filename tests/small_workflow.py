@@ -217,8 +217,22 @@ STEPS = {
     "targets": _step(
         "compute_targets",
         "expression.h5",
-        {"annotation": Raw("geneanno.csv"), "expression": Raw("geneanno.exp.csv"), "tss": of("lift", "tss")},
-        {"pseudocount": 0.1, "missing": "keep", "ids": "auto", "unit": "rpkm", "unmatched": "error", "cells": {}}
+        {
+            "annotation": Raw("geneanno.csv"),
+            "expression": Raw("geneanno.exp.csv"),
+            "quantifications": [],
+            "tss": of("lift", "tss"),
+        },
+        {
+            "pseudocount": 0.1,
+            "missing": "keep",
+            "ids": "auto",
+            "unit": "rpkm",
+            "unmatched": "error",
+            "cells": {},
+            "counts_to": "cpm",
+            "samples": {"file": "file", "tissue": "tissue"},
+        }
         | ANNOTATION,
     ),
     **{

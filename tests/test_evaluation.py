@@ -13,9 +13,9 @@ import scripts
 from checked_files import write_checked
 from chrom2expr import registry
 from chrom2expr.errors import InputError
-from chrom2expr.evaluation import baseline, metric, predictions, scores, statistics
+from chrom2expr.evaluation import baseline, metric, predictions, scores, statistics, variation
 from chrom2expr.figures import figure as kinds
-from chrom2expr.figures import score_tables
+from chrom2expr.figures import plots, score_tables
 from chrom2expr.figures.rows import Bar
 from made_files import write_expression, write_split
 
@@ -490,6 +490,37 @@ def test_the_scripts_lead_from_predictions_to_a_figures_table(run, targets, tmp_
     )
     stated = [row["thesis"] for row in rows(tmp_path / "variation.tsv")]
     assert stated == (["3.330000", "7.790000"] * 2 if compare else [""] * 4)
+
+
+@pytest.mark.parametrize("tissues", [1, 2])
+def test_of_too_few_tissues_undefined_scores_are_counted_and_the_figure_is_drawn(tmp_path, tissues):
+    random = np.random.default_rng(6)
+    observed = random.normal(size=(60, tissues)).astype(np.float32)
+    predicted = observed + random.normal(size=observed.shape)
+    parts = np.array(["train", "val", "test"])[np.arange(60) % 3]
+    write_predictions(tmp_path / "p.h5", predicted, observed, parts.astype(object))
+    split = write_split(tmp_path / "split.tsv", [f"ENSG{i:03d}" for i in range(60)], parts)
+    expression = write_expression(tmp_path / "e.h5", observed, [f"ENSG{i:03d}" for i in range(60)])
+    made = [score(tmp_path / "p.h5", tmp_path), files(tmp_path, "baseline")]
+    # The baseline's files name the tissues as expression.h5 does.
+    means = baseline.training_means(split, expression)._replace(
+        tissue=np.array([f"tissue {i}" for i in range(tissues)])
+    )
+    scores.evaluate(means, METRICS, made[1], resamples=200, seed=5)
+    found = scores.read_scores(made[0], METRICS)
+    assert np.isfinite(found.values["cross_gene"]).all()
+    across = found.values["cross_celltype"]
+    assert np.isnan(across).all() if tissues == 1 else set(across) == {-1.0, 1.0}
+    runs = [{"run": "s/i/h/l", "x": "A", "series": "MSE"}, {"run": "baseline/e", "x": "A"}]
+    kind = kinds.build("scores", "mine", {})
+    kind.write(tmp_path / "t.tsv", kind.tabulate(scored(runs, made)))
+    score_tables.write_pairs(tmp_path / "pairs.tsv", pairs_of(runs, made))
+    counted = [(row["n"], row["undefined"]) for row in rows(tmp_path / "t.tsv")[2:]]
+    assert counted == ([("0", "20")] * 2 if tissues == 1 else [("20", "0")] * 2)
+    plots.draw(kind, tmp_path / "t.tsv", tmp_path / "f.pdf", tmp_path / "f.png")
+    variation.tabulate(expression, tmp_path / "v.tsv", {})
+    across = [(row["n"], row["undefined"]) for row in rows(tmp_path / "v.tsv") if row["across"] == "cell types"]
+    assert across == ([("0", "60")] * 2 if tissues == 1 else [("60", "0")] * 2)
 
 
 OWN_METRIC = """

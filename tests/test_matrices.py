@@ -212,6 +212,7 @@ TPM *= 1e6 / TPM.sum(axis=0)
         ([[1, 2000]], "log", "'2000' is no logarithm"),
         (COUNTS, "tpm", "all values are whole numbers, as counts are"),
         (COUNTS, "rpkm", "all values are whole numbers"),
+        (COUNTS, "cpm", "all values are whole numbers"),
         (TPM * 2, "tpm", "column 't.': sums to 2,000,000"),
         (TPM * [1, 1, 1.5], "cpm", "column 't2': sums to 1,500,000, but CPM"),
         (TPM, "counts", "every column sums to a million"),
@@ -229,6 +230,16 @@ def test_a_matrix_that_contradicts_its_unit_is_named(values, unit, message):
 )
 def test_a_matrix_of_its_unit_passes(values, unit):
     checked(values, unit)
+
+
+def test_what_is_odd_but_possible_is_told(capsys):
+    checked(COUNTS, "counts")
+    checked(TPM, "tpm")
+    assert not capsys.readouterr().out
+    checked(COUNTS + 0.25, "counts")
+    assert "2,100 of 2,100 counts above 0 are not whole" in capsys.readouterr().out
+    checked(TPM * [1, 1, 0.5], "tpm")
+    assert "columns sum to 500,000 to 1,000,000 TPM; those of all genes sum to a million" in capsys.readouterr().out
 
 
 def test_counts_become_counts_per_million_of_all_rows(tmp_path, annotation):
@@ -292,3 +303,90 @@ def test_a_gct_can_be_matched_by_its_symbols(tmp_path, annotation):
     for ids in ("auto", "symbol"):
         found = expression.read_matrix(tmp_path / "m.gct", annotation, "g", ids)
         np.testing.assert_array_equal(found.values, VALUES)
+
+
+def test_symbols_of_another_species_are_named_by_examples(tmp_path, annotation):
+    pd.DataFrame({"Lung": [1.5, 2, 3, 4]}, index=["Trp53", "Egfr", "Myc", "Sox2"]).to_csv(tmp_path / "m.csv")
+    message = (
+        "not one row is a gene of g: the rows are called Trp53, Egfr, Myc, …, the genes TP53, EGFR, MYC, ….*species"
+    )
+    for unmatched in ("error", "skip"):
+        with pytest.raises(InputError, match=message):
+            expression.read_matrix(tmp_path / "m.csv", annotation, "g", "symbol", unmatched=unmatched)
+
+
+# --- several rows a gene -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def starts():
+    """A gene table with a row for each TSS: two of the first gene, three of the third."""
+    genes = [0, 0, 1, 2, 2, 2, 3]
+    return pd.DataFrame(
+        {
+            "gene_id": [f"{IDS[gene]}.7@ENST{row:011}.1" for row, gene in enumerate(genes)],
+            "symbol": [SYMBOLS[gene] for gene in genes],
+            "line": range(2, 9),
+        }
+    ), genes
+
+
+@pytest.mark.parametrize("names, ids", [(IDS, "auto"), (IDS, "gene_id"), (SYMBOLS, "auto"), (SYMBOLS, "symbol")])
+def test_all_rows_of_a_gene_have_its_values(tmp_path, starts, capsys, names, ids):
+    table, genes = starts
+    pd.DataFrame(VALUES[::-1], index=names[::-1], columns=TISSUES).to_csv(tmp_path / "m.csv")
+    found = expression.read_matrix(tmp_path / "m.csv", table, "g", ids)
+    np.testing.assert_array_equal(found.values, VALUES[genes])
+    # Genes are counted, not their rows.
+    pd.DataFrame(VALUES[1:], index=names[1:], columns=TISSUES).to_csv(tmp_path / "m.csv")
+    found = expression.read_matrix(tmp_path / "m.csv", table, "g", ids, unmatched="skip")
+    np.testing.assert_array_equal(found.values, np.where(np.equal(genes, 0)[:, None], np.nan, VALUES[genes]))
+    assert f"3 of 4 genes of g have a row (not {IDS[0]}.7); 0 rows" in capsys.readouterr().out
+    with pytest.raises(InputError, match=r"no row for .* of g, line 2 \(1 such genes\)"):
+        expression.read_matrix(tmp_path / "m.csv", table, "g", ids)
+
+
+def test_a_running_index_names_no_gene_of_several_rows(tmp_path, starts):
+    table, _ = starts
+    pd.DataFrame(np.ones((7, 1)), index=range(1, 8), columns=["Lung"]).to_csv(tmp_path / "m.csv")
+    for ids in ("auto", "index"):
+        with pytest.raises(InputError, match="a running index names no gene where genes have several rows.*as in g"):
+            expression.read_matrix(tmp_path / "m.csv", table, "g", ids)
+
+
+def test_a_symbol_of_two_genes_names_neither_whatever_their_rows(tmp_path, starts):
+    table, genes = starts
+    table["symbol"] = [["A", "B", "B", "D"][gene] for gene in genes]
+    pd.DataFrame({"Lung": [4, 3, 2.5]}, index=["A", "B", "D"]).to_csv(tmp_path / "m.csv")
+    found = expression.read_matrix(tmp_path / "m.csv", table, "g", "symbol", unmatched="skip")
+    np.testing.assert_array_equal(found.values[:, 0], [4, 4, np.nan, np.nan, np.nan, np.nan, 2.5])
+
+
+def test_versions_that_tell_genes_apart_count_whatever_their_rows(tmp_path):
+    ids = ["ENSG00000000001.1@T1", "ENSG00000000001.1@T2", "ENSG00000000001.2@T3"]
+    table = pd.DataFrame({"gene_id": ids, "symbol": "", "line": [2, 3, 4]})
+    pd.DataFrame({"Lung": [5, 6.5]}, index=["ENSG00000000001.2", "ENSG00000000001.1"]).to_csv(tmp_path / "m.csv")
+    found = expression.read_matrix(tmp_path / "m.csv", table, "g")
+    np.testing.assert_array_equal(found.values[:, 0], [6.5, 6.5, 5])
+
+
+# --- few tissues -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "tissues, said",
+    [
+        (["Lung"], "m.csv: has one tissue, Lung. Correlations across cell types are undefined"),
+        (["Lung", "Liver"], "m.csv: has two tissues. Correlations across cell types are 1, -1 or undefined"),
+        (["Lung", "Liver", "Skin"], ""),
+    ],
+)
+def test_too_few_tissues_are_told_of(tmp_path, annotation, capfd, tissues, said):
+    matrix = expression.Matrix(np.ones((4, len(tissues))), tissues)
+    path = tmp_path / "expression.h5"
+    expression.write_targets(path, matrix, annotation, annotation, "m.csv", pseudocount=1, missing="keep")
+    assert targets.read_targets(path).log_expression.shape == (4, len(tissues))
+    warned = "Correlations" in capfd.readouterr().err
+    assert warned == bool(said)
+    expression.write_targets(path, matrix, annotation, annotation, "m.csv", pseudocount=1, missing="keep")
+    assert said in capfd.readouterr().err

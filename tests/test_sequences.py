@@ -231,11 +231,19 @@ def stage(tmp_path):
         run_script(
             "compute_targets.py",
             log,
-            input=dict(annotation=tmp_path / "genes.csv", expression=tmp_path / "exp.csv", tss=tss),
+            input=dict(annotation=tmp_path / "genes.csv", expression=tmp_path / "exp.csv", quantifications=[], tss=tss),
             output=dict(expression=tmp_path / "expression.h5"),
             params=dict(
-                **dict(ids="auto", pseudocount=0.0001, missing="keep", unit="rpkm", unmatched="error", cells={}),
-                **dict(tss="canonical", columns={}),
+                ids="auto",
+                pseudocount=0.0001,
+                missing="keep",
+                unit="rpkm",
+                unmatched="error",
+                cells={},
+                counts_to="cpm",
+                samples={"file": "file", "tissue": "tissue"},
+                tss="canonical",
+                columns={},
             ),
         )
         for assembly in ("grch37", "grch38"):

@@ -21,6 +21,7 @@ sys.path.insert(0, os.path.abspath(SCRIPTS))
 from chrom2expr import registry
 from chrom2expr.config import dependencies, folds, resources, runs, schema
 from chrom2expr.errors import InputError
+from chrom2expr.genome import sample_sheets
 
 try:
     schema.refuse_other_version()
@@ -121,6 +122,18 @@ def resource(name):
     """Where a resource lies: the user's own file or files, or the place it is downloaded to."""
     path = resources.resource_path(config["resources"][name], name)
     return in_place(path) if isinstance(path, str) else [in_place(file) for file in path]
+
+
+@cache
+def quantified():
+    """The files that a sample sheet of the user's names in place of a matrix of expression."""
+    path = config["resources"]["gene_expression"].get("path", "<")
+    return [] if path.startswith("<") else sample_sheets.files_of(path, config["expression"]["samples"])
+
+
+def quantification_files(wildcards):
+    """The files that a sample sheet names, which make the targets anew when they change."""
+    return [in_place(file) for file in quantified()]
 
 
 def download_source(wildcards):

@@ -75,6 +75,8 @@ rule compute_targets:
     input:
         annotation=resource("gene_annotation"),
         expression=resource("gene_expression"),
+        # Read through the sample sheet, if that is what names the expression.
+        quantifications=quantification_files,
         tss="<results>/genes/tss.tsv",
     output:
         "<results>/genes/expression.h5",
@@ -97,6 +99,8 @@ rule compute_targets:
         unit=param(config["expression"]["unit"]),
         unmatched=param(config["expression"]["unmatched"]),
         cells=param(config["expression"]["cells"]),
+        counts_to=param(config["expression"]["counts_to"]),
+        samples=param(config["expression"]["samples"]),
         pseudocount=param(config["expression"]["pseudocount"]),
         missing=param(config["expression"]["missing"]),
     script:

@@ -8,7 +8,15 @@ with job(snakemake) as call:
     given, made, params = call.input, call.output, call.params
     known = annotation.read(given.annotation, params.tss, params.columns)
     matrix = expression.read_matrix(
-        given.expression, known, given.annotation, params.ids, params.unit, params.unmatched, params.cells
+        given.expression,
+        known,
+        given.annotation,
+        params.ids,
+        params.unit,
+        params.unmatched,
+        params.cells,
+        params.counts_to,
+        params.samples,
     )
     expression.write_targets(
         made[0],

@@ -10,6 +10,9 @@ from chrom2expr.errors import InputError
 from chrom2expr.files.foreign import foreign_table, start_of
 from chrom2expr.files.packed import damage_named, opener
 
+# What a missing value may look like in text.
+MISSING = frozenset(["", "NA", "NaN", "nan"])
+
 
 @contextmanager
 def open_text(path: str | Path, kind: str = "a text file") -> Iterator[TextIO]:
@@ -63,3 +66,16 @@ def refuse_repeated(path: str | Path, header: Sequence[str], needed: Sequence[st
                 f"{path}, line 1: column '{name}' is there {len(columns)} times, as columns {', '.join(columns)}: "
                 "keep one"
             )
+
+
+def is_number(field: str) -> bool:
+    """Whether a field of a table is a number, with a point before its decimals.
+
+    >>> is_number("1e-3"), is_number("0,5"), is_number("")
+    (True, False, False)
+    """
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True

@@ -12,15 +12,21 @@ import numpy as np
 import pandas as pd
 
 from chrom2expr.errors import InputError
-from chrom2expr.genome import matrices, units
-from chrom2expr.genome.genes import without_version
+from chrom2expr.genome import exons, matrices, sample_sheets, units
+from chrom2expr.genome.genes import gene_of, without_version
+from chrom2expr.genome.quantifications import Quantifications
 from chrom2expr.genome.targets import Targets, write
 from chrom2expr.genome.units import Unit
+from chrom2expr.job import tell
 
 # What the first column of a matrix is; auto: what the gene table's ids allow.
 Ids = Literal["auto", "index", "gene_id", "symbol"]
 # What to do about rows that are not in the gene table, and genes that have none.
 Unmatched = Literal["error", "skip"]
+# What counts become.
+CountsTo = Literal["cpm", "tpm"]
+# With fewer tissues a correlation across them says nothing.
+_FEWEST = 3
 
 
 @dataclass(frozen=True)
@@ -43,40 +49,98 @@ def read_matrix(
     unit: Unit = "rpkm",
     unmatched: Unmatched = "error",
     cells: Mapping[str, Any] | None = None,
+    counts_to: CountsTo = "cpm",
+    samples: Mapping[str, str] = sample_sheets.COLUMNS,
 ) -> Matrix:
     """Read an expression matrix and bring its rows into the order of `annotation` (see `genes.read_annotation`).
 
     The first column is either a running index 1, 2, …: then the rows follow the gene table's order (ExPecto's own
     matrix); or gene ids, or symbols: then rows are matched by these, in any order. Ensembl versions (ENSG….5,
     ENSG….5_2) are ignored, unless genes of the table differ in them only. Which of these it is, the gene table decides
-    (symbols where neither of the others is possible), or `ids` says. The other columns are tissues.
+    (symbols where neither of the others is possible), or `ids` says. The other columns are tissues. All rows of a gene
+    in the gene table (see genes.gene_of) have its values.
 
     With `unmatched` "error" the rows must be the gene table's genes, each once; with "skip" other rows are left out,
-    and genes without a row have missing values; both are counted. Formats and `cells`: see matrices.read. Counts become
-    counts per million of their column, all rows of the file included.
+    and genes without a row have missing values; both are counted. Formats and `cells`: see matrices.read. A sample
+    sheet with the columns `samples` stands for the quantifications that it names (see quantifications).
+
+    Counts become counts per million of their column, all rows of the file included; or, with `counts_to` "tpm", TPM by
+    the lengths of the genes in the GTF or GFF3 that is the gene table (see exons.gene_lengths). A matched row
+    whose gene has no length there is an error, or left out, as `unmatched` says.
 
     Raises InputError, naming file, row and column: repeated or nameless tissues, rows of another width, a value that
     cannot be of `unit` (see units.check), rows that do not match the gene table, and numbers that are both an index and
     the genes' ids, in another order.
     """
-    rows = matrices.read(path, cells)
-    units.check(rows.values, unit, path, rows.place, rows.tissue)
-    values = units.normalised(rows.values, unit, path, rows.tissue)
-    order = _match(path, rows, annotation, annotation_path, ids, unmatched)
+    if sample_sheets.is_sheet(path, samples):
+        given = Quantifications(path, unit, annotation_path, samples)
+        rows, place = given.rows(), given.first
+        order = _match(place, rows, annotation, annotation_path, ids, unmatched)
+        lengths = _lengths(place, rows, order, annotation, annotation_path, unit, counts_to, unmatched)
+        values, tissue = given.averages(rows, lengths), given.tissue
+    else:
+        rows = matrices.read(path, cells)
+        units.check(rows.values, unit, path, rows.place, rows.tissue)
+        order = _match(path, rows, annotation, annotation_path, ids, unmatched)
+        lengths = _lengths(path, rows, order, annotation, annotation_path, unit, counts_to, unmatched)
+        values, tissue = units.normalised(rows.values, unit, path, rows.tissue, lengths), rows.tissue
     matched = np.where((order < 0)[:, None], np.nan, values[order])
-    lacking = [gene for gene, row in zip(annotation["gene_id"], order) if row < 0]
+    genes = _genes(annotation)
+    lacking = list(dict.fromkeys(gene for gene, row in zip(genes, order) if row < 0))
     left = sorted({*range(len(rows.name))} - {*order.tolist()})
     if lacking or left:
+        count = len(set(genes))
         print(
-            f"{path}: {len(order) - len(lacking):,} of {len(order):,} genes of {annotation_path} have a row"
+            f"{path}: {count - len(lacking):,} of {count:,} genes of {annotation_path} have a row"
             f"{_examples(lacking)}; {len(left):,} rows are of other genes{_examples([rows.name[row] for row in left])}"
         )
-    return Matrix(matched, rows.tissue, unit)
+    return Matrix(matched, tissue, unit if lengths is None else "tpm")
 
 
-def _examples(names: Sequence[str]) -> str:
+def _genes(annotation: pd.DataFrame) -> list[str]:
+    """The gene of each row of a gene table."""
+    return [gene_of(row_id) for row_id in annotation["gene_id"]]
+
+
+def _lengths(
+    path: str | Path,
+    rows: matrices.Rows,
+    order: np.ndarray,
+    annotation: pd.DataFrame,
+    annotation_path: str | Path,
+    unit: Unit,
+    counts_to: CountsTo,
+    unmatched: Unmatched,
+) -> np.ndarray | None:
+    """The length of the gene of every row of a matrix (row,) in bases, NaN = none; None where none is needed.
+
+    Raises InputError for a row whose gene has none, unless `unmatched` is "skip".
+    """
+    if unit != "counts" or counts_to != "tpm":
+        return None
+    known = exons.gene_lengths(annotation_path)
+    lengths = np.full(len(rows.name), np.nan)
+    for gene, row in zip(_genes(annotation), order):
+        if row >= 0:
+            lengths[row] = known.get(gene, np.nan)
+    lacking = sorted({*order[order >= 0].tolist()} & {*np.flatnonzero(np.isnan(lengths)).tolist()})
+    if lacking and unmatched == "error":
+        raise InputError(
+            f"{path}, {rows.place[lacking[0]]}: gene {rows.name[lacking[0]]} has no exons in {annotation_path}, so no "
+            f"length to make TPM by ({len(lacking):,} such genes). Remove the rows, or set expression: unmatched: skip "
+            "or counts_to: cpm"
+        )
+    if lacking:
+        named = _examples([rows.name[row] for row in lacking], "")
+        print(
+            f"{path}: {len(lacking):,} genes have no exons in {annotation_path}, so no length{named}, and are left out"
+        )
+    return lengths
+
+
+def _examples(names: Sequence[str], word: str = "not ") -> str:
     """The first few of those that have no partner."""
-    return f" (not {', '.join(names[:3])}{', …' if len(names) > 3 else ''})" if names else ""
+    return f" ({word}{', '.join(names[:3])}{', …' if len(names) > 3 else ''})" if names else ""
 
 
 def _match(
@@ -120,14 +184,14 @@ def _match(
 def _by_symbols(rows: matrices.Rows, annotation: pd.DataFrame) -> bool:
     """Whether more rows are called by a symbol of the gene table than by an id."""
     symbols = set(annotation["symbol"]) - {""}
-    wanted = {without_version(gene_id) for gene_id in annotation["gene_id"]}
+    wanted = {without_version(gene) for gene in _genes(annotation)}
     named = rows.symbol or rows.name
     return sum(name in symbols for name in named) > sum(without_version(name) in wanted for name in rows.name)
 
 
 def _likelier(names: list[str], annotation: pd.DataFrame) -> str:
     """The reading of `names` that more rows bear out, where neither is possible: its problem is the one to name."""
-    wanted = {without_version(gene_id) for gene_id in annotation["gene_id"]}
+    wanted = {without_version(gene) for gene in _genes(annotation)}
     known = sum(without_version(name) in wanted for name in names)
     placed = sum(name == str(expected) for expected, name in enumerate(names, start=1))
     if known != placed:
@@ -142,6 +206,11 @@ def _is_whole(name: str) -> bool:
 def _by_position(
     path: str | Path, rows: matrices.Rows, annotation: pd.DataFrame, annotation_path: str | Path, _: Unmatched
 ) -> np.ndarray:
+    if _genes(annotation) != list(annotation["gene_id"]):
+        raise InputError(
+            f"{path}: a running index names no gene where genes have several rows, one a TSS, as in {annotation_path}: "
+            "give gene ids or symbols in the first column"
+        )
     for expected, (name, place) in enumerate(zip(rows.name, rows.place), start=1):
         if not _is_whole(name) or int(name) != expected:
             raise InputError(
@@ -159,10 +228,10 @@ def _by_position(
 def _by_id(
     path: str | Path, rows: matrices.Rows, annotation: pd.DataFrame, annotation_path: str | Path, unmatched: Unmatched
 ) -> np.ndarray:
-    names, wanted = rows.name, list(annotation["gene_id"])
-    unversioned = [without_version(gene_id) for gene_id in wanted]
+    names, wanted = rows.name, _genes(annotation)
+    unversioned = [without_version(gene) for gene in wanted]
     # Genes of the table that differ in the version only cannot be told apart without it.
-    if len(set(unversioned)) == len(unversioned):
+    if len(set(unversioned)) == len(set(wanted)):
         names, wanted = [without_version(name) for name in names], unversioned
     return _by_name(path, names, wanted, rows, annotation, annotation_path, unmatched, "gene id")
 
@@ -170,7 +239,7 @@ def _by_id(
 def _by_symbol(
     path: str | Path, rows: matrices.Rows, annotation: pd.DataFrame, annotation_path: str | Path, unmatched: Unmatched
 ) -> np.ndarray:
-    counted = Counter(annotation["symbol"])
+    counted = Counter(symbol for _, symbol in {*zip(_genes(annotation), annotation["symbol"])})
     # A symbol that several genes have names none of them.
     wanted = [symbol if symbol and counted[symbol] == 1 else "" for symbol in annotation["symbol"]]
     names = rows.symbol or rows.name
@@ -189,20 +258,20 @@ def _by_name(
 ) -> np.ndarray:
     """Row of the matrix for every gene (gene,), by what the rows are called and how the genes are called."""
     found: dict[str, int] = {}
-    known = {*wanted} - {""}
+    known = dict.fromkeys(filter(None, wanted))
     for row, (name, place) in enumerate(zip(names, rows.place)):
         if not name and unmatched == "error":
             raise InputError(f"{path}, {place}: the {kind} is missing")
         if name in found and (unmatched == "error" or name in known):
             raise InputError(f"{path}, {place}: {kind} {name} is already on {rows.place[found[name]]}")
         found.setdefault(name, row)
-    if not known & found.keys():
+    if not known.keys() & found.keys():
         raise InputError(
             f"{path}: not one row is a gene of {annotation_path}: the rows are called {', '.join(names[:3])}, …, the "
             f"genes {', '.join(list(known)[:3])}, …. Is one of the two of another species, or does it name its genes "
             "otherwise (expression: ids)?"
         )
-    unknown = found.keys() - known
+    unknown = found.keys() - known.keys()
     if unknown and unmatched == "error":
         row = min(found[name] for name in unknown)
         raise InputError(
@@ -211,10 +280,11 @@ def _by_name(
         )
     absent = [row for row, name in enumerate(wanted) if name not in found]
     if absent and unmatched == "error":
-        gene = annotation.iloc[absent[0]]
+        gene, genes = annotation.iloc[absent[0]], _genes(annotation)
+        count = len({genes[row] for row in absent})
         raise InputError(
             f"{path}: no row for {kind} {wanted[absent[0]] or gene['gene_id']} of {annotation_path}, line "
-            f"{gene['line']} ({len(absent):,} such genes). Add the rows (empty values are legal), remove the genes, or "
+            f"{gene['line']} ({count:,} such genes). Add the rows (empty values are legal), remove the genes, or "
             "set expression: unmatched: skip"
         )
     return np.array([found.get(name, -1) if name else -1 for name in wanted])
@@ -243,6 +313,16 @@ def pseudocounts(pseudocount: float | Mapping[str, float], tissue: list[str]) ->
         if not (isinstance(value, int | float) and 0 < value < math.inf):
             raise InputError(f"expression: pseudocount ({name}) is {value}, but must be a number above 0")
     return np.array([table[name] if name in table else table["default"] for name in tissue], dtype=np.float64)
+
+
+def _few_tissues(path: str | Path, tissue: Sequence[str]) -> str:
+    """What cannot be said, or learned, of one tissue or two."""
+    if len(tissue) == 1:
+        return (
+            f"{path}: has one tissue, {tissue[0]}. Correlations across cell types are undefined, and every such score "
+            "will be empty; heads whose loss compares tissues (alpha above 0) cannot be fitted"
+        )
+    return f"{path}: has two tissues. Correlations across cell types are 1, -1 or undefined for every gene"
 
 
 def write_targets(
@@ -277,6 +357,8 @@ def write_targets(
             f"({absent.sum():,} missing values). Fill them in, or set expression: missing: keep"
         )
     print(f"{values.shape[0]:,} genes x {values.shape[1]:,} tissues, {absent.sum():,} values missing")
+    if len(matrix.tissue) < _FEWEST:
+        tell(_few_tissues(matrix_path, matrix.tissue))
     logarithms = matrix.unit == "log"
     write(
         path,

@@ -99,11 +99,11 @@ def read_gff3(path: str | Path, choice: Choice = "canonical") -> pd.DataFrame:
     own = pd.concat([genes.drop_duplicates("ID").set_index("ID", drop=False).loc[found["parent"]], alone])
     found = pd.concat([found.assign(gene_line=False), alone.assign(gene_line=True)], ignore_index=True)
     own = own.reset_index(drop=True)
-    of_gene = _first_of(own, "gene_id", otherwise=own["ID"].map(_bare))
+    of_gene = _first_of(own, "gene_id", otherwise=own["ID"].map(bare))
     gene_id = _first_of(found, "gene_id", otherwise=of_gene)
     columns = {
         "gene_id": gene_id,
-        "transcript_id": _first_of(found, "transcript_id", otherwise=found["ID"].map(_bare)),
+        "transcript_id": _first_of(found, "transcript_id", otherwise=found["ID"].map(bare)),
         "symbol": _first_of(own, "gene_name", "Name", "gene", otherwise=gene_id),
         "gene_type": _first_of(own, "gene_type", "biotype", "gene_biotype"),
         "tags": _first_of(found, "tag"),
@@ -135,7 +135,7 @@ def _through_pyranges(features: Iterable[tuple[int, list[str]]], read: Callable[
 
 def _gtf_transcripts(path: str | Path) -> Iterator[tuple[int, list[str]]]:
     """The transcripts of a GTF; the other features, most of a file, are left out before they take memory."""
-    for number, fields in _lines(path, "GTF"):
+    for number, fields in lines(path, "GTF"):
         if fields[2] != "transcript":
             continue
         if has_gff3_attributes(fields[8]):
@@ -147,7 +147,7 @@ def _gtf_transcripts(path: str | Path) -> Iterator[tuple[int, list[str]]]:
 
 def _gff3_features(path: str | Path) -> Iterator[tuple[int, list[str]]]:
     """The genes of a GFF3, all that may be their transcripts, and what says how contigs are called."""
-    for number, (contig, _, kind, start, end, _, strand, _, text) in _lines(path, "GFF3"):
+    for number, (contig, _, kind, start, end, _, strand, _, text) in lines(path, "GFF3"):
         below = "Parent=" in text and _PARTS.fullmatch(kind) is None
         if below or kind.endswith("gene") or kind == "region" and "genome=" in text:
             # pyranges takes # for the start of a comment.
@@ -165,7 +165,7 @@ def _wanted(attributes: str) -> str:
     return ";".join(f"{name}={value.replace('=', '%3D').replace('#', '%23')}" for name, value in found.items())
 
 
-def _lines(path: str | Path, kind: str) -> Iterator[tuple[int, list[str]]]:
+def lines(path: str | Path, kind: str) -> Iterator[tuple[int, list[str]]]:
     """Number and fields of each feature, down to the sequences that a GFF3 may end with."""
     with open_text(path, f"a {kind}") as handle:
         for number, line in enumerate(handle, start=1):
@@ -200,10 +200,10 @@ def _by_chromosome(table: pd.DataFrame, path: str | Path) -> pd.Series:
     return table["chrom"].replace(names)
 
 
-def _bare(feature_id: str) -> str:
+def bare(feature_id: str) -> str:
     """A feature's ID without what Ensembl and RefSeq set before it.
 
-    >>> _bare("gene:ENSG00000223972"), _bare("rna-NR_046018.2"), _bare("mygene-1")
+    >>> bare("gene:ENSG00000223972"), bare("rna-NR_046018.2"), bare("mygene-1")
     ('ENSG00000223972', 'NR_046018.2', 'mygene-1')
     """
     return re.sub(r"^(gene|transcript|rna)[:-]", "", feature_id)

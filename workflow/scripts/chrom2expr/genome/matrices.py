@@ -13,11 +13,9 @@ import polars
 from scipy import sparse
 
 from chrom2expr.errors import InputError, reading
-from chrom2expr.files.csv_rows import numbered_rows, open_text
+from chrom2expr.files.csv_rows import MISSING, is_number, numbered_rows, open_text
 from chrom2expr.files.hdf5 import open_others
 
-# What a missing value may look like in text.
-MISSING = frozenset(["", "NA", "NaN", "nan"])
 _PARQUET, _HDF5 = b"PAR1", b"\x89HDF"
 # Cells that are pooled at once.
 _BLOCK = 4096
@@ -78,19 +76,11 @@ def _numbers(path: Path, place: str, tissue: Sequence[str], fields: Sequence[str
     try:
         return np.array([math.nan if field in MISSING else float(field) for field in fields])
     except ValueError:
-        name, field = next(pair for pair in zip(tissue, fields) if not _is_number(pair[1]))
+        name, field = next(pair for pair in zip(tissue, fields) if pair[1] not in MISSING and not is_number(pair[1]))
         raise InputError(
             f"{path}, {place}, column '{name}': '{field}' is no number, which has a point before its decimals (or is "
             "empty, NA or nan where missing)"
         ) from None
-
-
-def _is_number(field: str) -> bool:
-    try:
-        float(field)
-    except ValueError:
-        return field in MISSING
-    return True
 
 
 def _text(path: Path) -> Rows:

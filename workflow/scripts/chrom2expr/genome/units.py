@@ -19,11 +19,21 @@ _LARGEST_LOG = 50
 _ENOUGH = 1000
 
 
-def check(values: np.ndarray, unit: Unit, path: object, place: Sequence[str], tissue: Sequence[str]) -> None:
+def check(
+    values: np.ndarray,
+    unit: Unit,
+    path: object,
+    place: Sequence[str],
+    tissue: Sequence[str],
+    *,
+    estimated: bool = False,
+) -> None:
     """Raise InputError, by row and column, where values (row, tissue) cannot be what `unit` declares; NaN = missing.
 
     RPKM, TPM, CPM and counts are not negative, and none is infinite; the columns of TPM and CPM do not sum to more
-    than a million; of many values not all are whole unless they are counts; logarithms are small.
+    than a million; of many values not all are whole unless they are counts; logarithms are small. Counts that are not
+    whole are told of, as are columns that sum to less than a million; `estimated` ones, which a program calls counts in
+    its own file, need not be whole and may sum to anything.
     """
     bad = np.isinf(values) if unit == "log" else (values < 0) | np.isinf(values)
     if bad.any():
@@ -54,22 +64,36 @@ def check(values: np.ndarray, unit: Unit, path: object, place: Sequence[str], ti
             f"{path}, column '{tissue[largest]}': sums to {sums[largest]:,.0f}, but {unit.upper()} of all genes sum to "
             f"a million: the config says expression: unit: {unit}"
         )
-    if millions and sums.max() < _MILLION * (1 - _TOLERANCE):
-        print(f"{path}: columns sum to {sums.min():,.0f} to {sums.max():,.0f} {unit.upper()}, less than a million")
-    fractions = len(positive) >= _ENOUGH and (positive != np.round(positive)).any()
-    if unit == "counts" and fractions and (abs(sums - _MILLION) < _TOLERANCE * _MILLION).all():
+    if millions and sums.min() < _MILLION * (1 - _TOLERANCE):
+        print(
+            f"{path}: columns sum to {sums.min():,.0f} to {sums.max():,.0f} {unit.upper()}; those of all genes sum to "
+            "a million"
+        )
+    broken = (positive != np.round(positive)).sum()
+    if unit != "counts" or estimated or not broken:
+        return
+    if len(positive) >= _ENOUGH and (abs(sums - _MILLION) < _TOLERANCE * _MILLION).all():
         raise InputError(
             f"{path}: every column sums to a million, as TPM and CPM do, but the config says expression: unit: counts"
         )
+    print(f"{path}: {broken:,} of {len(positive):,} counts above 0 are not whole, as RSEM's and Salmon's are not")
 
 
-def normalised(values: np.ndarray, unit: Unit, path: object, tissue: Sequence[str]) -> np.ndarray:
+def normalised(
+    values: np.ndarray, unit: Unit, path: object, tissue: Sequence[str], lengths: np.ndarray | None = None
+) -> np.ndarray:
     """Values (row, tissue) as targets take them: counts per million of their column, all else as it is.
 
-    Raises InputError for a column of counts without any.
+    With the `lengths` (row,) of the genes in bases, counts become TPM: a count a base, per million of its column; rows
+    whose length is not known, NaN, take no part. Raises InputError for a column of counts without any.
+
+    >>> normalised(np.array([[10.0], [10.0]]), "counts", "m.csv", ["lung"], np.array([1000.0, 3000.0])).tolist()
+    [[750000.0], [250000.0]]
     """
     if unit != "counts":
         return values
+    if lengths is not None:
+        values = values / lengths[:, None]
     sums = np.nansum(values, axis=0)
     if not sums.all():
         raise InputError(f"{path}, column '{tissue[int(np.argmin(sums))]}': holds no counts at all; leave it out")
