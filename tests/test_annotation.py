@@ -110,13 +110,13 @@ def test_mixed_and_unknown_contigs(tmp_path):
     chain.write_text("chain 1 chr1 1000 + 0 1000 chr1 1000 + 0 1000 1\n1000\n\n")
     settings = {"exclude_types": [], "exclude_chromosomes": [], "contigs": "all"}
     table = annotation.read(save(tmp_path / "x.gtf", line(), line(gene_id="G2", chrom="1", start=111)))
-    kept, _ = liftover.build_genes(table, "x.gtf", "a", [liftover.read_chain(chain, "a", "b")], **settings)
+    kept, _ = liftover.build_genes(table, "x.gtf", "a", [liftover.read_chain(chain, "a", "b")], {}, **settings)
     assert kept["tss_b"].tolist() == [101, 111]
     table = annotation.read(
         save(tmp_path / "x.gtf", line(), line(gene_id="G2", chrom="GL1"), line(gene_id="G3", chrom="GL2"))
     )
     with pytest.raises(InputError, match=r"line 3: G2 lies on GL1.*or add GL1 \(2 in all: GL1, GL2\) to genes"):
-        liftover.build_genes(table, "x.gtf", "a", [liftover.read_chain(chain, "a", "b")], **settings)
+        liftover.build_genes(table, "x.gtf", "a", [liftover.read_chain(chain, "a", "b")], {}, **settings)
 
 
 def test_the_log_counts_the_genes_by_what_decided(tmp_path, capsys):

@@ -64,7 +64,14 @@ def test_genes_lift_whatever_the_names(tmp_path, capsys, table, source, target):
     annotation = write_genes(tmp_path / "genes.csv", table)
     chain = write_chain(tmp_path / "x.chain", renamed(GENOME, source), renamed(GENOME, target))
     kept, dropped = liftover.build_genes(
-        annotation, "genes.csv", "grch37", [chain], exclude_types=[], exclude_chromosomes=["chr2"], contigs="primary"
+        annotation,
+        "genes.csv",
+        "grch37",
+        [chain],
+        chain.source,
+        exclude_types=[],
+        exclude_chromosomes=["chr2"],
+        contigs="primary",
     )
     assert kept["gene_id"].tolist() == ["G1", "G2"] and dropped["gene_id"].tolist() == ["G3"]
     assert kept["chrom_grch38"].tolist() == kept["chrom_grch37"].tolist()
@@ -81,7 +88,14 @@ def test_genes_lift_whatever_the_names(tmp_path, capsys, table, source, target):
 def test_genes_are_called_as_in_the_genome(tmp_path, capsys, dialect):
     chain = write_chain(tmp_path / "x.chain", GENOME, GENOME)
     kept, _ = liftover.build_genes(
-        write_genes(tmp_path / "g.csv"), "g", "grch37", [chain], exclude_types=[], exclude_chromosomes=[], contigs="all"
+        write_genes(tmp_path / "g.csv"),
+        "g",
+        "grch37",
+        [chain],
+        chain.source,
+        exclude_types=[],
+        exclude_chromosomes=[],
+        contigs="all",
     )
     genes.write_table(tmp_path / "tss.tsv", kept)
     lengths = renamed(GENOME, dialect)
@@ -172,6 +186,7 @@ def test_the_pairs_of_expectos_genes(shared_data):
         "geneanno.csv",
         "hg19",
         [chain],
+        chain.source,
         exclude_types=["rRNA"],
         exclude_chromosomes=["chrX", "chrY"],
         contigs="all",

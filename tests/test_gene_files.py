@@ -256,6 +256,8 @@ def test_accessions_are_called_as_their_chromosomes(tmp_path, capsys):
     assert rows(path, columns=["chrom"]) == [["1"], ["NT_187361.1"], ["MT"], ["mine"], ["NC_000009.1"]]
     said = [line for line in capsys.readouterr().out.splitlines() if "region" in line]
     assert len(said) == 1 and said[0].endswith("say: NC_000001.11 is 1, NC_012920.1 is MT")
+    kept = annotation.read(path, contigs=["NC_000001.11", "MT"])["chrom"].tolist()
+    assert kept == ["NC_000001.11", "NT_187361.1", "MT", "mine", "NC_000009.1"]
 
 
 def test_two_contigs_of_one_chromosome_keep_their_names(tmp_path, capsys):
@@ -293,6 +295,7 @@ def test_a_contig_in_two_spellings_is_one_and_said_once(tmp_path, capsys):
         "x.gtf",
         "a",
         [liftover.read_chain(chain, "a", "b")],
+        {},
         exclude_types=[],
         exclude_chromosomes=[],
         contigs="primary",
@@ -301,7 +304,7 @@ def test_a_contig_in_two_spellings_is_one_and_said_once(tmp_path, capsys):
     assert capsys.readouterr().out.count("taken for the same") == 1
     with pytest.raises(InputError, match="every gene is excluded"):
         settings = {"exclude_types": [], "exclude_chromosomes": ["1"], "contigs": "all"}
-        liftover.build_genes(read, "x.gtf", "a", [liftover.read_chain(chain, "a", "b")], **settings)
+        liftover.build_genes(read, "x.gtf", "a", [liftover.read_chain(chain, "a", "b")], {}, **settings)
 
 
 @pytest.mark.parametrize("numbers", [["1", "2"], ["01", "02"], ["1", "X"], ["NA", "nan"], ["HG2#1#chr1", "a b"]])

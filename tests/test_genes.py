@@ -62,7 +62,7 @@ def build(table, chain_file, **settings):
     defaults = dict(exclude_types=["rRNA"], exclude_chromosomes=["chrX"], contigs="all")
     annotation = genes.read_annotation(table)
     chains = [read_chain(chain_file)]
-    return liftover.build_genes(annotation, table, "grch37", chains, **(defaults | settings))
+    return liftover.build_genes(annotation, table, "grch37", chains, {}, **(defaults | settings))
 
 
 def test_every_gene_is_kept_or_explained(table, chain_file):
@@ -295,6 +295,7 @@ def test_the_real_files_give_the_thesiss_counts(shared_data):
         path,
         "grch37",
         [chain],
+        chain.source,
         exclude_types=["rRNA"],
         exclude_chromosomes=["chrX", "chrY"],
         contigs="all",

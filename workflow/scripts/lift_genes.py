@@ -11,12 +11,13 @@ with job(snakemake) as call:
         liftover.read_chain(path, params.assembly, other)
         for path, other in zip(given.chains, params.lift_to, strict=True)
     ]
+    contigs = chains[0].source if chains else read_json(given.info)["contigs"]
     kept, dropped = liftover.build_genes(
-        annotation.read(given.annotation, params.tss, params.columns),
+        annotation.read(given.annotation, params.tss, params.columns, contigs),
         given.annotation,
         params.assembly,
         chains,
-        read_json(given.info)["contigs"] if given.info else None,
+        contigs,
         exclude_types=params.exclude_types,
         exclude_chromosomes=params.exclude_chromosomes,
         contigs=params.contigs,

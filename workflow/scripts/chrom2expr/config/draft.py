@@ -55,13 +55,15 @@ def draft(files: Files, name: str, window: int = WINDOW) -> tuple[str, list[str]
         if not path.is_file():
             raise InputError(f"{path}: there is no such file")
     start_of(files.genome, _not_fasta)
-    genes = annotation.read(files.genes)
+    ending, tracks = _tracks(files.bigwigs)
+    bigwig = next(files.bigwigs.glob(f"*{ending}"))
+    contigs = _contigs(bigwig)
+    genes = annotation.read(files.genes, contigs=contigs)
+    _check_contigs(files, bigwig, contigs, genes)
     cells = {"key": files.cells} if files.cells else {}
     matrix = expression.read_matrix(
         files.expression, genes, files.genes, unit=files.unit, unmatched="skip", cells=cells
     )
-    ending, tracks = _tracks(files.bigwigs)
-    _check_contigs(files, next(files.bigwigs.glob(f"*{ending}")), genes)
     validation, test = _held_out(files.genes, genes)
     with_values = int((matrix.values == matrix.values).any(axis=1).sum())
     sizes = genes["chrom"].map(plain).value_counts()
@@ -118,13 +120,17 @@ def _tracks(folder: Path) -> tuple[str, int]:
     return ending, count
 
 
-def _check_contigs(files: Files, bigwig: Path, genes: pd.DataFrame) -> None:
-    """Raise InputError if no gene lies on a contig that a bigWig has."""
+def _contigs(bigwig: Path) -> Mapping[str, int]:
+    """The contigs of a bigWig, {name: length in bp}."""
     try:
         with pyBigWig.open(str(bigwig)) as handle:
-            contigs: Mapping[str, int] = handle.chroms() or {}
+            return handle.chroms() or {}
     except RuntimeError:
         raise InputError(f"{bigwig}: is no bigWig") from None
+
+
+def _check_contigs(files: Files, bigwig: Path, contigs: Mapping[str, int], genes: pd.DataFrame) -> None:
+    """Raise InputError if no gene lies on a contig that a bigWig has."""
     names = [*dict.fromkeys(genes["chrom"])]
     if not called(names, contigs):
         raise InputError(

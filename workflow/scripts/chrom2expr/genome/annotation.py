@@ -1,6 +1,6 @@
 """The genes as they are given, whichever of the formats a file has: a table, a BED, a GTF or a GFF3."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -16,18 +16,26 @@ Format = Literal["table", "BED", "GTF", "GFF3"]
 _STRANDS = ("+", "-", ".", "?")
 
 
-def read(path: str | Path, choice: Choice = "canonical", columns: Mapping[str, str] | None = None) -> pd.DataFrame:
+def read(
+    path: str | Path,
+    choice: Choice = "canonical",
+    columns: Mapping[str, str] | None = None,
+    contigs: Collection[str] = (),
+) -> pd.DataFrame:
     """The genes of a file with a TSS of each, as genes.read_annotation gives them: gene_id, symbol, ..., tss (1-based).
 
     `choice` says which transcripts' starts count in a GTF or GFF3 (transcripts.with_tss); `columns` what a table calls
-    its own (genes.read_annotation). Raises InputError for `columns` of a file that is no table, for the choice "all"
+    its own (genes.read_annotation); `contigs` what the genome calls its contigs, by which a GFF3 may go
+    (gff.read_gff3). Raises InputError for `columns` of a file that is no table, for the choice "all"
     of one without transcripts, and as gff.read_gtf, gff.read_gff3, bed.read_bed and genes.read_annotation.
     """
     found = format_of(path)
     if columns and found != "table":
         raise InputError(f"{path}: genes: columns names the columns of a table, but this is a {found}; leave them out")
-    if found in ("GTF", "GFF3"):
-        return (gff.read_gtf if found == "GTF" else gff.read_gff3)(path, choice)
+    if found == "GTF":
+        return gff.read_gtf(path, choice)
+    if found == "GFF3":
+        return gff.read_gff3(path, choice, contigs)
     if choice == "all":
         raise InputError(
             f"{path}: genes: tss: all makes a row of every transcript's start, but a {found} has one TSS a gene and no "

@@ -3,7 +3,7 @@
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
@@ -66,7 +66,7 @@ def read_gtf(path: str | Path, choice: Choice = "canonical") -> pd.DataFrame:
     return with_tss(table[["chrom", "strand", "start", "end", "line"]].assign(**columns), path, choice)
 
 
-def read_gff3(path: str | Path, choice: Choice = "canonical") -> pd.DataFrame:
+def read_gff3(path: str | Path, choice: Choice = "canonical", contigs: Collection[str] = ()) -> pd.DataFrame:
     """The genes of a GFF3, each with its TSS: see transcripts.with_tss.
 
     A gene is a feature whose type ends in `gene`; a transcript is one whose Parent is a gene, whatever its type, but
@@ -74,7 +74,7 @@ def read_gff3(path: str | Path, choice: Choice = "canonical") -> pd.DataFrame:
     own start. A gene's id is the gene_id of the transcript, else of the gene, else the gene's ID without `gene:` or
     `gene-`; its symbol is gene_name, Name or gene, its type gene_type, biotype or gene_biotype of the gene's line.
     Where features `region` say which chromosomes contigs called by accessions are (RefSeq's NC_000001.11), they are
-    called by these, and a line says so.
+    called by these, and a line says so; but not what is among `contigs`, as the genome calls its own.
 
     Raises InputError, naming file and line, as with_tss, for a file without transcripts of genes, and for a line of
     another kind.
@@ -85,7 +85,7 @@ def read_gff3(path: str | Path, choice: Choice = "canonical") -> pd.DataFrame:
     parents = _first_of(table, "Parent").str.split(",")
     for name in table.columns.intersection(["chrom", *_WANTED]):
         table[name] = table[name].map(unquote)
-    table["chrom"] = _by_chromosome(table, path)
+    table["chrom"] = _by_chromosome(table, path, contigs)
     genes = table[is_gene]
     found = table.assign(parent=parents).explode("parent").query("parent != ''")
     found["parent"] = found["parent"].map(unquote)
@@ -181,7 +181,7 @@ def lines(path: str | Path, kind: str) -> Iterator[tuple[int, list[str]]]:
             yield number, fields
 
 
-def _by_chromosome(table: pd.DataFrame, path: str | Path) -> pd.Series:
+def _by_chromosome(table: pd.DataFrame, path: str | Path, known: Collection[str]) -> pd.Series:
     """The contigs of features, by the names of their chromosomes where they are accessions and a `region` has these."""
     regions = table[table["Feature"] == "region"]
     names = {}
@@ -189,7 +189,7 @@ def _by_chromosome(table: pd.DataFrame, path: str | Path) -> pd.Series:
         regions["chrom"], _first_of(regions, "genome"), _first_of(regions, "chromosome")
     ):
         name = {"chromosome": chromosome, "mitochondrion": "MT"}.get(genome, "")
-        if name and _ACCESSION.fullmatch(contig):
+        if name and contig not in known and _ACCESSION.fullmatch(contig):
             names[contig] = name
     times = Counter(names.values())
     names = {contig: name for contig, name in names.items() if times[name] == 1}

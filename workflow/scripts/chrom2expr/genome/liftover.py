@@ -126,8 +126,8 @@ def build_genes(
     annotation: pd.DataFrame,
     annotation_path: str | Path,
     assembly: str,
-    chains: Sequence[Chain] = (),
-    lengths: Mapping[str, int] | None = None,
+    chains: Sequence[Chain],
+    lengths: Mapping[str, int],
     *,
     exclude_types: Sequence[str],
     exclude_chromosomes: Sequence[str],
@@ -135,8 +135,8 @@ def build_genes(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The genes to work with, and the dropped ones with line and reason, in the annotation's order.
 
-    The genes lie in `assembly`, and are lifted over to those that the `chains` lead to; without any, `lengths` are
-    those of the genome's contigs. The table of genes has GENE_COLUMNS, `chrom_` and `tss_` of their assembly, then
+    The genes lie in `assembly`, whose contigs have these `lengths` (bp), and are lifted over to those that the `chains`
+    lead to. The table of genes has GENE_COLUMNS, `chrom_` and `tss_` of their assembly, then
     `chrom_`, `tss_` and `strand_` of each further one. `contigs`: "all" keeps genes that lift to another contig than
     their chromosome, "primary" drops them. A dropped gene's `reason` names every reason there is.
 
@@ -155,7 +155,6 @@ def build_genes(
     for chromosome in exclude_chromosomes:
         _drop(reasons, chromosomes == plain(chromosome), f"{chromosome} is excluded (genes: exclude_chromosomes)")
     if not chains:
-        lengths = lengths or {}
         _check_positions(annotation[~excluded_chromosome], lengths, f"the FASTA of {assembly}", annotation_path)
     for chain in chains:
         _check_positions(
