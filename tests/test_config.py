@@ -90,14 +90,14 @@ def test_thesis_config_is_accepted_and_completed(config):
         (
             ["splits", "chr14", "test"],
             ["chr1"],
-            "splits.chr14: give held_out, or validation and test, or file, and only one",
+            "splits.chr14: give held_out, or validation and test, or folds, or families, or file, and only one",
         ),
         (
             ["splits", "chr14"],
             {"validation": ["chr1"]},
-            "splits.chr14: give held_out, or validation and test, or file, and",
+            "splits.chr14: give held_out, or validation and test, or folds, or families, or file, and",
         ),
-        (["splits", "chr14"], {}, "splits.chr14: give held_out, or validation and test, or file, and only one"),
+        (["splits", "chr14"], {}, "splits.chr14: give held_out, or validation and test, or folds, or families, or file, and only one"),
         (
             ["splits", "chr14"],
             {"file": "a.tsv", "held_out": ["chr1"]},
