@@ -40,6 +40,7 @@ MOVED_MEASURED = each("bin_0", "bin_1", input__tss=OTHER_LIFT)
 WIDE = {"input.weights": weights("enformer_wide")}
 OTHER_38 = {"input__fasta": Raw("grch38_other.fa")}
 OTHER_37 = {"input__fasta": Raw("grch37_other.fa")}
+REPEATS_37 = of("index_grch37", "fasta", input__fasta=Raw("grch37_repeats.fa"))
 LONGER_CHAIN = of("lift", "contigs", input__chain=Raw("longer.over.chain.gz"))
 
 
@@ -223,6 +224,18 @@ CHANGES: dict[str, dict[str, Any]] = {
     "split_file": {
         "input.file": Raw("split_other.tsv"),
         "input.dropped": refused(of("lift", "dropped", params__exclude_types=[]), "is not in the gene table"),
+    },
+    "split_families": {
+        "params.section.families.shared": given({"input.fasta": REPEATS_37, "input.families": []}, 0),
+        "params.section.families.window": given({"input.fasta": REPEATS_37}, 130),
+        "params.section.families.validation": 0.1,
+        "params.section.families.test": 0.1,
+        "params.seed": 2,
+        "input.families": Raw("families_other.tsv"),
+        "input.fasta": REPEATS_37,
+        "input.fai": swapped(of("index_grch38", "fai")),
+        "input.info": refused(of("index_grch38", "info"), "bp long there"),
+        "input.lifted": refused(LONGER_CHAIN, "bp long there"),
     },
     "targets": {
         "params.pseudocount": several(0.2, {"default": 0.1, "tissue 2": 0.3}),
