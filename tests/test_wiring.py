@@ -29,6 +29,7 @@ from small_world import ROOT, SCRIPTS, Raw, Refusal, World, differing, of
 OTHER_LIFT = of("lift", "tss", input__chain=Raw("other.over.chain.gz"))
 FEWER_TRACKS = of("collect_0", "manifest", params__groups=3)
 PRIMARY = {"input.tss": of("lift", "tss", params__contigs="primary")}
+REPEATS_37 = of("index_grch37", "fasta", input__fasta=Raw("grch37_repeats.fa"))
 OTHER_GENES = of("split", params__seed=2)
 OTHER_TARGETS = of("targets", input__expression=Raw("other.exp.csv"))
 OTHER_WEIGHTS = weights("enformer_other")
@@ -40,7 +41,6 @@ MOVED_MEASURED = each("bin_0", "bin_1", input__tss=OTHER_LIFT)
 WIDE = {"input.weights": weights("enformer_wide")}
 OTHER_38 = {"input__fasta": Raw("grch38_other.fa")}
 OTHER_37 = {"input__fasta": Raw("grch37_other.fa")}
-REPEATS_37 = of("index_grch37", "fasta", input__fasta=Raw("grch37_repeats.fa"))
 LONGER_CHAIN = of("lift", "contigs", input__chain=Raw("longer.over.chain.gz"))
 
 
