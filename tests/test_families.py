@@ -51,7 +51,7 @@ def test_genes_of_a_table_and_their_rows_hang_together(tmp_path, capsys):
     found = families.groups(ids, table=listed(tmp_path / "f.tsv", *rows), dropped=["L@T1"])
     assert together(found) == {(0, 2, 5), (1, 3, 4)}
     said = capsys.readouterr().out
-    assert "4 families, 3 of several genes; 2 genes of others passed over" in said
+    assert "4 families, 3 of several genes; 2 ids that the gene table lacks are passed over" in said
     assert "3 groups of genes, the largest of 3; 1 of one gene" in said
     assert together(families.groups(ids)) == {(1, 3)}
 

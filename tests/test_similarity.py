@@ -80,7 +80,9 @@ def test_the_nearest_window_is_that_of_a_slow_loop(monkeypatch, block):
         if len(sets(texts[row])) < 100:
             assert np.isnan(share) and found == -1
             continue
-        others = {other: containment(sets(texts[row]), sets(texts[other])) for other in among if other not in (10, 11, 12)}
+        others = {
+            other: containment(sets(texts[row]), sets(texts[other])) for other in among if other not in (10, 11, 12)
+        }
         assert share == pytest.approx(max(others.values())) and others[found] == max(others.values())
     assert shares[2] == 1, "a part of a window lies in it"
     assert similarity.nearest(read(texts), [2], [8])[0] < 0.5, "which is not in its part"
@@ -104,7 +106,10 @@ def test_the_other_strand_gives_the_same():
 def test_the_order_of_windows_makes_no_difference():
     texts = made()
     order = np.random.default_rng(2).permutation(len(texts))
-    back = {(min(pair), max(pair)) for pair in (order[list(pair)].tolist() for pair in pairs(read([texts[i] for i in order]), 0.2))}
+    back = {
+        (min(pair), max(pair))
+        for pair in (order[list(pair)].tolist() for pair in pairs(read([texts[i] for i in order]), 0.2))
+    }
     assert back == pairs(read(texts), 0.2)
 
 

@@ -257,7 +257,11 @@ def test_few_genes_are_told_of(genes, capfd):
     assert "mine: few genes, 1 in val, 2 in test: a correlation over genes needs 3" in capfd.readouterr().err
     split(many({"chr1": 3, "chr2": 3, "chr3": 3}), {"validation": ["chr3"], "test": ["chr2"]})
     assert not capfd.readouterr().err
-    split(rows_of({"G": 5, "H": 5, "I": 5}), {"families": {"test": 0.4, "validation": 0.4}}, groups=np.repeat([0, 1, 2], 5))
+    split(
+        rows_of({"G": 5, "H": 5, "I": 5}),
+        {"families": {"test": 0.4, "validation": 0.4}},
+        groups=np.repeat([0, 1, 2], 5),
+    )
     assert "1 in train, 1 in val, 1 in test" in capfd.readouterr().err
 
 

@@ -6,7 +6,10 @@ rule lift_genes:
     """Lift the genes to the other assemblies in use, and leave out those that the config does not want."""
     input:
         annotation=resource("gene_annotation"),
-        chains=[resource(config["assemblies"][config["genes"]["assembly"]]["lift_to"][other]) for other in LIFTED_TO],
+        chains=[
+            resource(config["assemblies"][config["genes"]["assembly"]]["lift_to"][other])
+            for other in LIFTED_TO
+        ],
         # A chain knows the contigs; without one the genome does.
         info=[] if LIFTED_TO else f"<results>/genome/{config['genes']['assembly']}.json",
     output:
@@ -46,7 +49,9 @@ rule split_genes:
         fasta=compared_genome("fa"),
         fai=compared_genome("fa.fai"),
         info=compared_genome("json"),
-        lifted=lambda wildcards: "<results>/genes/contigs.json" if families_of(wildcards).get("shared") else [],
+        lifted=lambda wildcards: (
+            "<results>/genes/contigs.json" if families_of(wildcards).get("shared") else []
+        ),
     output:
         "<results>/genes/splits/{split}.tsv",
         shared="<results>/genes/splits/{split}.shared_tss.tsv",

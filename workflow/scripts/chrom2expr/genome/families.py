@@ -48,7 +48,8 @@ def groups(
 
     group = joined(len(gene), links())
     sizes = np.bincount(group[np.unique(gene, return_index=True)[1]])
-    print(f"{len(sizes):,} groups of genes, the largest of {sizes.max(initial=0):,}; {(sizes == 1).sum():,} of one gene")
+    single = (sizes == 1).sum()
+    print(f"{len(sizes):,} groups of genes, the largest of {sizes.max(initial=0):,}; {single:,} of one gene")
     if kmers is not None:
         print(
             f"{found['windows']:,} pairs of windows share more than {shared:g} of their 31-mers, {found['genes']:,} of "
@@ -65,7 +66,8 @@ def joined(count: int, links: Iterable[np.ndarray]) -> np.ndarray:
     """
     group = np.arange(count)
     for pairs in links:
-        edges = coo_array((np.ones(len(pairs)), (group[pairs[:, 0]], group[pairs[:, 1]])), shape=(count, count))
+        size = group.max(initial=-1) + 1
+        edges = coo_array((np.ones(len(pairs)), (group[pairs[:, 0]], group[pairs[:, 1]])), shape=(size, size))
         _, merged = connected_components(edges, directed=False)
         group = merged[group]
     return group
@@ -100,7 +102,10 @@ def read_families(path: str | Path, gene_id: Sequence[str], dropped: Collection[
             f"table such as {_some(gene_id)}: both need the same kind of ids"
         )
     several = sum(len(set(family)) > 1 for family in members.values())
-    print(f"{path}: {len(members):,} families, {several:,} of several genes; {len(absent):,} genes of others passed over")
+    print(
+        f"{path}: {len(members):,} families, {several:,} of several genes; {len(absent):,} ids that the gene table "
+        "lacks are passed over"
+    )
     return np.array([(family[0], row) for family in members.values() for row in family])
 
 
@@ -109,9 +114,10 @@ def _some(ids: Iterable[str]) -> str:
 
 
 def read_windows(genes: pd.DataFrame, genome: Genome, assembly: str, length: int) -> Kmers:
-    """The k-mers of the `length` bp around each TSS of a tss.tsv in `assembly`, whose contigs are called as in `genome`.
+    """The k-mers of the `length` bp around each TSS of a tss.tsv in `assembly`.
 
-    The TSS is the base in their middle, index length // 2; what lies past a contig's ends is N.
+    Contigs are called as in `genome` (see genes.read_genes_in). The TSS is the base in the middle, index length // 2;
+    what lies past a contig's ends is N.
     """
     geometry, progress = Geometry.centred(length, 1, length), Progress(len(genes), "windows")
 

@@ -138,7 +138,7 @@ def _held_by_several(kmers: Kmers) -> csr_array:
 
 
 def _shared(ones: csr_array, others: csr_array) -> Iterator[tuple[slice, csr_array]]:
-    """How many k-mers windows of `ones` share with `others`, (window, other), for runs of windows and where they lie."""
+    """How many k-mers each window of `ones` shares with each of `others`, (window, other): runs of windows, in turn."""
     across = others.T.tocsr()
     for first in range(0, ones.shape[0], _BLOCK):
         rows = slice(first, min(first + _BLOCK, ones.shape[0]))

@@ -51,8 +51,8 @@ def split_genes(
     - held_out: chromosomes whose genes are halved by `seed` into validation and test (see `halved`);
     - validation, test: chromosomes for either (all as in the genes' own assembly);
     - folds, fold: group `fold` (from 0) of the chromosomes is for test, the next for validation (see `fold_groups`);
-    - families: shares of the genes for validation and test, whole groups of which are dealt out by `seed` (see `dealt`);
-      `groups` (gene,) says which group each is in (see families.groups);
+    - families: shares of the genes for validation and test, to which whole groups are dealt out by `seed` (see
+      `dealt`); `groups` (gene,) says which group each is in (see families.groups);
     - file: a table with columns gene_id and split (train, validation or val, test). Genes that are not in it take no
       part; ids of `dropped` genes in it are passed over, and Ensembl versions are ignored.
 
@@ -228,8 +228,8 @@ def _read_file(path: str | Path, gene_id: pd.Series, dropped: Collection[str]) -
             lines[row] = line
         if part != _WORDS[word]:
             raise InputError(
-                f"{path}, line {line}: {gene} is for {_WORDS[word]}, but another TSS of its gene is for {part}, on line "
-                f"{first}: give all TSSs of a gene one part"
+                f"{path}, line {line}: {gene} is for {_WORDS[word]}, but another TSS of its gene is for {part}, on "
+                f"line {first}: give all TSSs of a gene one part"
             )
         splits[rows[key]] = part
     return splits[: len(gene_id)]
