@@ -142,6 +142,8 @@ def test_folds_are_about_equal_and_hold_every_chromosome_once(seed):
     for group, size in zip(groups, sizes):
         # The last one went to what was then the smallest group.
         assert all(size - counts[f"chr{group[-1]}"] <= other for other in sizes)
+        dealt_out = [counts[f"chr{name}"] for name in group]
+        assert dealt_out == sorted(dealt_out, reverse=True), "the largest come first"
     assert splits.fold_groups(sorted(chromosomes), 5) == groups, "whatever the order of the genes"
 
 
