@@ -78,8 +78,14 @@ def _step(script: str, output: Any, input: Any = (), params: Any = (), **resourc
     return Step(f"{script}.py", dict(input), params, output, resources)
 
 
-def _split(section: dict[str, Any], file: Any = ()) -> Step:
-    given = {"tss": of("lift", "tss"), "dropped": of("lift", "dropped"), "file": file or []}
+FAMILIES = {"table": "families.tsv", "shared": 0.2, "window": 200, "validation": 0.2, "test": 0.2}
+
+
+def _split(section: dict[str, Any], **tables: Any) -> Step:
+    given = {"tss": of("lift", "tss"), "dropped": of("lift", "dropped"), "file": [], "families": []} | tables
+    compared = section.get("families", {}).get("shared")
+    given |= {name: of("index_grch37", name) if compared else [] for name in ("fasta", "fai", "info")}
+    given["lifted"] = of("lift", "contigs") if compared else []
     made = {"": "split.tsv", "shared": "split.shared_tss.tsv"}
     return _step("split_genes", made, given, {"name": "mine", "section": section, "seed": 1})
 
@@ -213,7 +219,8 @@ STEPS = {
     ),
     "split": _split({"held_out": ["chr14"]}),
     "split_beluga": _split({"held_out": ["chr8"]}),
-    "split_file": _split({"file": "split.tsv"}, Raw("split.tsv")),
+    "split_file": _split({"file": "split.tsv"}, file=Raw("split.tsv")),
+    "split_families": _split({"families": FAMILIES}, families=Raw("families.tsv")),
     "targets": _step(
         "compute_targets",
         "expression.h5",

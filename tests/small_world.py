@@ -336,6 +336,9 @@ def write_raw(folder: Path) -> None:
             for chrom, encoded in genome.items()
         }
         _write_fasta(folder / name, other)
+    # All genes of chr1 have the sequence of the first.
+    repeats = np.resize(old["chr1"][:SPACING], lengths["chr1"])
+    _write_fasta(folder / "grch37_repeats.fa", {**old, "chr1": repeats})
     _write_fasta(folder / "grch38_longer.fa", {**new, "chr1": np.concatenate([new["chr1"], new["chr1"][:60]])})
     _write_fasta(folder / "grch38_shorter.fa", {**new, "chr14": new["chr14"][:900]})
     _write_chain(folder / "grch37ToGrch38.over.chain.gz", lengths)
@@ -448,7 +451,10 @@ def _write_expression(folder: Path, genes: list[dict[str, Any]], random: np.rand
 
 
 def _write_splits(folder: Path, genes: list[dict[str, Any]]) -> None:
-    """Splits of one's own, of the genes but for the last five."""
+    """Splits of one's own, of the genes but for the last five, and families, pairs of neighbours or of every other."""
+    for name, apart in (("families.tsv", 1), ("families_other.tsv", 2)):
+        rows = [f"{gene['id']}\t{number // (2 * apart) * apart + number % apart}" for number, gene in enumerate(genes)]
+        (folder / name).write_text("\n".join(["gene_id\tfamily", *rows]) + "\n")
     for name, shift in (("split.tsv", 0), ("split_other.tsv", 1)):
         words = ["train", "validation", "test", "train"]
         rows = [f"{gene['id']}\t{words[(number + shift) % 4]}" for number, gene in enumerate(genes[:-5])]

@@ -90,19 +90,41 @@ def test_thesis_config_is_accepted_and_completed(config):
         (
             ["splits", "chr14", "test"],
             ["chr1"],
-            "splits.chr14: give held_out, or validation and test, or file, and only one",
+            "splits.chr14: give held_out, or validation and test, or folds, or families, or file, and only one",
         ),
         (
             ["splits", "chr14"],
             {"validation": ["chr1"]},
-            "splits.chr14: give held_out, or validation and test, or file, and",
+            "splits.chr14: give held_out, or validation and test, or folds, or families, or file, and",
         ),
-        (["splits", "chr14"], {}, "splits.chr14: give held_out, or validation and test, or file, and only one"),
+        (
+            ["splits", "chr14"],
+            {},
+            "splits.chr14: give held_out, or validation and test, or folds, or families, or file, and only one",
+        ),
         (
             ["splits", "chr14"],
             {"file": "a.tsv", "held_out": ["chr1"]},
             "splits.chr14: give held_out, or validation and",
         ),
+        (["splits", "chr14"], {"folds": 2}, "splits.chr14.folds: 2 is less than the minimum of 3"),
+        (
+            ["splits", "chr14"],
+            {"folds": 3, "fold": 1},
+            "splits.chr14.fold: is unknown; known are held_out, validation, test, folds, families, file",
+        ),
+        (
+            ["splits", "chr14"],
+            {"families": {"shared": 0}},
+            "splits.chr14.families: give a table, or a share above 0 as shared",
+        ),
+        (
+            ["splits", "chr14"],
+            {"families": {"validation": 0.5, "test": 0.5}},
+            "splits.chr14.families: validation and test take all genes",
+        ),
+        (["splits", "chr14"], {"families": {"shared": 1}}, "splits.chr14.families.shared: 1 is greater than or equal"),
+        (["splits", "chr14"], {"families": {"windows": 500}}, "splits.chr14.families.windows: is unknown; known are"),
         (
             ["splits", "chr14"],
             {"hold_out": ["chr1"]},
@@ -914,17 +936,20 @@ def test_a_checksum_that_a_downloaded_file_does_not_have_is_refused(config, tmp_
 def test_home_and_variables_in_paths_are_expanded(config, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("LAB", str(tmp_path / "lab"))
-    for name in ("bw/CNhs1.bw", "lab/split.tsv", "lab/env.yaml"):
+    for name in ("bw/CNhs1.bw", "lab/split.tsv", "lab/env.yaml", "lab/kin.tsv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     config["resources"]["genome_grch38"] = {"path": "~/hg38.fa"}
     config["splits"]["lab"] = {"file": "$LAB/split.tsv"}
+    config["splits"]["kin"] = {"families": {"table": "$LAB/kin.tsv"}}
     config["backbones"]["enformer"]["conda"] = "${LAB}/env.yaml"
     config["thesis_values"] = "$LAB/values.tsv"
     config["sources"]["enformer_experimental"]["bigwigs"]["CNhs"] = "~/bw/{identifier}.bw"
     full = schema.checked(config)
     assert full["resources"]["genome_grch38"]["path"] == f"{tmp_path}/hg38.fa"
     assert full["splits"]["lab"]["file"] == f"{tmp_path}/lab/split.tsv"
+    kin = {"table": f"{tmp_path}/lab/kin.tsv", "shared": 0.2, "window": 2000, "validation": 0.1, "test": 0.1}
+    assert full["splits"]["kin"] == {"families": kin}
     assert full["backbones"]["enformer"]["conda"] == f"{tmp_path}/lab/env.yaml"
     assert full["thesis_values"] == f"{tmp_path}/lab/values.tsv"
     assert full["sources"]["enformer_experimental"]["bigwigs"]["CNhs"] == f"{tmp_path}/bw/{{identifier}}.bw"

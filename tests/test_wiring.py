@@ -29,6 +29,7 @@ from small_world import ROOT, SCRIPTS, Raw, Refusal, World, differing, of
 OTHER_LIFT = of("lift", "tss", input__chains=[Raw("other.over.chain.gz")])
 FEWER_TRACKS = of("collect_0", "manifest", params__groups=3)
 PRIMARY = {"input.tss": of("lift", "tss", params__contigs="primary")}
+REPEATS_37 = of("index_grch37", "fasta", input__fasta=Raw("grch37_repeats.fa"))
 OTHER_GENES = of("split", params__seed=2)
 OTHER_TARGETS = of("targets", input__expression=Raw("other.exp.csv"))
 OTHER_WEIGHTS = weights("enformer_other")
@@ -241,6 +242,19 @@ CHANGES: dict[str, dict[str, Any]] = {
     "split_file": {
         "input.file": Raw("split_other.tsv"),
         "input.dropped": refused(of("lift", "dropped", params__exclude_types=[]), "is not in the gene table"),
+    },
+    "split_families": {
+        "params.section.families.shared": given({"input.fasta": REPEATS_37}, 0),
+        # Windows of neighbours, 400 bp apart, overlap, and then all genes of a chromosome are one group.
+        "params.section.families.window": several(500, refused(1_000, "leaves an empty split")),
+        "params.section.families.validation": 0.1,
+        "params.section.families.test": 0.1,
+        "params.seed": 2,
+        "input.families": Raw("families_other.tsv"),
+        "input.fasta": REPEATS_37,
+        "input.fai": swapped(of("index_grch38", "fai")),
+        "input.info": refused(of("index_grch38", "info"), "not the index that was made with it"),
+        "input.lifted": refused(LONGER_CHAIN, "bp long there"),
     },
     "targets": {
         "params.tss": several(same("most_upstream", "a table gives its TSSs itself"), refused("all", "no transcripts")),

@@ -163,6 +163,22 @@ def split_file(source):
     return f"<results>/genes/splits/{SOURCES[source]['split']}.tsv"
 
 
+def families_of(wildcards):
+    """What the wildcards' split says of families; nothing if it keeps none together."""
+    return config["splits"][wildcards.split].get("families", {})
+
+
+def own_table(section, key):
+    """A table of the user's own that a section names under `key`; none if it does not."""
+    return in_place(section[key]) if key in section else []
+
+
+def compared_genome(suffix):
+    """A file of the genome that the genes lie on, if the wildcards' split compares their windows."""
+    path = f"<results>/genome/{config['genes']['assembly']}.{suffix}"
+    return lambda wildcards: path if families_of(wildcards).get("shared") else []
+
+
 def split_of(wildcards):
     """The split of the wildcards' source."""
     return split_file(wildcards.source)

@@ -44,9 +44,15 @@ rule split_genes:
     input:
         tss="<results>/genes/tss.tsv",
         dropped="<results>/genes/dropped.tsv",
-        file=lambda wildcards: [
-            in_place(file) for file in [config["splits"][wildcards.split].get("file")] if file
-        ],
+        file=lambda wildcards: own_table(config["splits"][wildcards.split], "file"),
+        families=lambda wildcards: own_table(families_of(wildcards), "table"),
+        # The genome, if the genes' windows are compared.
+        fasta=compared_genome("fa"),
+        fai=compared_genome("fa.fai"),
+        info=compared_genome("json"),
+        lifted=lambda wildcards: (
+            "<results>/genes/contigs.json" if families_of(wildcards).get("shared") else []
+        ),
     output:
         "<results>/genes/splits/{split}.tsv",
         shared="<results>/genes/splits/{split}.shared_tss.tsv",

@@ -45,11 +45,13 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         except InputError as error:
             yield f"backbones.{name}.central_bins: {error}"
     for name, split in config["splits"].items():
-        for key in split.keys() - {"file"}:
+        for key in split.keys() & {"held_out", "validation", "test"}:
             for chromosome in sorted(set(split[key]) & set(config["genes"]["exclude_chromosomes"])):
                 yield f"splits.{name}.{key}: {chromosome} is left out by genes.exclude_chromosomes"
         for chromosome in sorted(set(split.get("validation", ())) & set(split.get("test", ()))):
             yield f"splits.{name}: {chromosome} is for both validation and test"
+        if "families" in split:
+            yield from _family_contradictions(f"splits.{name}.families", split["families"])
     for name, source in sources.items():
         if source["split"] not in config["splits"]:
             yield f"sources.{name}.split: {source['split']} is not among splits"
@@ -94,6 +96,14 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
                 f"simulation.backbones.{name}.train_on: {simulated['train_on']} has tracks of its own, but {name} must "
                 "predict those of its own table"
             )
+
+
+def _family_contradictions(where: str, families: Mapping[str, Any]) -> Iterator[str]:
+    """Lines that say why a split cannot keep such families together."""
+    if "table" not in families and not families["shared"]:
+        yield f"{where}: give a table, or a share above 0 as shared; without either no gene has a family"
+    if families["validation"] + families["test"] >= 1:
+        yield f"{where}: validation and test take all genes ({families['validation']} + {families['test']})"
 
 
 def _place_contradictions(name: str, source: Mapping[str, Any], backbones: Mapping[str, Any]) -> Iterator[str]:

@@ -11,6 +11,7 @@ PATHS = (
     "thesis_values",
     "resources.NAME.path",
     "splits.NAME.file",
+    "splits.NAME.families.table",
     "backbones.NAME.conda",
     "sources.NAME.bigwigs.NAME",
 )
