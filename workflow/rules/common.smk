@@ -187,8 +187,7 @@ def split_of(wildcards):
 def splits_of(wildcards):
     """The wildcards' split, or its folds."""
     name = wildcards.split
-    has_folds = {"folds", "fold"} & config["splits"][name].keys() == {"folds"}
-    names = folds.fold_names(config, "splits", name) if has_folds else [name]
+    names = folds.fold_names(config, "splits", name) if folds.has_folds(config["splits"][name]) else [name]
     return expand("<results>/genes/splits/{split}.tsv", split=names)
 
 

@@ -4,9 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 
+def has_folds(split: Mapping[str, Any]) -> bool:
+    """Whether a section of splits stands for several folds, and is not one of them."""
+    return "folds" in split and "fold" not in split
+
+
 def folded(config: Mapping[str, Any]) -> list[str]:
     """The sources whose split has folds, so that a run of theirs is one of each fold, scored together."""
-    return [name for name, source in config["sources"].items() if "folds" in config["splits"].get(source["split"], {})]
+    return [name for name, source in config["sources"].items() if has_folds(config["splits"].get(source["split"], {}))]
 
 
 def fold_names(config: Mapping[str, Any], section: str, name: str) -> list[str]:
