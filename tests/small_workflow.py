@@ -179,7 +179,7 @@ def _train(backbone: str, assembly: str, geometry: dict[str, int], measured: str
 
 
 ANNOTATION = {"tss": "canonical", "columns": {}}
-LIFT = {"exclude_types": ["rRNA"], "exclude_chromosomes": ["chrX"], "contigs": "all"} | ANNOTATION
+LIFT = {"only_types": [], "exclude_types": ["rRNA"], "exclude_chromosomes": ["chrX"], "contigs": "all"} | ANNOTATION
 OTHER_FOLD = of("fit_ridge", "predictions", input__split=of("split_beluga"))
 STEPS = {
     "simulate": _step(

@@ -95,6 +95,15 @@ def test_lift_over_positions_contigs_and_strands(table, chain_file):
     assert lifted.loc["G8"].tolist() == ["chr1_alt", 251, "+"]
 
 
+def test_only_genes_of_some_types(table, chain_file):
+    every, _ = build(table, chain_file)
+    kept, dropped = build(table, chain_file, only_types=["lincRNA"])
+    assert kept["gene_id"].tolist() == every["gene_id"][every["gene_type"] == "lincRNA"].tolist() != []
+    assert "its type is not lincRNA" in dropped.set_index("gene_id").loc["G1", "reason"]
+    with pytest.raises(InputError, match=r"no gene is of type lncRNA \(genes: only_types\); it has \d+ protein_coding"):
+        build(table, chain_file, only_types=["lincRNA", "lncRNA"])
+
+
 def test_contigs_primary_drops_genes_that_leave_their_chromosome(table, chain_file):
     kept, dropped = build(table, chain_file, contigs="primary")
     assert "G8" not in set(kept["gene_id"])

@@ -217,7 +217,9 @@ def stage(tmp_path):
             input=dict(annotation=tmp_path / "genes.csv", chains=[tmp_path / "over.chain"], info=[]),
             output=dict(tss=tss, dropped=tmp_path / "dropped.tsv", contigs=tmp_path / "contigs.json"),
             params=dict(
-                **dict(exclude_types=[], exclude_chromosomes=[], contigs="all", tss="canonical", columns={}),
+                **dict(
+                    only_types=[], exclude_types=[], exclude_chromosomes=[], contigs="all", tss="canonical", columns={}
+                ),
                 **dict(assembly="grch37", lift_to=["grch38"]),
             ),
         )

@@ -209,6 +209,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "lift": {
         "params.tss": several(same("most_upstream", "a table gives its TSSs itself"), refused("all", "no transcripts")),
         "params.columns": {"tss": "TSS"},
+        "params.only_types": ["protein_coding"],
         "params.exclude_types": [],
         "params.exclude_chromosomes": ["chrX", "chr8"],
         "params.contigs": "primary",
@@ -221,6 +222,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "lift_none": {
         "params.tss": several(same("most_upstream", "a table gives its TSSs itself"), refused("all", "no transcripts")),
         "params.columns": {"tss": "TSS"},
+        "params.only_types": ["protein_coding"],
         "params.exclude_types": [],
         "params.exclude_chromosomes": ["chrX", "chr8"],
         "params.contigs": same("primary", "without a chain no gene leaves its chromosome"),

@@ -32,6 +32,7 @@ rule lift_genes:
         lift_to=param(LIFTED_TO),
         tss=param(config["genes"]["tss"]),
         columns=param(config["genes"]["columns"]),
+        only_types=param(config["genes"]["only_types"]),
         exclude_types=param(config["genes"]["exclude_types"]),
         exclude_chromosomes=param(config["genes"]["exclude_chromosomes"]),
         contigs=param(config["genes"]["contigs"]),

@@ -18,6 +18,7 @@ with job(snakemake) as call:
         params.assembly,
         chains,
         contigs,
+        only_types=params.only_types,
         exclude_types=params.exclude_types,
         exclude_chromosomes=params.exclude_chromosomes,
         contigs=params.contigs,

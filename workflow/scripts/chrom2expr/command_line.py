@@ -157,7 +157,7 @@ def _init(asked: argparse.Namespace) -> int:
     if asked.config.exists():
         raise InputError(f"{asked.config}: is there already; name another file, or move it away")
     files = draft.Files(asked.genome, asked.genes, asked.expression, asked.unit, asked.bigwigs, asked.cells)
-    text, assumed = draft.draft(files, asked.name or asked.config.stem, asked.window)
+    text, assumed = draft.draft(files, asked.name or asked.config.stem, asked.config, asked.window)
     with whole_file(asked.config) as partial:
         partial.write_text(text, encoding="utf-8")
     print(f"\nWrote {asked.config}. {draft.assumptions(assumed)}\n")

@@ -38,8 +38,8 @@ class Files(NamedTuple):
     cells: str = ""
 
 
-def draft(files: Files, name: str, window: int = WINDOW) -> tuple[str, list[str]]:
-    """The text of a config called `name` for these files, and lines that say what was found and taken for granted.
+def draft(files: Files, name: str, config: Path, window: int = WINDOW) -> tuple[str, list[str]]:
+    """The text of the file `config` for these files and a figure `name`, and lines that say what is taken for granted.
 
     Bins are BIN_SIZE bp, in a window of `window` bp around each TSS. Validation and test are chromosomes with about a
     tenth of the genes each. Raises InputError for a name that no file could have, a file that cannot be read as what it
@@ -80,6 +80,7 @@ def draft(files: Files, name: str, window: int = WINDOW) -> tuple[str, list[str]
         assumed.append("with fewer than three tissues, correlations across them are undefined")
     settings = {
         "name": name,
+        "config": config,
         "genome": files.genome,
         "genes": files.genes,
         "expression": files.expression,
@@ -89,7 +90,7 @@ def draft(files: Files, name: str, window: int = WINDOW) -> tuple[str, list[str]
         "validation": validation,
         "test": test,
     }
-    quoted = {key: _quoted(str(value)) for key, value in settings.items() if key not in ("name", "cells")}
+    quoted = {key: _quoted(str(value)) for key, value in settings.items() if key not in ("name", "config", "cells")}
     text = _TEXT.format(**{**settings, **quoted}, window=window, bins=bins, bin_size=BIN_SIZE)
     return text, assumed
 
@@ -165,8 +166,8 @@ def assumptions(lines: Sequence[str]) -> str:
 
 _TEXT = """\
 # {name}: expression from measured tracks. Made by chrom2expr init. config/README.md explains every key.
-#   chrom2expr check THIS_FILE                                      what is wrong, or what it means
-#   snakemake --cores 8 --configfile THIS_FILE                      everything, to results/{name}/figures/{name}.pdf
+#   chrom2expr check {config}                  what is wrong, or what it means
+#   snakemake --cores 8 --configfile {config}  everything, to results/{name}/figures/{name}.pdf
 
 # Models, losses and inputs come from there; nothing of the thesis's genomes and figures does.
 base: config/base.yaml

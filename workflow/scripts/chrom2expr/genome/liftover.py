@@ -129,6 +129,7 @@ def build_genes(
     chains: Sequence[Chain],
     lengths: Mapping[str, int],
     *,
+    only_types: Sequence[str] = (),
     exclude_types: Sequence[str],
     exclude_chromosomes: Sequence[str],
     contigs: str,
@@ -141,15 +142,19 @@ def build_genes(
     their chromosome, "primary" drops them. A dropped gene's `reason` names every reason there is.
 
     Raises InputError if a chromosome is unknown to a chain or the genome, a TSS lies past its end, more than
-    MAX_UNLIFTED of the genes do not lift, or none is left.
+    MAX_UNLIFTED of the genes do not lift, or none is left; and if no gene has one of `only_types`, where any are given.
     """
     chromosomes = annotation["chrom"].map(plain)
     excluded_chromosome = chromosomes.isin(map(plain, exclude_chromosomes))
-    wanted = ~excluded_chromosome & ~annotation["gene_type"].isin(exclude_types)
+    other_type = ~annotation["gene_type"].isin(only_types) if only_types else pd.Series(False, annotation.index)
+    wanted = ~excluded_chromosome & ~other_type & ~annotation["gene_type"].isin(exclude_types)
     own = [f"chrom_{assembly}", f"tss_{assembly}"]
     table = annotation.rename(columns=dict(zip(("chrom", "tss"), own)))
     columns = [*GENE_COLUMNS, *own]
     reasons = pd.Series([[] for _ in range(len(table))], index=table.index)
+    if only_types:
+        _refuse_unknown(only_types, annotation["gene_type"], annotation_path)
+        _drop(reasons, other_type, f"its type is not {' or '.join(only_types)} (genes: only_types)")
     for gene_type in exclude_types:
         _drop(reasons, table["gene_type"] == gene_type, f"type {gene_type} is excluded (genes: exclude_types)")
     for chromosome in exclude_chromosomes:
@@ -190,6 +195,15 @@ def build_genes(
         print(f"{turned:,} of the genes kept are on the other strand of {chain.to_assembly}")
     print(f"{len(table):,} genes read, {len(dropped):,} dropped, {len(genes):,} kept")
     return genes, dropped[["gene_id", "symbol", "gene_type", *own, "line", "reason"]]
+
+
+def _refuse_unknown(wanted: Sequence[str], gene_type: pd.Series, path: str | Path) -> None:
+    """Raise InputError for the first type that is `wanted` and that no gene has."""
+    counts = gene_type.value_counts()
+    for name in wanted:
+        if name not in counts:
+            found = ", ".join(f"{count:,} {kind or 'without a type'}" for kind, count in counts.head(5).items())
+            raise InputError(f"{path}: no gene is of type {name} (genes: only_types); it has {found}")
 
 
 def _say_coinciding(genes: pd.DataFrame, assembly: str, other: str) -> None:
