@@ -143,7 +143,8 @@ def _with_base(configs: Sequence[Path]) -> list[Path]:
 
     named = overlays.read(configs).get("base")
     base = Path(named) if isinstance(named, str) else BASE
-    return [*configs] if [*configs[:1]] == [base] or not base.is_file() else [base, *configs]
+    found = base.is_file() if named else _in_checkout()
+    return [base, *configs] if found and [*configs[:1]] != [base] else [*configs]
 
 
 def _in_checkout() -> bool:

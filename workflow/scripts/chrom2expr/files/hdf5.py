@@ -143,6 +143,11 @@ def create_file(path: str | Path, kind: Format, attributes: Mapping[str, Any] | 
         writer._finish(kind)
 
 
+def create_others(path: str | Path) -> h5py.File:
+    """A new HDF5 file in another program's format: never locked, and without checksums of ours."""
+    return h5py.File(path, "w", locking=False)
+
+
 def open_others(path: str | Path) -> h5py.File:
     """An HDF5 file of another program's, to be read: never locked, and without checksums of ours."""
     return h5py.File(path, "r", locking=False)

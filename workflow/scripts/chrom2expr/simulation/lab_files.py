@@ -16,6 +16,7 @@ import pandas as pd
 from scipy import sparse
 
 from chrom2expr.errors import InputError
+from chrom2expr.files.hdf5 import create_others
 from chrom2expr.files.whole import whole_file
 from chrom2expr.simulation import genome
 
@@ -179,7 +180,7 @@ def _write_h5ad(path: Path, names: list[str], tissues: list[str], shares: np.nda
             kinds.append(tissue)
     matrix = sparse.csr_matrix(np.array(counts, dtype=np.float32))
     text = h5py.string_dtype()
-    with whole_file(path) as partial, h5py.File(partial, "w") as file:
+    with whole_file(path) as partial, create_others(partial) as file:
         file.attrs["encoding-type"], file.attrs["encoding-version"] = "anndata", "0.1.0"
         obs, var, stored = (file.create_group(name) for name in ("obs", "var", "X"))
         obs.attrs["_index"] = var.attrs["_index"] = "_index"
