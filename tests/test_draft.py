@@ -1,6 +1,7 @@
 """`chrom2expr init` and `example`, and the starting points of config/presets/."""
 
 import gzip
+import re
 import shutil
 from pathlib import Path
 
@@ -183,3 +184,15 @@ def test_the_commands(human, capsys):
     assert checked(Path("lab.yaml").read_text())["figures"].keys() == {"lab"}
     assert main(["init", "lab.yaml", *words]) == 1 and "is there already" in capsys.readouterr().err
     assert main(["example", "mydata"]) == 1 and "is not empty" in capsys.readouterr().err
+
+
+def test_the_config_of_ten_lines_in_the_docs(human, monkeypatch):
+    text = (ROOT / "docs" / "inputs.md").read_text()
+    [block] = [found for found in re.findall(r"^```\n(base: .*?)^```", text, re.MULTILINE | re.DOTALL)]
+    (Path("bigwigs")).mkdir()
+    for name in ("mm39.fa", "gencode.vM35.gtf.gz", "tpm.tsv", "bigwigs/a.bw"):
+        Path(name).touch()
+    monkeypatch.setenv("HOME", str(Path.cwd()))
+    config = checked(block)
+    assert [run["run"] for run in runs.figure_runs(config, "lab")] == ["lab/all/ridge/mse", "lab/all/cnn/mse"]
+    assert len(block.splitlines()) <= 13
