@@ -188,7 +188,7 @@ def test_the_commands(human, capsys):
 
 def test_the_config_of_ten_lines_in_the_docs(human, monkeypatch):
     text = (ROOT / "docs" / "inputs.md").read_text()
-    [block] = [found for found in re.findall(r"^```\n(base: .*?)^```", text, re.MULTILINE | re.DOTALL)]
+    [block] = re.findall(r"^```\n(base: .*?)^```", text, re.MULTILINE | re.DOTALL)
     (Path("bigwigs")).mkdir()
     for name in ("mm39.fa", "gencode.vM35.gtf.gz", "tpm.tsv", "bigwigs/a.bw"):
         Path(name).touch()
