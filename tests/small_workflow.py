@@ -354,8 +354,9 @@ STEPS = {
     },
     "join_folds": _step(
         "join_folds",
-        {"predictions": "predictions.h5"},
+        {"predictions": "predictions.h5", "summary": "summary.json"},
         {"predictions": [of("fit_ridge", "predictions"), OTHER_FOLD]},
+        {"runs": ["a@fold0/b/c/d", "a@fold1/b/c/d"]},
     ),
     "baseline": _step(
         "evaluate_baseline",

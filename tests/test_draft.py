@@ -32,7 +32,10 @@ def human(made, tmp_path, monkeypatch):
     """The files of one species, copied to where the test works, in whose config/ the base lies."""
     shutil.copytree(made["human"][0].parent, tmp_path / "mydata")
     (tmp_path / "config").mkdir()
-    shutil.copy(ROOT / "config" / "base.yaml", tmp_path / "config")
+    for name in ("base.yaml", "config.yaml"):
+        shutil.copy(ROOT / "config" / name, tmp_path / "config")
+    (tmp_path / "Snakefile").touch()
+    (tmp_path / "workflow" / "scripts" / "chrom2expr").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     data = Path("mydata")
     return draft.Files(data / "genome.fa", data / "genes.gtf.gz", data / "expression.gct", "tpm", data / "bigwigs")
@@ -126,8 +129,8 @@ def test_the_base_has_the_thesiss_models():
     ("change", "message"),
     [
         ({"genome": "no.fa"}, "no.fa: there is no such file"),
-        ({"genome": "mydata/expression.gct"}, "expression.gct: is no FASTA"),
-        ({"genome": "mydata/genes.gtf.gz"}, "genes.gtf.gz: is packed by gzip, but is read at random: unpack it"),
+        ({"genome": "mydata/expression.gct"}, "expression.gct, line 1: not FASTA"),
+        ({"genome": "mydata/genes.gtf.gz"}, "genes.gtf.gz: the FASTA is compressed"),
         ({"genes": "mydata/expression.gct"}, "expression.gct"),
         ({"expression": "mydata/genome.fa"}, "genome.fa"),
         ({"unit": "counts"}, "expression.gct: every column sums to a million, as TPM"),
@@ -145,9 +148,7 @@ def test_bigwigs_of_two_endings_or_of_another_species_are_named(human, made):
     shutil.copy(human.bigwigs / "DNase_lineage0.bw", human.bigwigs / "x.bigWig")
     with pytest.raises(InputError, match=r"found 16 of \*.bw, 1 of \*.bigWig. Rename them"):
         draft.draft(human, "mine", Path("mine.yaml"))
-    with pytest.raises(
-        InputError, match="no gene of .* lies on a contig that it has: the genes lie on chr.*are 2L, 2R"
-    ):
+    with pytest.raises(InputError, match=r"no gene of .* lies on a contig that it has: .*5 contigs \(chr1.*\(2L, 2R"):
         draft.draft(human._replace(bigwigs=made["fly"][3]), "mine", Path("mine.yaml"))
     (human.bigwigs / "x.bigWig").unlink()
     next(human.bigwigs.glob("*.bw")).write_bytes(b"text")
@@ -162,12 +163,24 @@ def test_too_few_chromosomes_are_named(human):
     human.genes.write_bytes(gzip.compress("\n".join(line for line in lines if "chr5" not in line).encode()))
     draft.draft(human, "mine", Path("mine.yaml"))
     few = [line for line in lines if line.startswith(("#", "chr1\t", "chr2\t"))]
+    # Two genes of a third are too few to hold out.
+    third = [line for line in lines if line.startswith("chr3\t")]
+    named = list(dict.fromkeys(re.search('gene_id "(.*?)"', line)[1] for line in third))[:2]
+    few += [line for line in third if any(name in line for name in named)]
     human.genes.write_bytes(gzip.compress("\n".join(few).encode()))
     with pytest.raises(InputError, match="genes.gtf.gz: 2 chromosomes have 3 genes or more.*by families"):
         draft.draft(human, "mine", Path("mine.yaml"))
 
 
-@pytest.mark.parametrize(("name", "window", "message"), [("a b", 1024, "a b: a name has"), ("a", 1000, "even number")])
+@pytest.mark.parametrize(
+    ("name", "window", "message"),
+    [
+        ("a b", 1024, "a b: cannot be the name .*--name"),
+        ("null", 1024, "null: cannot be the name"),
+        ("2024", 1024, "2024: cannot be the name"),
+        ("a", 1000, "even number"),
+    ],
+)
 def test_names_and_windows_are_checked(human, name, window, message):
     with pytest.raises(InputError, match=message):
         draft.draft(human, name, Path("mine.yaml"), window=window)
@@ -177,7 +190,7 @@ def test_the_commands(human, capsys):
     words = ["--genome", human.genome, "--genes", human.genes, "--expression", human.expression, "--unit", "tpm"]
     words = [*map(str, words), "--bigwigs", str(human.bigwigs)]
     assert main(["init", "lab one.yaml", *words]) == 1
-    assert "a name has letters" in capsys.readouterr().err
+    assert "give another one (--name)" in capsys.readouterr().err
     assert main(["init", "lab.yaml", *words]) == 0
     said = capsys.readouterr().out
     assert "It takes for granted:" in said and "Read it, then: chrom2expr check lab.yaml" in said
@@ -196,3 +209,77 @@ def test_the_config_of_ten_lines_in_the_docs(human, monkeypatch):
     config = checked(block)
     assert [run["run"] for run in runs.figure_runs(config, "lab")] == ["lab/all/ridge/mse", "lab/all/cnn/mse"]
     assert len(block.splitlines()) <= 13
+
+
+def edited(path, change):
+    """Change the lines of a packed GTF."""
+    lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+    path.write_bytes(gzip.compress("\n".join(change(lines)).encode()))
+
+
+def test_genes_are_held_to_the_genome(human):
+    whole = human.genes.read_bytes()
+    edited(
+        human.genes,
+        lambda lines: [
+            *lines,
+            lines[1]
+            .replace("chr", "chrUn_")
+            .replace("SIM1", "X")
+            .replace("\tgene\t", "\ttranscript\t")
+            .replace("ENSG9", "ENSG8")
+            + ' transcript_id "T1";',
+        ],
+    )
+    text, assumed = draft.draft(human, "mine", Path("mine.yaml"))
+    assert checked(text)["genes"]["exclude_chromosomes"] == ["chrUn_1"]
+    assert any("genes on 1 contig (chrUn_1) that mydata/genome.fa lacks are left out" in line for line in assumed)
+    human.genes.write_bytes(whole)
+    edited(
+        human.genes,
+        lambda lines: [
+            re.sub(r"\t(\d+)\t(\d+)\t", lambda m: f"\t{int(m[1]) + 9**9}\t{int(m[2]) + 9**9}\t", line) for line in lines
+        ],
+    )
+    with pytest.raises(InputError, match="lies past the contig's end at .* in the FASTA of mine"):
+        draft.draft(human, "mine", Path("mine.yaml"))
+    human.genes.write_bytes(whole)
+    edited(human.genes, lambda lines: [line.replace("chr", "scaffold") for line in lines])
+    with pytest.raises(
+        InputError, match=r"260 of 260 genes lie on contigs that .*genome.fa lacks: they are 5 contigs \(scaff"
+    ):
+        draft.draft(human, "mine", Path("mine.yaml"))
+
+
+def test_bigwigs_are_held_to_the_genome(human):
+    text = human.genome.read_text()
+    human.genome.write_text(text.replace(">chr2\n", ">chr2\nACGT\n" if text.startswith(">chr2") else ">chr2\n"))
+    longer = re.sub(r"(>chr5\n.*)\Z", lambda found: found[1].rstrip("\n") + "A\n", text, flags=re.DOTALL)
+    human.genome.write_text(longer)
+    with pytest.raises(
+        InputError, match=r"lineage.\.bw: chr5 is .* long there, but .* of another assembly than mydata"
+    ):
+        draft.draft(human, "mine", Path("mine.yaml"))
+
+
+def test_of_one_tissue_no_loss_compares_tissues(human):
+    rows = human.expression.read_text().splitlines()
+    rows = [f"{rows[1].partition(chr(9))[0]}\t1", *("\t".join(row.split("\t")[:3]) for row in rows[2:])]
+    human.expression.write_text("\n".join(["#1.2", *rows]) + "\n")
+    text, assumed = draft.draft(human, "mine", Path("mine.yaml"))
+    assert runs.comparing_tissues(checked(text)) == []
+    assert any("of 1 tissue (lineage0_tissue0)" in line for line in assumed)
+    more, _ = draft.draft(human._replace(unit="tpm"), "mine", Path("mine.yaml"))
+    assert "hybrid" not in more
+
+
+def test_runs_that_compare_tissues(human):
+    text, _ = draft.draft(human, "mine", Path("mine.yaml"))
+    assert runs.comparing_tissues(checked(text)) == ["tracks/all/cnn/hybrid"]
+
+
+def test_init_works_in_the_workflows_folder(human, capsys):
+    shutil.rmtree("workflow")
+    words = ["--genome", human.genome, "--genes", human.genes, "--expression", human.expression, "--unit", "tpm"]
+    assert main(["init", "lab.yaml", *map(str, words), "--bigwigs", str(human.bigwigs)]) == 1
+    assert "work in the workflow's folder, a clone of chrom2expr" in capsys.readouterr().err

@@ -168,16 +168,36 @@ def test_a_base_is_laid_below_by_snakemake_and_by_the_command(clone, monkeypatch
     (clone / "typo.yaml").write_text("base: config/bass.yaml\n")
     assert main(["check", "typo.yaml"]) == 1
     assert "base: there is no file config/bass.yaml" in capsys.readouterr().err
+    (clone / "typo.yaml").write_text("base: config/presets/bigwigs.yaml\n")
+    assert main(["check", "typo.yaml"]) == 1
+    assert "names a base itself, and only one config can lie below another" in capsys.readouterr().err
+    (clone / "typo.yaml").write_text(f"base: {clone}/config/base.yaml\n2024: 1\n")
+    assert main(["check", "typo.yaml"]) == 1
+    assert "2024: to YAML this name is 2024, no text: put it in quotes" in capsys.readouterr().err
+    monkeypatch.setenv("LAB", str(clone))
+    (clone / "typo.yaml").write_text((clone / "mine.yaml").read_text().replace("base: ", "base: $LAB/"))
+    assert main(["check", "typo.yaml"]) == 0
+    assert f"{clone}/config/base.yaml < typo.yaml: nothing is wrong" in capsys.readouterr().out
     (clone / "typo.yaml").write_text("base: [1]\n")
     assert main(["check", "typo.yaml"]) == 1
     assert "base: is [1], but must be the path of a config" in capsys.readouterr().err
 
 
-def test_a_base_that_is_not_there_stops_snakemake(clone):
-    (clone / "typo.yaml").write_text("base: config/bass.yaml\n")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("base: config/bass.yaml", "base: there is no file config/bass.yaml"),
+        ("base: config", "base: there is no file config"),
+        ("base:", "base: is None, but must be the path of a config"),
+        ("base: [1]", "base: is [1], but must be the path of a config"),
+    ],
+)
+def test_a_base_that_cannot_be_used_stops_snakemake(clone, text, said):
+    (clone / "typo.yaml").write_text(f"{text}\n")
     command = [sys.executable, "-m", "snakemake", "-n", "--configfile", "typo.yaml"]
     done = subprocess.run(command, cwd=clone, check=False, capture_output=True, text=True)
-    assert done.returncode and "base: there is no file config/bass.yaml" in done.stdout + done.stderr
+    assert done.returncode and said in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
 
 
 # --- folds -----------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -74,7 +75,8 @@ def test_another_species_and_single_cells(tmp_path):
     folder = copied(tmp_path / "clone", "profiles")
     run("tutorial_species.md", folder)
     found = scores(folder, "fly")
-    assert found["cross_gene", "tracks/all/ridge/mse"] > 0.5 > found["cross_gene", "baseline/every_chromosome"]
+    assert found["cross_gene", "tracks/all/ridge/mse"] > 0.5
+    assert np.isnan(found["cross_gene", "baseline/every_chromosome"])
     assert found["cross_celltype", "tracks/all/ridge/mse"] > found["cross_celltype", "baseline/every_chromosome"] + 0.2
     table = pd.read_csv(folder / "results/fly/figures/fly.tsv", sep="\t")
     tested = table.loc[(table["metric"] == "cross_celltype") & (table["run"] == "tracks/all/ridge/mse")].iloc[0]

@@ -509,6 +509,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.expression": OTHER_TARGETS,
     },
     "join_folds": {
+        "params.runs": ["a@fold0/b/c/d"],
         "input.predictions": several(
             [of("fit_ridge", "predictions")],
             refused(

@@ -19,12 +19,21 @@ if not os.path.isdir(SCRIPTS):
 sys.path.insert(0, os.path.abspath(SCRIPTS))
 
 from chrom2expr import registry
-from chrom2expr.config import dependencies, folds, resources, runs, schema
+from chrom2expr.config import dependencies, folds, overlays, resources, runs, schema
 from chrom2expr.errors import InputError
 from chrom2expr.genome import sample_sheets
 
 try:
     schema.refuse_other_version()
+    base = overlays.base_of(config)
+except InputError as error:
+    raise WorkflowError(str(error))
+
+
+configfile: base
+
+
+try:
     config = folds.spread(schema.checked(config))
 except InputError as error:
     raise WorkflowError(str(error))
@@ -196,12 +205,15 @@ def store_of(wildcards):
     return SOURCES[wildcards.source].get("store", wildcards.source)
 
 
+def fold_runs(wildcards):
+    """The runs of the folds of the wildcards' source."""
+    names = folds.fold_names(config, "sources", wildcards.source)
+    return [f"{name}/{wildcards.inputs}/{wildcards.head}/{wildcards.loss}" for name in names]
+
+
 def fold_predictions(wildcards):
     """What the heads that were fitted to each fold of the wildcards' source predict."""
-    return [
-        f"<results>/models/{fold}/{wildcards.inputs}/{wildcards.head}/{wildcards.loss}/predictions.h5"
-        for fold in folds.fold_names(config, "sources", wildcards.source)
-    ]
+    return [f"<results>/models/{run}/predictions.h5" for run in fold_runs(wildcards)]
 
 
 def track_table(wildcards):

@@ -61,6 +61,8 @@ rule split_genes:
         "<logs>/split_genes/{split}.log",
     benchmark:
         "<benchmarks>/split_genes/{split}.tsv"
+    wildcard_constraints:
+        split=one_of(name for name, section in config["splits"].items() if not folds.has_folds(section)),
     priority: 1  # a config that cannot be split is found before the long jobs start
     conda:
         "../envs/data.yaml"
@@ -98,6 +100,8 @@ rule compute_targets:
     resources:
         mem_mb=2000,
         runtime=30,
+        # What the matrix has to have tissues for; as a resource it triggers no rerun.
+        comparing_tissues=" ".join(runs.comparing_tissues(config)),
     params:
         code=code("compute_targets.py"),
         tss=param(config["genes"]["tss"]),

@@ -104,6 +104,7 @@ rule join_folds:
         predictions=fold_predictions,
     output:
         predictions=f"<results>/models/{RUN}/predictions.h5",
+        summary=f"<results>/models/{RUN}/summary.json",
     log:
         f"<logs>/join_folds/{RUN}.log",
     benchmark:
@@ -118,6 +119,7 @@ rule join_folds:
         runtime=10,
     params:
         code=code("join_folds.py"),
+        runs=param(fold_runs),
     script:
         "../scripts/join_folds.py"
 

@@ -18,6 +18,7 @@ with job(snakemake) as call:
         params.counts_to,
         params.samples,
     )
+    expression.check_tissues(matrix, given.expression, call.resources.comparing_tissues.split())
     expression.write_targets(
         made[0],
         matrix,

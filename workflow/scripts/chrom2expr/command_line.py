@@ -141,10 +141,10 @@ def _with_base(configs: Sequence[Path]) -> list[Path]:
     """The configs, below them the base that they name, or the workflow's own, unless that is the first of them."""
     from chrom2expr.config import overlays
 
-    named = overlays.read(configs).get("base")
-    base = Path(named) if isinstance(named, str) else BASE
-    found = base.is_file() if named else _in_checkout()
-    return [base, *configs] if found and [*configs[:1]] != [base] else [*configs]
+    config = overlays.read(configs)
+    base = Path(overlays.base_of(config))
+    wanted = "base" in config or _in_checkout()
+    return [base, *configs] if wanted and [*configs[:1]] != [base] else [*configs]
 
 
 def _in_checkout() -> bool:
@@ -155,6 +155,8 @@ def _init(asked: argparse.Namespace) -> int:
     from chrom2expr.config import draft
     from chrom2expr.files.whole import whole_file
 
+    if not _in_checkout():
+        raise InputError(f"work in the workflow's folder, a clone of chrom2expr: {Path.cwd()} has no {BASE}")
     if asked.config.exists():
         raise InputError(f"{asked.config}: is there already; name another file, or move it away")
     files = draft.Files(asked.genome, asked.genes, asked.expression, asked.unit, asked.bigwigs, asked.cells)

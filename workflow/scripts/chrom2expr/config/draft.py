@@ -1,6 +1,7 @@
 """A first config for a lab's own files, with comments, and what it takes for granted: `chrom2expr init`."""
 
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,9 +11,11 @@ import pyBigWig
 import yaml
 
 from chrom2expr.errors import InputError
-from chrom2expr.files.foreign import foreign, start_of
+from chrom2expr.files.whole import read_json
 from chrom2expr.genome import annotation, expression
-from chrom2expr.genome.contigs import called, plain
+from chrom2expr.genome.contigs import called, check_lengths, plain
+from chrom2expr.genome.liftover import build_genes
+from chrom2expr.genome.sequences import index_genome
 
 # Where bigWigs are binned, unless something else is asked for: Enformer's bins and context.
 BIN_SIZE, WINDOW = 128, 114_688
@@ -20,8 +23,10 @@ BIN_SIZE, WINDOW = 128, 114_688
 _HELD_OUT = 0.1
 # What a bigWig may be called.
 _ENDINGS = (".bw", ".bigwig", ".bigWig")
-# A correlation over fewer genes says nothing.
-_FEWEST_GENES = 3
+# A correlation over fewer says nothing.
+_FEWEST_GENES, _FEWEST_TISSUES = 3, 3
+# With a larger share of the genes on contigs that the genome lacks, the two do not belong together.
+_MOST_UNKNOWN = 0.5
 
 
 class Files(NamedTuple):
@@ -42,27 +47,36 @@ def draft(files: Files, name: str, config: Path, window: int = WINDOW) -> tuple[
     """The text of the file `config` for these files and a figure `name`, and lines that say what is taken for granted.
 
     Bins are BIN_SIZE bp, in a window of `window` bp around each TSS. Validation and test are chromosomes with about a
-    tenth of the genes each. Raises InputError for a name that no file could have, a file that cannot be read as what it
-    is to be, a matrix that contradicts its unit or names no gene, genes and bigWigs without a common contig, and
-    chromosomes too few to hold two of them out.
+    tenth of the genes each. Genes on contigs that the genome lacks are left out, and a line says so.
+
+    Raises InputError for a name that no file could have, a file that cannot be read as what it is to be, a matrix that
+    contradicts its unit or names no gene, genes that the genome or a bigWig does not know, or past a contig's end,
+    bigWigs of another genome, and chromosomes too few to hold two of them out.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_]*", name):
-        raise InputError(f"{name}: a name has letters, digits and _, since it is that of a folder and an assembly")
+    _check_name(name)
     bins = window // BIN_SIZE
     if bins < 2 or window % (2 * BIN_SIZE):
         raise InputError(f"a window of {window} bp is not an even number of bins of {BIN_SIZE} bp")
     for path in (files.genome, files.genes, files.expression):
         if not path.is_file():
             raise InputError(f"{path}: there is no such file")
-    start_of(files.genome, _not_fasta)
-    ending, tracks = _tracks(files.bigwigs)
-    bigwig = next(files.bigwigs.glob(f"*{ending}"))
-    contigs = _contigs(bigwig)
+    contigs = _contigs_of(files.genome)
     genes = annotation.read(files.genes, contigs=contigs)
-    _check_contigs(files, bigwig, contigs, genes)
-    cells = {"key": files.cells} if files.cells else {}
+    unknown = _unknown_contigs(files, genes, contigs)
+    genes, _ = build_genes(
+        genes, files.genes, name, [], contigs, exclude_types=[], exclude_chromosomes=unknown, contigs="all"
+    )
+    genes = genes.rename(columns={f"chrom_{name}": "chrom"}).assign(line="")
+    ending, bigwigs = _bigwigs(files.bigwigs)
+    for path in bigwigs:
+        _check_bigwig(path, files, genes["chrom"], contigs)
     matrix = expression.read_matrix(
-        files.expression, genes, files.genes, unit=files.unit, unmatched="skip", cells=cells
+        files.expression,
+        genes,
+        files.genes,
+        unit=files.unit,
+        unmatched="skip",
+        cells={"key": files.cells} if files.cells else {},
     )
     validation, test = _held_out(files.genes, genes)
     with_values = int((matrix.values == matrix.values).any(axis=1).sum())
@@ -70,29 +84,73 @@ def draft(files: Files, name: str, config: Path, window: int = WINDOW) -> tuple[
     assumed = [
         f"{len(genes):,} genes of {files.genes}, {with_values:,} of them with a row in {files.expression}; their TSSs "
         f"are on the genome of {files.genome}, here called {name}",
-        f"expression is in {files.unit}, of {len(matrix.tissue):,} tissues ({', '.join(matrix.tissue[:3])}, …)",
-        f"all {tracks:,} bigWigs (*{ending}) of {files.bigwigs} are tracks of the same genome, averaged over bins of "
-        f"{BIN_SIZE} bp in the {window:,} bp around each TSS",
+        f"expression is in {files.unit}, of {_listed(matrix.tissue, 'tissue')}",
+        f"all {len(bigwigs):,} bigWigs (*{ending}) of {files.bigwigs} are tracks of the same genome, averaged over "
+        f"bins of {BIN_SIZE} bp in the {window:,} bp around each TSS",
         f"genes of {validation} ({sizes[plain(validation)]:,}) are for validation, of {test} "
         f"({sizes[plain(test)]:,}) for test, all others for training",
     ]
-    if len(matrix.tissue) < _FEWEST_GENES:
-        assumed.append("with fewer than three tissues, correlations across them are undefined")
+    if unknown:
+        assumed.append(f"genes on {_listed(unknown, 'contig')} that {files.genome} lacks are left out")
+    few = len(matrix.tissue) < _FEWEST_TISSUES
+    if few:
+        assumed.append(
+            f"with fewer than {_FEWEST_TISSUES} tissues, correlations across them say nothing: no loss has them"
+        )
+    excluded = f"genes:\n  exclude_chromosomes: [{', '.join(map(_quoted, unknown))}]\n\n" if unknown else ""
     settings = {
         "name": name,
         "config": config,
-        "genome": files.genome,
-        "genes": files.genes,
-        "expression": files.expression,
+        "genome": _quoted(str(files.genome)),
+        "genes": _quoted(str(files.genes)),
+        "expression": _quoted(str(files.expression)),
+        "excluded": excluded,
         "unit": files.unit,
         "cells": f"\n  cells: {{key: {_quoted(files.cells)}}}" if files.cells else "",
-        "template": files.bigwigs / f"{{identifier}}{ending}",
-        "validation": validation,
-        "test": test,
+        "template": _quoted(str(files.bigwigs / f"{{identifier}}{ending}")),
+        "validation": _quoted(validation),
+        "test": _quoted(test),
+        "losses": "mse" if few else "[mse, hybrid]",
     }
-    quoted = {key: _quoted(str(value)) for key, value in settings.items() if key not in ("name", "config", "cells")}
-    text = _TEXT.format(**{**settings, **quoted}, window=window, bins=bins, bin_size=BIN_SIZE)
-    return text, assumed
+    return _TEXT.format(**settings, window=window, bins=bins, bin_size=BIN_SIZE), assumed
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or yaml.safe_load(name) != name:
+        raise InputError(
+            f"{name}: cannot be the name of a folder and an assembly, which has letters, digits and _ and begins with "
+            "a letter, and is no word of YAML's: give another one (--name)"
+        )
+
+
+def _listed(names: Sequence[str], what: str) -> str:
+    """How many there are, and the first of them.
+
+    >>> _listed(["a", "b", "c", "d"], "tissue"), _listed(["a"], "tissue")
+    ('4 tissues (a, b, c, …)', '1 tissue (a)')
+    """
+    return f"{len(names):,} {what}{'s' * (len(names) != 1)} ({', '.join(names[:3])}{', …' * (len(names) > 3)})"
+
+
+def _contigs_of(genome: Path) -> dict[str, int]:
+    """The contigs of a FASTA, {name: length in bp}; see sequences.index_genome."""
+    with tempfile.TemporaryDirectory() as folder:
+        index_genome(genome.resolve(), Path(folder, "genome.fa"), Path(folder, "genome.json"))
+        return read_json(Path(folder, "genome.json"))["contigs"]
+
+
+def _unknown_contigs(files: Files, genes: pd.DataFrame, contigs: Mapping[str, int]) -> list[str]:
+    """The contigs that genes lie on and the genome lacks. Raises InputError if it lacks those of half of the genes."""
+    known = called(genes["chrom"], contigs)
+    unknown = ~genes["chrom"].isin(known)
+    if unknown.mean() > _MOST_UNKNOWN:
+        raise InputError(
+            f"{files.genes}: {unknown.sum():,} of {len(genes):,} genes lie on contigs that {files.genome} lacks: they "
+            f"are {_listed([*genes.loc[unknown, 'chrom'].unique()], 'contig')}, the genome has "
+            f"{_listed([*contigs], 'contig')}. "
+            "Is one of the two of another species, or another release?"
+        )
+    return [*genes.loc[unknown, "chrom"].unique()]
 
 
 def _quoted(text: str) -> str:
@@ -100,44 +158,35 @@ def _quoted(text: str) -> str:
     return yaml.safe_dump([text], default_flow_style=True, width=10**6, allow_unicode=True).strip()[1:-1]
 
 
-def _not_fasta(start: bytes) -> str | None:
-    if start.startswith(b"\x1f\x8b"):
-        return "packed by gzip, but is read at random: unpack it (gunzip)"
-    return foreign(start) or (None if start.lstrip()[:1] == b">" else "no FASTA, which begins with >")
-
-
-def _tracks(folder: Path) -> tuple[str, int]:
-    """What the names of a folder's bigWigs end in, and how many there are."""
+def _bigwigs(folder: Path) -> tuple[str, list[Path]]:
+    """What the names of a folder's bigWigs end in, and the bigWigs."""
     if not folder.is_dir():
         raise InputError(f"{folder}: is no folder of bigWigs")
-    found = {ending: len(list(folder.glob(f"*{ending}"))) for ending in _ENDINGS}
-    there = {ending: count for ending, count in found.items() if count}
+    found = {ending: sorted(folder.glob(f"*{ending}")) for ending in _ENDINGS}
+    there = {ending: paths for ending, paths in found.items() if paths}
     if len(there) != 1:
-        listed = ", ".join(f"{count} of *{ending}" for ending, count in there.items()) or "none"
+        listed = ", ".join(f"{len(paths)} of *{ending}" for ending, paths in there.items()) or "none"
         raise InputError(
             f"{folder}: bigWigs must all end in the same one of {', '.join(_ENDINGS)}; found {listed}. Rename them"
         )
-    [(ending, count)] = there.items()
-    return ending, count
+    return next(iter(there.items()))
 
 
-def _contigs(bigwig: Path) -> Mapping[str, int]:
-    """The contigs of a bigWig, {name: length in bp}."""
+def _check_bigwig(path: Path, files: Files, chrom: pd.Series, genome: Mapping[str, int]) -> None:
+    """Raise InputError for a file that is no bigWig, or of another genome than the genes."""
     try:
-        with pyBigWig.open(str(bigwig)) as handle:
-            return handle.chroms() or {}
+        with pyBigWig.open(str(path)) as handle:
+            contigs = handle.chroms() or {}
     except RuntimeError:
-        raise InputError(f"{bigwig}: is no bigWig") from None
-
-
-def _check_contigs(files: Files, bigwig: Path, contigs: Mapping[str, int], genes: pd.DataFrame) -> None:
-    """Raise InputError if no gene lies on a contig that a bigWig has."""
-    names = [*dict.fromkeys(genes["chrom"])]
+        raise InputError(f"{path}: is no bigWig") from None
+    names = [*dict.fromkeys(chrom)]
     if not called(names, contigs):
         raise InputError(
-            f"{bigwig}: no gene of {files.genes} lies on a contig that it has: the genes lie on "
-            f"{', '.join(names[:3])}, …, its contigs are {', '.join([*contigs][:3])}, …. Is it of another species?"
+            f"{path}: no gene of {files.genes} lies on a contig that it has: the genes lie on "
+            f"{_listed(names, 'contig')}, it has {_listed([*contigs], 'contig')}. Is it of another species?"
         )
+    used = called(names, genome).values()
+    check_lengths(used, contigs, genome, str(path), f"it is of another assembly than {files.genome}")
 
 
 def _held_out(path: Path, genes: pd.DataFrame) -> tuple[str, str]:
@@ -186,7 +235,7 @@ resources:
 assemblies:
   {name}: {{fasta: genome}}
 
-# What the matrix's numbers are; it is never guessed. Heads learn ln(expression + 1) (expression: pseudocount).
+{excluded}# What the matrix's numbers are; it is never guessed. Heads learn ln(expression + pseudocount), which is 1.
 expression:
   unit: {unit}{cells}
 
@@ -210,5 +259,5 @@ figures:
     series: loss
     runs:
       - {{source: tracks, inputs: all, head: [ridge], loss: mse}}
-      - {{source: tracks, inputs: all, head: [cnn], loss: [mse, hybrid]}}
+      - {{source: tracks, inputs: all, head: [cnn], loss: {losses}}}
 """

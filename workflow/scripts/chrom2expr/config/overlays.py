@@ -1,5 +1,6 @@
 """Config files read and laid over one another, as Snakemake does with --configfile."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,9 @@ import yaml
 
 from chrom2expr.errors import InputError
 from chrom2expr.registry import laid_over
+
+# What a config that names no base is laid over: the thesis run.
+DEFAULT_BASE = "config/config.yaml"
 
 
 def read(paths: Sequence[str | Path]) -> dict[str, Any]:
@@ -19,6 +23,33 @@ def read(paths: Sequence[str | Path]) -> dict[str, Any]:
     for path in paths:
         config = laid_over(config, _read(Path(path)))
     return config
+
+
+def base_of(config: Mapping[str, Any]) -> str:
+    """The path of what a config is laid over: the `base` that it names, or DEFAULT_BASE.
+
+    >>> base_of({"seed": 1})
+    'config/config.yaml'
+
+    Raises InputError if that is no path, or names no file, or a config that names a base itself.
+    """
+    if "base" not in config:
+        return DEFAULT_BASE
+    base = config["base"]
+    if not isinstance(base, str) or not base:
+        raise InputError(f"base: is {base!r}, but must be the path of a config")
+    path = Path(os.path.expandvars(os.path.expanduser(base)))
+    if not path.is_file():
+        raise InputError(
+            f"base: there is no file {base} in {Path.cwd()}, where its path starts: work in the folder that holds it "
+            "(a clone of chrom2expr has config/base.yaml), or give the whole path"
+        )
+    if "base" in _read(path):
+        raise InputError(
+            f"base: {base} names a base itself, and only one config can lie below another: copy that file, and lay the "
+            "copy over its base"
+        )
+    return str(path)
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -118,6 +118,17 @@ def lifted_to(config: Mapping[str, Any]) -> list[str]:
     return [name for name in config["assemblies"] if name in used]
 
 
+def comparing_tissues(config: Mapping[str, Any]) -> list[str]:
+    """The runs of figures whose loss compares tissues (see loss.Loss), and so needs several."""
+    needed = []
+    for figure in config["figures"]:
+        for run in named_runs(config, figure):
+            loss = config["losses"][run["loss"]]
+            if not registry.has_trait(registry.find("losses", loss["type"]).declares, "one_tissue", loss):
+                needed.append("/".join(run[part] for part in RUN))
+    return list(dict.fromkeys(needed))
+
+
 def overview(config: Mapping[str, Any], figure: str) -> list[dict[str, Any]]:
     """The backbones of a figure's runs, and sources without: `name`, `label`, `geometry`, and what heads are given.
 

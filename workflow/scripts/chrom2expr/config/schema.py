@@ -13,6 +13,7 @@ import yaml
 from chrom2expr import __version__, registry
 from chrom2expr.config import places
 from chrom2expr.config.contradictions import contradictions
+from chrom2expr.config.overlays import DEFAULT_BASE
 from chrom2expr.config.runs import FIGURE_KEYS, figure_runs, takes
 from chrom2expr.errors import InputError
 
@@ -58,6 +59,11 @@ TAKEN_RUNS = {
         }
     }
 }
+# What may be behind names that are not there.
+_OVER_THE_THESIS = (
+    f" This one names no base, so it lies over {DEFAULT_BASE}, the thesis run; for data of your own, base: "
+    "config/base.yaml."
+)
 # What heads may demand of a loss (see loss.Loss).
 TRAITS = ("squared_error", "one_tissue")
 
@@ -70,7 +76,7 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     rules = read_rules("config")
     _refuse_rootless(config, rules)
-    _refuse(_taken_for_names(config))
+    _refuse([*_taken_for_names(config), *_keys_of_no_text(config)])
     full = _with_defaults(dict(config), rules, rules)
     _refuse(_rejected(full, rules))
     _refuse(places.expand(full))
@@ -91,7 +97,7 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
     problems = _complete(full, ("simulation",), simulation) if "simulation" in full else ()
     _refuse([*problems, *_unknown_features(full), *_complete_types(full)])
     _label_losses(full)
-    _refuse(contradictions(full))
+    _refuse(contradictions(full), "" if "base" in config else _OVER_THE_THESIS)
     _refuse(_unfit_runs(full))
     return full
 
@@ -108,17 +114,13 @@ def _place(full: Mapping[str, Any]) -> None:
 
 def _refuse_rootless(config: Mapping[str, Any], rules: Mapping[str, Any]) -> None:
     """Raise InputError for a config that is only what is to be laid over chrom2expr's."""
-    base = config.get("base", "config/config.yaml")
-    if not isinstance(base, str):
-        raise InputError(f"base: is {base!r}, but must be the path of a config")
-    if "base" in config and not Path(base).is_file():
-        raise InputError(f"base: there is no file {base} in {Path.cwd()}, where its path starts")
+    base = config.get("base", DEFAULT_BASE)
     lacking = [name for name in rules["required"] if name not in config]
     if len(lacking) > len(rules["required"]) // 2:
         raise InputError(
-            f"the config has no {', '.join(lacking)}: it is to be laid over chrom2expr's {base}, which is looked for "
-            f"in the working directory, {Path.cwd()}. Work in the folder that holds it, or name it before your own: "
-            f"PATH/{base} yours.yaml"
+            f"the config has no {', '.join(lacking)}: it is to be laid over {base}, which is looked for in the "
+            f"working directory, {Path.cwd()}. Work in the folder that holds it, or name it before your own (in a "
+            f"module too): PATH/{base} yours.yaml"
         )
 
 
@@ -143,10 +145,10 @@ def read_rules(name: str) -> dict[str, Any]:
     return yaml.load(schema.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
-def _refuse(problems: Iterable[str]) -> None:
+def _refuse(problems: Iterable[str], hint: str = "") -> None:
     if lines := sorted(set(problems)):
         listed = "\n  ".join(lines)
-        raise InputError(f"the config cannot be used:\n  {listed}\nconfig/README.md explains every key.")
+        raise InputError(f"the config cannot be used:\n  {listed}\nconfig/README.md explains every key.{hint}")
 
 
 def _rejected(section: Any, rules: Mapping[str, Any], path: Sequence[str] = ()) -> Iterator[str]:
@@ -160,7 +162,10 @@ def _explained(error: jsonschema.ValidationError, path: Sequence[str]) -> Iterat
     key = (*path, *error.absolute_path)
     if error.validator == "oneOf" and all("required" in one for one in error.validator_value):
         ways = (" and ".join(one["required"]) for one in error.validator_value)
-        yield f"{_key(key)}: give {', or '.join(ways)}, and only one of these"
+        yield (
+            f"{_key(key)}: give {', or '.join(ways)}, and only one of these (a config laid over another adds keys, and "
+            "takes none away: give it another name)"
+        )
     elif error.validator == "required":
         for name in sorted(set(error.validator_value) - set(error.instance)):
             if not any((_renamed((*key, old)) or "").endswith(f".{name}") for old in error.instance):
@@ -191,6 +196,14 @@ def _taken_for_names(config: Mapping[str, Any]) -> Iterator[str]:
         section, *keys = old.split(".")
         if len(keys) == 1 and keys[0] in (config.get(section) or {}):
             yield f"{old}: is now {new}"
+
+
+def _keys_of_no_text(section: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Lines that name keys which YAML takes for a number, a date, true, false or null."""
+    for key, value in section.items() if isinstance(section, Mapping) else ():
+        if not isinstance(key, str):
+            yield f"{_key((*path, str(key)))}: to YAML this name is {key!r}, no text: put it in quotes"
+        yield from _keys_of_no_text(value, (*path, str(key)))
 
 
 def _renamed(path: Sequence[str | int]) -> str | None:

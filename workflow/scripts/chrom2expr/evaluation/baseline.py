@@ -14,8 +14,17 @@ from chrom2expr.genome.targets import read_split_targets
 
 
 def of_splits(splits: Sequence[str | Path], expression: str | Path) -> Predictions:
-    """`training_means` of a split's file, or of the files of its folds, joined."""
-    return join({str(split): training_means(split, expression) for split in splits})
+    """`training_means` of a split's file, or of the files of its folds, joined.
+
+    Of folds, every gene is predicted the mean of the folds' means: one constant, so that scores across genes are
+    undefined as of a single split. The folds' own means would rank the genes, and wrongly: they are low where the test
+    genes are high.
+    """
+    joined = join({str(split): training_means(split, expression) for split in splits})
+    constant = statistics.row_means(
+        np.array([training_means(split, expression).predicted[0] for split in splits], dtype=np.float64).T
+    )
+    return joined._replace(predicted=np.broadcast_to(constant.astype(np.float32), joined.predicted.shape))
 
 
 def training_means(split: str | Path, expression: str | Path) -> Predictions:

@@ -25,8 +25,6 @@ Ids = Literal["auto", "index", "gene_id", "symbol"]
 Unmatched = Literal["error", "skip"]
 # What counts become.
 CountsTo = Literal["cpm", "tpm"]
-# With fewer tissues a correlation across them says nothing.
-_FEWEST = 3
 
 
 @dataclass(frozen=True)
@@ -315,14 +313,23 @@ def pseudocounts(pseudocount: float | Mapping[str, float], tissue: list[str]) ->
     return np.array([table[name] if name in table else table["default"] for name in tissue], dtype=np.float64)
 
 
-def _few_tissues(path: str | Path, tissue: Sequence[str]) -> str:
-    """What cannot be said, or learned, of one tissue or two."""
-    if len(tissue) == 1:
-        return (
-            f"{path}: has one tissue, {tissue[0]}. Correlations across cell types are undefined, and every such score "
-            "will be empty; heads whose loss compares tissues (alpha above 0) cannot be fitted"
+def check_tissues(matrix: Matrix, path: str | Path, comparing: Sequence[str] = ()) -> None:
+    """Say on the console what cannot be said of one tissue or two, of the matrix at `path`.
+
+    Raises InputError if there is one only, but runs whose loss compares tissues, `comparing`.
+    """
+    if len(matrix.tissue) == 1:
+        if comparing:
+            raise InputError(
+                f"{path}: has one tissue, {matrix.tissue[0]}, but the loss of {comparing[0]} ({len(comparing):,} such "
+                "runs of figures) compares tissues: leave these runs out of figures, or give them a loss of alpha 0"
+            )
+        tell(
+            f"{path}: has one tissue, {matrix.tissue[0]}. Correlations across cell types are undefined, and every such "
+            "score will be empty"
         )
-    return f"{path}: has two tissues. Correlations across cell types are 1, -1 or undefined for every gene"
+    elif len(matrix.tissue) == 2:
+        tell(f"{path}: has two tissues. Correlations across cell types are 1, -1 or undefined for every gene")
 
 
 def write_targets(
@@ -357,8 +364,6 @@ def write_targets(
             f"({absent.sum():,} missing values). Fill them in, or set expression: missing: keep"
         )
     print(f"{values.shape[0]:,} genes x {values.shape[1]:,} tissues, {absent.sum():,} values missing")
-    if len(matrix.tissue) < _FEWEST:
-        tell(_few_tissues(matrix_path, matrix.tissue))
     logarithms = matrix.unit == "log"
     write(
         path,

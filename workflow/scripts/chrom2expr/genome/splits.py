@@ -69,7 +69,7 @@ def split_genes(
         splits = dealt(groups[first], genes["gene_id"].iloc[first].to_numpy(dtype=str), shares, seed)[of_gene]
     else:
         chromosomes = genes[f"chrom_{located_in(genes)[0]}"].map(plain).to_numpy(dtype=str)[first]
-        splits = _by_chromosome(chromosomes, path, f"splits: {name}", section, seed)[of_gene]
+        splits = _by_chromosome(chromosomes, path, f"splits: {name.partition('@')[0]}", section, seed)[of_gene]
     sizes = {part: int((splits == part).sum()) for part in SPLITS}
     if not all(sizes.values()):
         given = next(form for form in _MENDED if form in section)
