@@ -1,4 +1,4 @@
-"""A track table and overrides, if there are any, in; one group's bigWigs, found or downloaded, and a manifest of them out."""
+"""A track table and overrides, if there are any, in; one group's bigWigs, found or downloaded, and a manifest out."""
 
 from chrom2expr.job import job
 

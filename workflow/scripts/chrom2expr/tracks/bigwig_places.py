@@ -76,7 +76,9 @@ def read_overrides(path: str | Path, identifiers: Collection[str]) -> dict[str, 
         if not identifier or not place:
             raise InputError(f"{path}, line {line}: no {'bigwig' if identifier else 'identifier'}; fill it in")
         if identifier not in known:
-            raise InputError(f"{path}, line {line}: there is no track {identifier}; write it as the table of tracks does")
+            raise InputError(
+                f"{path}, line {line}: there is no track {identifier}; write it as the table of tracks does"
+            )
         if (first := lines.setdefault(identifier, line)) != line:
             raise InputError(f"{path}, line {line}: {identifier} is already on line {first}; keep one row")
         if is_url(place) and not place.lower().startswith(("http://", "https://")):

@@ -62,8 +62,8 @@ NAMINGS = (
     Naming(
         r"E\d{3}-DNase\..",
         "Roadmap",
-        remark="the name is that of a set of peaks of the epigenome's DNase; the one signal of that experiment is called "
-        "{epigenome}-DNase.pval.signal.bigwig, so there may be no file at this address (overrides can name that one); "
+        remark="the name is that of peaks called in the epigenome's DNase, whose one signal is called "
+        "{epigenome}-DNase.pval.signal.bigwig: there may be no file at this address, and overrides can name that one; "
         "Roadmap publishes on GRCh37",
         sure=False,
     ),
@@ -76,8 +76,8 @@ NAMINGS = (
     Naming(
         r"wgEncodeAwg\w+UniPk$",
         "ENCODE",
-        reason="it names ENCODE's uniform peaks on GRCh37; the names of the signals have the number of replicates, or a "
-        "replicate and a version, beside, which the table does not tell",
+        reason="it names ENCODE's uniform peaks on GRCh37, whose signals have also the number of replicates, or a "
+        "replicate and a version, in their names, which the table does not tell",
     ),
     Naming(
         r"GSM\d",
