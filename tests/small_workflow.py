@@ -102,7 +102,7 @@ def _encoded(assembly: str, geometry: dict[str, int], shard: int, shards: int) -
 def _collect(table: str, templates: dict[str, str], missing: str, group: int, groups: int) -> Step:
     params = {"templates": templates, "missing": missing, "group": group, "groups": groups, "source": "measured"}
     made = {"manifest": "bigwigs/measured/0.tsv", "folder": "bigwigs/measured/0"}
-    return _step("collect_bigwigs", made, {"tracks": Raw(table)}, params, mirror="{}")
+    return _step("collect_bigwigs", made, {"tracks": Raw(table), "overrides": []}, params, mirror="{}")
 
 
 def _bin(collected: str, assembly: str, geometry: dict[str, int], source: str) -> Step:
@@ -178,6 +178,12 @@ def _train(backbone: str, assembly: str, geometry: dict[str, int], measured: str
     return _step("train_simulated_backbone", {"weights": made}, given, params, gpu=1)
 
 
+CATALOGUED = [
+    {"name": "measured", "backbone": "enformer", "assembly": "grch38"}
+    | {"templates": {"ENCFF": "https://x.org/{identifier}.bw"}, "overridden": True},
+    {"name": "old", "backbone": "beluga", "assembly": "grch37"}
+    | {"templates": {"E": "<resources>/{identifier}.bw"}, "overridden": False},
+]
 ANNOTATION = {"tss": "canonical", "columns": {}}
 LIFT = {"only_types": [], "exclude_types": ["rRNA"], "exclude_chromosomes": ["chrX"], "contigs": "all"} | ANNOTATION
 OTHER_FOLD = of("fit_ridge", "predictions", input__split=of("split_beluga"))
@@ -265,6 +271,14 @@ STEPS = {
     },
     "collect_beluga": _collect("beluga.tsv", {"E": "RAW/bigwigs/{identifier}.bw"}, "error", 0, 1),
     "collect_lab": _collect("lab_tracks.txt", {"": "RAW/bigwigs/{identifier}.bw"}, "error", 0, 1),
+    "tabulate_catalogue": _step(
+        "tabulate_catalogue",
+        "catalogue.tsv",
+        {"tracks": [Raw("targets_human.txt"), Raw("beluga.tsv")], "overrides": [Raw("overrides.tsv")]}
+        | {"thesis": Raw("thesis_values.tsv")},
+        {"sources": CATALOGUED},
+        compare_with_thesis=1,
+    ),
     "bin_lab": _bin("collect_lab", "grch38", ENFORMER, "lab"),
     "bin_0": _bin("collect_0", "grch38", ENFORMER, "enformer_experimental"),
     "bin_1": _bin("collect_1", "grch38", ENFORMER, "enformer_experimental"),

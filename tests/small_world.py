@@ -477,6 +477,8 @@ def _write_tables(folder: Path) -> None:
         "ENCFF001\t9\t1\tmean\tATAC:a",
     ]
     (folder / "lab_tracks.txt").write_text("\n".join(lab) + "\n")
+    for name, other in (("overrides.tsv", "ENCFF000"), ("overrides_other.tsv", "ENCFF002")):
+        (folder / name).write_text(f"identifier\tbigwig\nENCFF001\tbigwigs_other/{other}.bw\n")
     for name, tracks in (("beluga.tsv", BELUGA_TRACKS), ("beluga_other.tsv", BELUGA_TRACKS[::-1])):
         rows = ["\tCell type\tAssay\tTreatment\tAssay type\tSource\t"]
         for number, track in enumerate(tracks, start=1):

@@ -30,12 +30,13 @@ def track_table(identifiers):
     )
 
 
-def collect(tmp_path, templates, missing="skip", group=0, groups=1, identifiers=None, mirror=None):
+def collect(tmp_path, templates, missing="skip", group=0, groups=1, identifiers=None, mirror=None, overrides=None):
     identifiers = identifiers or IDENTIFIERS
     places = {prefix: place.replace("{folder}", str(tmp_path)) for prefix, place in templates.items()}
     collect_bigwigs(
         track_table(identifiers),
         places,
+        overrides or {},
         missing,
         group,
         groups,
@@ -182,6 +183,31 @@ def test_what_has_come_from_another_address_is_not_taken(tmp_path, server):
     collect(tmp_path, other, identifiers=["ENCFF0", "ENCFF3"])
     assert {file.read_bytes() for file in (tmp_path / "fetched").iterdir()} == {b"other"}
     assert [file.name for file in tmp_path.iterdir() if "coming" in file.name] == []
+
+
+def test_overrides_win_over_templates(tmp_path, server):
+    for name in ("mine.bw", "ENCFF0.bw"):
+        (tmp_path / name).touch()
+    templates = {"ENCFF": TEMPLATES["ENCFF"]}
+    own = {"CNhs1": "<resources>/mine.bw", "ENCFF1": f"{tmp_path}/mine.bw", "ENCFF2": f"{tmp_path}/nowhere.bw"}
+    own["ENCFF3"] = f"{server.url}/ENCFF4"
+    found = collect(tmp_path, templates, overrides=own).set_index("track_id")
+    assert found["path"][["ENCFF0", "ENCFF1", "CNhs1", "ENCFF3"]].tolist() == [
+        f"{tmp_path}/{name}" for name in ("ENCFF0.bw", "mine.bw", "mine.bw", "fetched/ENCFF3.bigWig")
+    ]
+    assert (tmp_path / "fetched/ENCFF3.bigWig").read_bytes() == b"data 4"
+    assert found["reason"][["ENCFF2", "ENx"]].tolist() == [f"{tmp_path}/nowhere.bw: no such file", NO_TEMPLATE]
+    with pytest.raises(InputError, match="^ENx: no template"):
+        collect(tmp_path, templates, "error", overrides=own)
+
+
+def test_what_has_come_from_an_address_that_an_override_replaces_is_not_taken(tmp_path, server):
+    server.faults["/ENCFF3"] = [later(status(403))]
+    with pytest.raises(InputError, match="403"):
+        collect(tmp_path, server.template, identifiers=["ENCFF0", "ENCFF3"])
+    own = {"ENCFF0": f"{server.url}/ENCFF2"}
+    collect(tmp_path, server.template, identifiers=["ENCFF0", "ENCFF3"], overrides=own)
+    assert (tmp_path / "fetched/ENCFF0.bigWig").read_bytes() == b"data 2"
 
 
 def test_a_mirror_is_asked_in_place_of_the_published_address(tmp_path, server):

@@ -181,6 +181,7 @@ def test_thesis_config_is_accepted_and_completed(config):
             "sources.beluga_experimental.tracks: lab is not among resources",
         ),
         (["sources", "beluga_experimental", "bigwigs"], {}, "sources.beluga_experimental.bigwigs"),
+        (["sources", "beluga_predicted", "overrides"], "own.tsv", "sources.beluga_predicted.overrides: only measured"),
         (["sources", "beluga_experimental", "bigwigs"], {"E": "a.bw"}, "sources.beluga_experimental.bigwigs.E"),
         (["losses", "mse"], {"alpha": 0, "beta": 0}, "losses.mse"),
         (["losses", "mse"], {"alpha": -1, "beta": 1}, "losses.mse.alpha"),
@@ -945,6 +946,7 @@ def test_home_and_variables_in_paths_are_expanded(config, tmp_path, monkeypatch)
     config["backbones"]["enformer"]["conda"] = "${LAB}/env.yaml"
     config["thesis_values"] = "$LAB/values.tsv"
     config["sources"]["enformer_experimental"]["bigwigs"]["CNhs"] = "~/bw/{identifier}.bw"
+    config["sources"]["enformer_experimental"]["overrides"] = "$LAB/own.tsv"
     full = schema.checked(config)
     assert full["resources"]["genome_grch38"]["path"] == f"{tmp_path}/hg38.fa"
     assert full["splits"]["lab"]["file"] == f"{tmp_path}/lab/split.tsv"
@@ -953,6 +955,7 @@ def test_home_and_variables_in_paths_are_expanded(config, tmp_path, monkeypatch)
     assert full["backbones"]["enformer"]["conda"] == f"{tmp_path}/lab/env.yaml"
     assert full["thesis_values"] == f"{tmp_path}/lab/values.tsv"
     assert full["sources"]["enformer_experimental"]["bigwigs"]["CNhs"] == f"{tmp_path}/bw/{{identifier}}.bw"
+    assert full["sources"]["enformer_experimental"]["overrides"] == f"{tmp_path}/lab/own.tsv"
     assert config["resources"]["genome_grch38"]["path"] == "~/hg38.fa"
 
 

@@ -31,6 +31,12 @@ def config(tmp_path):
         "sources": {
             "measured": {"kind": "measured", "groups": 2, "bigwigs": {"E": "https://x.org/{identifier}.bw"}},
             "local": {"kind": "measured", "groups": 1, "bigwigs": {"E": "/data/{identifier}.bw"}},
+            "mended": {
+                "kind": "measured",
+                "groups": 1,
+                "bigwigs": {"E": "/data/{identifier}.bw"},
+                "overrides": "o.tsv",
+            },
             "predicted": {"kind": "predicted"},
         },
     }
@@ -84,7 +90,7 @@ def test_only_what_can_be_fetched_again_may_go(config, tmp_path, monkeypatch):
     gone = [
         "genome/hg38.fa", "genome/.hg38.fa.01234567.packed", "genome/.hg38.fa.01234567.packed.part",
         "genome/.hg38.fa.01234567.packed.part.json", "weights/b.bin", "bigwigs/measured/000/E1.bigWig",
-        "bigwigs/measured/.001.01234567.coming/.E2.bigWig.part",
+        "bigwigs/mended/000/E1.bigWig", "bigwigs/measured/.001.01234567.coming/.E2.bigWig.part",
     ]  # fmt: skip
     for name in gone:
         put(tmp_path, name, b"four")

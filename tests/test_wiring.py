@@ -22,7 +22,7 @@ from chrom2expr import registry
 from chrom2expr.heads import cnn, finetuned, frozen_trunk
 from chrom2expr.simulation import genome
 from chrom2expr.tracks.store_reader import FeatureStore
-from small_workflow import METRICS, MODELS, OVERVIEW, RUNS, STEPS, each, weights
+from small_workflow import CATALOGUED, METRICS, MODELS, OVERVIEW, RUNS, STEPS, each, weights
 from small_world import ROOT, SCRIPTS, Raw, Refusal, World, differing, of
 
 # What is in the world beside the files that the base steps read.
@@ -305,6 +305,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.groups": 3,
         "params.source": same("other", "the name that checksums.tsv and messages have it under"),
         "input.tracks": Raw("targets_other.txt"),
+        "input.overrides": Raw("overrides.tsv"),
     },
     "collect_1": {
         "resources.mirror": '{"HTTP": "HTTP/nowhere"}',
@@ -535,6 +536,18 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.encoded": each("encoded_0", "encoded_1", input__fasta=of("index_grch38", "fasta", **OTHER_38)),
         "input.split": OTHER_GENES,
         "input.model": of("finetune", "model", params__seed=2),
+    },
+    "tabulate_catalogue": {
+        "params.sources": several(
+            [{**CATALOGUED[0], "name": "other"}, CATALOGUED[1]],
+            [{**CATALOGUED[0], "backbone": ""}, CATALOGUED[1]],
+            [{**CATALOGUED[0], "assembly": "grch37"}, CATALOGUED[1]],
+            [{**CATALOGUED[0], "overridden": False}, CATALOGUED[1]],
+            [CATALOGUED[0], {**CATALOGUED[1], "templates": {"E001": "<resources>/{identifier}.bw"}}],
+        ),
+        "input.tracks": [Raw("targets_other.txt"), Raw("beluga_other.tsv")],
+        "input.overrides": [Raw("overrides_other.tsv")],
+        "input.thesis": same(Raw("thesis_other.tsv"), "the console says what the thesis found"),
     },
     "tabulate_attention": {
         "params.figure": "other",

@@ -249,6 +249,25 @@ def test_bigwigs_of_ones_own_take_a_track_table_and_an_entry(tmp_path):
     assert collected == str(table)
 
 
+def test_the_catalogue_needs_the_track_tables_alone(tmp_path):
+    """And bigWigs are collected with overrides only where a source names them."""
+    (tmp_path / "own.tsv").write_text("identifier\tbigwig\nE001-H3K4me1\tmine.bw\n")
+    overlay = tmp_path / "mine.yaml"
+    overlay.write_text(json.dumps({"sources": {"beluga_experimental": {"overrides": str(tmp_path / "own.tsv")}}}))
+    groups = [f"resources/bigwigs/{kind}_experimental/000.tsv" for kind in ("enformer", "beluga")]
+    for own in ([], ["--configfile", str(overlay)]):
+        result = snakemake("results/tables/catalogue.tsv", *groups, "-n", "--cores", "2", *own)
+        said = result.stdout + result.stderr
+        assert result.returncode == 0, said
+        read = re.findall(r"rule (collect_bigwigs|tabulate_catalogue):\n    input: (.*)\n", said)
+        assert sorted((rule, str(tmp_path / "own.tsv") in files) for rule, files in read) == [
+            ("collect_bigwigs", False),
+            ("collect_bigwigs", bool(own)),
+            ("tabulate_catalogue", bool(own)),
+        ]
+        assert planned_jobs(said)[0] == 5
+
+
 MODULE = f"""
 configfile: {str(ROOT / "config/config.yaml")!r}
 

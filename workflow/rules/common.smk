@@ -216,11 +216,34 @@ def fold_predictions(wildcards):
     return [f"<results>/models/{run}/predictions.h5" for run in fold_runs(wildcards)]
 
 
+def overrides(wildcards):
+    """The user's table of bigWigs of a measured source; none if it names none."""
+    return own_table(SOURCES[wildcards.source], "overrides")
+
+
 def track_table(wildcards):
     """The table of the tracks of a measured source: its own, or its backbone's; none if its bigWigs say which there are."""
     source = SOURCES[wildcards.source]
     named = source.get("tracks") or ("backbone" in source and backbone_of(wildcards.source)["tracks"])
     return resource(named) if named else []
+
+
+def catalogued(value):
+    """What `value` says of each measured source with bigWigs and a table of tracks."""
+    found = [SimpleNamespace(source=name) for name in MEASURED if SOURCES[name].get("bigwigs")]
+    return [value(wildcards) for wildcards in found if track_table(wildcards)]
+
+
+def catalogued_source(wildcards):
+    """What the catalogue has to know of a measured source beside its tables."""
+    source = SOURCES[wildcards.source]
+    return {
+        "name": wildcards.source,
+        "backbone": source.get("backbone", ""),
+        "assembly": layout("assembly")(wildcards),
+        "templates": source["bigwigs"],
+        "overridden": "overrides" in source,
+    }
 
 
 def layout(key):

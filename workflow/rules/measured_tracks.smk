@@ -5,6 +5,7 @@ rule collect_bigwigs:
     """Download one group's bigWigs, or find them where they lie; the manifest says which are missing."""
     input:
         tracks=track_table,
+        overrides=overrides,
     output:
         manifest="<resources>/bigwigs/{source}/{shard}.tsv",
         folder=temp(directory("<resources>/bigwigs/{source}/{shard}")),

@@ -1,4 +1,4 @@
-"""A track table, if there is one, in; one group's bigWigs, found or downloaded, and a manifest of them out."""
+"""A track table and overrides, if there are any, in; one group's bigWigs, found or downloaded, and a manifest out."""
 
 from chrom2expr.job import job
 
@@ -6,14 +6,18 @@ with job(snakemake) as call:
     import json
     from pathlib import Path
 
+    from chrom2expr.tracks.bigwig_places import read_overrides
     from chrom2expr.tracks.collect import collect_bigwigs, found_tracks
     from chrom2expr.tracks.track_tables import read_tracks
 
     given, made, params = call.input, call.output, call.params
     resources = Path(made.manifest).parents[2]  # <resources>/bigwigs/{source}/{shard}.tsv
+    tracks = read_tracks(given.tracks) if given.tracks else found_tracks(params.templates, resources)
+    overrides = read_overrides(given.overrides, tracks["track_id"]) if given.overrides else {}
     collect_bigwigs(
-        read_tracks(given.tracks) if given.tracks else found_tracks(params.templates, resources),
+        tracks,
         params.templates,
+        {identifier: row.bigwig for identifier, row in overrides.items()},
         params.missing,
         params.group,
         params.groups,

@@ -15,7 +15,7 @@ from chrom2expr.genome.windows import Geometry, central
 
 # What only sources of one kind have.
 OWN_KEYS = {
-    "measured": {"bigwigs", "groups", "missing_bigwigs", "tracks", "assembly", "central_bins"},
+    "measured": {"bigwigs", "overrides", "groups", "missing_bigwigs", "tracks", "assembly", "central_bins"},
     "embedded": {"bins", "settings"},
 }
 

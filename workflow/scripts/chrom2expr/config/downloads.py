@@ -136,7 +136,7 @@ def refetchable(config: Mapping[str, Any]) -> list[tuple[Path, int]]:
     for name in resources.downloads(config["resources"]):
         found += sorted((root / name).glob(".*.pa[cr]*"))
     for name, source in config["sources"].items():
-        if any("://" in template for template in source.get("bigwigs", {}).values()):
+        if "overrides" in source or any("://" in template for template in source.get("bigwigs", {}).values()):
             for group in range(source["groups"]):
                 folder = root / "bigwigs" / name / f"{group:03}"
                 # All of a group's bigWigs, or those that have come yet.

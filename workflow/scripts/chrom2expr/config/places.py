@@ -14,6 +14,7 @@ PATHS = (
     "splits.NAME.families.table",
     "backbones.NAME.conda",
     "sources.NAME.bigwigs.NAME",
+    "sources.NAME.overrides",
 )
 
 

@@ -19,18 +19,19 @@ from chrom2expr.files.fetching import NotThere
 from chrom2expr.files.ownership import owned
 from chrom2expr.files.tables import write_table
 from chrom2expr.job import Progress, tell
+from chrom2expr.tracks.bigwig_places import NO_TEMPLATE, is_url, located
 from chrom2expr.tracks.track_tables import MANIFEST_COLUMNS, plain_tracks
 
 # Downloads at a time.
 AT_ONCE = 4
 # So many tracks of which none has a file mean a wrong address, not missing files.
 SUSPICIOUS = 10
-NO_TEMPLATE = "no template in bigwigs for its identifier"
 
 
 def collect_bigwigs(
     tracks: pd.DataFrame,
     templates: Mapping[str, str],
+    overrides: Mapping[str, str],
     missing: str,
     group: int,
     groups: int,
@@ -42,21 +43,21 @@ def collect_bigwigs(
 ) -> None:
     """Find or download the bigWigs of one of `groups` groups of tracks, and write the manifest (MANIFEST_COLUMNS).
 
-    tracks: as `track_tables.read_tracks` returns them, each in exactly one group's manifest; templates: a URL or path
-    with {identifier}, by the prefix of the identifiers it is for; the longest prefix wins; `resources` is what
-    <resources> in them stands for, where checksums.tsv keeps the downloads under the name of their `source`; `mirror`:
-    see mirrors.mirrored. Downloads go to `folder`, which is made; what has come stays beside it when the job does not
-    end well, and is not fetched again from the same addresses.
+    tracks: as `track_tables.read_tracks` returns them, each in exactly one group's manifest; templates, overrides: see
+    bigwig_places.located; `resources` is what <resources> in them stands for, where checksums.tsv keeps the downloads
+    under the name of their `source`; `mirror`: see mirrors.mirrored. Downloads go to `folder`, which is made; what has
+    come stays beside it when the job does not end well, and is not fetched again from the same addresses.
 
-    A track without a template, or whose file is not there, is an InputError if `missing` is "error", the former before
-    anything is downloaded, and has a reason but no path if it is "skip", which is counted on the console. A template of
-    which there is not one file (not one in this group, of SUSPICIOUS at least, if it is a URL) is an InputError either
-    way, as is an identifier that cannot name a file. A download that fails otherwise is always an error (see
-    fetching.fetch), so that a bad network never drops a track.
+    A track without a template or an override, or whose file is not there, is an InputError if `missing` is "error", the
+    former before anything is downloaded, and has a reason but no path if it is "skip", which is counted on the console.
+    A template of which there is not one file (not one in this group, of SUSPICIOUS at least, if it is a URL) is an
+    InputError either way, as is an identifier that cannot name a file. A download that fails otherwise is always an
+    error (see fetching.fetch), so that a bad network never drops a track.
     """
-    templates = _placed(templates, resources)
-    prefixes = [_longest_prefix(identifier, templates) for identifier in tracks["track_id"]]
-    without = tracks["track_id"][[prefix is None for prefix in prefixes]]
+    templates, overrides = _placed(templates, resources), _placed(overrides, resources)
+    found = located(tracks["track_id"], templates, overrides)
+    prefixes, places = [place.prefix for place in found], [place.bigwig for place in found]
+    without = tracks["track_id"][[place is None for place in places]]
     if len(without) == len(tracks):
         raise InputError(f"bigwigs: no track's identifier begins with {' or '.join(templates) or 'anything'}")
     print(f"{len(tracks) - len(without):,} of {len(tracks):,} tracks have a place for their bigWig")
@@ -65,22 +66,19 @@ def collect_bigwigs(
             f"{without.iloc[0]}: {NO_TEMPLATE} ({len(without):,} of {len(tracks):,} tracks); add one to bigwigs in "
             "the config under the first letters of the identifier, or set missing_bigwigs: skip to go on without them"
         )
-    places = [
-        None if prefix is None else templates[prefix].replace("{identifier}", identifier)
-        for prefix, identifier in zip(prefixes, tracks["track_id"])
-    ]
     _refuse_barren(templates, prefixes, places)
     rows = np.array_split(np.arange(len(tracks)), groups)[group]
     table, folder = tracks.iloc[rows], Path(folder)
     wanted = {identifier: places[row] for row, identifier in zip(rows, table["track_id"])}
     _refuse_names(wanted)
     # Snakemake takes the folder away when a job fails, not this one, which is that of these addresses.
-    kind = hashlib.sha256(repr(sorted(templates.items())).encode()).hexdigest()[:8]
+    kind = hashlib.sha256(repr(sorted(templates.items()) + sorted(overrides.items())).encode()).hexdigest()[:8]
     coming = folder.with_name(f".{folder.name}.{kind}.coming")
     with owned(folder, STALE_AFTER) as owner:
-        found = _collected(wanted, coming, Record(resources), source, mirror)
+        collected = _collected(wanted, coming, Record(resources), source, mirror)
         table = table.assign(
-            path=[found[identifier][0] for identifier in wanted], reason=[found[identifier][1] for identifier in wanted]
+            path=[collected[identifier][0] for identifier in wanted],
+            reason=[collected[identifier][1] for identifier in wanted],
         )
         absent = table[table["path"] == ""]
         say = tell if len(absent) and missing == "skip" else print
@@ -109,7 +107,7 @@ def collect_bigwigs(
 def _refuse_names(wanted: Mapping[str, str | None]) -> None:
     """Raise InputError for an identifier that cannot name a file, of a bigWig that is downloaded."""
     for identifier, place in wanted.items():
-        if place and _is_url(place) and ("/" in identifier or identifier.startswith(".")):
+        if place and is_url(place) and ("/" in identifier or identifier.startswith(".")):
             raise InputError(
                 f"{identifier}: cannot name a downloaded file; correct the identifier in the table of tracks, or "
                 "download the bigWig and give a path for it in bigwigs"
@@ -117,7 +115,7 @@ def _refuse_names(wanted: Mapping[str, str | None]) -> None:
 
 
 def _placed(templates: Mapping[str, str], resources: str | Path) -> dict[str, str]:
-    """The templates with the folder that <resources> stands for."""
+    """The templates, or overrides, with the folder that <resources> stands for."""
     return {prefix: place.replace("<resources>", str(resources), 1) for prefix, place in templates.items()}
 
 
@@ -128,7 +126,7 @@ def found_tracks(templates: Mapping[str, str], resources: str | Path) -> pd.Data
     """
     found = set()
     for prefix, template in _placed(templates, resources).items():
-        if _is_url(template):
+        if is_url(template):
             raise InputError(f"bigwigs: {template}: which tracks there are, a table of tracks must say (tracks)")
         first, *others = template.split("{identifier}")
         inside = "".join(f"(?P=identifier){re.escape(part)}" for part in others[1:])
@@ -145,7 +143,7 @@ def _refuse_barren(templates: Mapping[str, str], prefixes: Sequence[str | None],
     """Raise InputError for a template of paths of which there is not one file, in any group."""
     for prefix, template in templates.items():
         own = [place for place, found in zip(places, prefixes) if found == prefix]
-        if own and not _is_url(template) and not any(Path(place).is_file() for place in own):
+        if own and not is_url(template) and not any(Path(place).is_file() for place in own):
             raise InputError(
                 f"bigwigs: there is not one file {template}, of {len(own):,} tracks: {own[0]} is not there, nor any "
                 "other; correct the template in the config"
@@ -156,7 +154,7 @@ def _refuse_absent(templates: Mapping[str, str], prefixes: Sequence[str | None],
     """Raise InputError for an address of which not one of many files is there: it is the address that is wrong."""
     for prefix, template in templates.items():
         own = table[[found == prefix for found in prefixes]]
-        if _is_url(template) and len(own) >= SUSPICIOUS and (own["path"] == "").all():
+        if is_url(template) and len(own) >= SUSPICIOUS and (own["path"] == "").all():
             raise InputError(
                 f"bigwigs: not one of {len(own):,} files is at {template}, the first: {own['reason'].iloc[0]}; correct "
                 "the address in the config"
@@ -174,7 +172,7 @@ def _collected(
         """What is found of one track."""
         if place is None:
             return "", NO_TEMPLATE
-        if not _is_url(place):
+        if not is_url(place):
             return (place, "") if Path(place).is_file() else ("", f"{place}: no such file")
         path = coming / f"{identifier}.bigWig"
         try:
@@ -196,11 +194,3 @@ def _collected(
             pool.shutdown(cancel_futures=True)
             raise
     return {identifier: task.result() for identifier, task in tasks.items()}
-
-
-def _longest_prefix(identifier: str, templates: Mapping[str, str]) -> str | None:
-    return max((prefix for prefix in templates if identifier.startswith(prefix)), key=len, default=None)
-
-
-def _is_url(place: str) -> bool:
-    return "://" in place

@@ -1,0 +1,27 @@
+# Track tables -> which bigWig measures each track, of every measured source.
+
+
+rule tabulate_catalogue:
+    """Tabulate which bigWig measures each track, by the config's templates and overrides, and where none does, why."""
+    input:
+        tracks=catalogued(track_table),
+        overrides=[table for table in catalogued(overrides) if table],
+        thesis=thesis_values(),
+    output:
+        "<results>/tables/catalogue.tsv",
+    log:
+        "<logs>/tabulate_catalogue.log",
+    benchmark:
+        "<benchmarks>/tabulate_catalogue.tsv"
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        compare_with_thesis=int(config["compare_with_thesis"]),  # as a resource: it is for the console alone
+    params:
+        code=code("tabulate_catalogue.py"),
+        sources=param(catalogued(catalogued_source)),
+    script:
+        "../scripts/tabulate_catalogue.py"
