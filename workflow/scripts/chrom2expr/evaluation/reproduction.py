@@ -256,17 +256,19 @@ def _row(statement: Statement, finding: Finding, unit: str) -> Row:
 
 
 def _of_pairs(statement: Statement, evidence: Evidence, verdict: Callable[[Estimate], tuple[str, float]]) -> Finding:
-    """The worst of what `verdict` says, with its slack, of the difference of every pair."""
+    """The worst of what `verdict` says of the difference of every pair: a verdict, and how clear it is."""
     metrics = statement.metric, statement.metric_b or statement.metric
     found = []
     for runs in statement.compared:
         own = [evidence.scores[run, metric] for run, metric in zip(runs, metrics, strict=True)]
-        compared = " - ".join(dict.fromkeys(runs)) if metrics[0] == metrics[1] else " - ".join(metrics) + f", {runs[0]}"
+        labels = runs if metrics[0] == metrics[1] else map("{} of {}".format, metrics, runs)
+        compared = " - ".join(labels)
         if not _paired(own):
             found.append(Finding(NOT_PAIRED, _NOTHING, compared))
             continue
         ours = _difference(own, metrics)
-        found.append(Finding(*(said := verdict(ours))[:1], ours, compared, said[1]))
+        said, slack = verdict(ours)
+        found.append(Finding(said, ours, compared, slack))
     return _worst(found)
 
 

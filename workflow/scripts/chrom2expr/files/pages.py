@@ -2,6 +2,7 @@
 
 import html
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,6 @@ p { max-width: 48rem; margin: .4rem 0; }
 table { border-collapse: collapse; margin: 1.5rem 0; width: 100%; }
 caption { text-align: left; font-weight: 600; padding: .3rem 0; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .6rem; border-bottom: 1px solid #ddd; }
-td { overflow-wrap: anywhere; }
 th { position: sticky; top: 0; background: #f3f4f6; border-bottom: 2px solid #888; }
 th button { all: unset; cursor: pointer; font-weight: 600; white-space: nowrap; }
 th button:focus-visible { outline: 2px solid #1b5fa8; outline-offset: 2px; }
@@ -27,7 +27,6 @@ th button::after { content: " \\2195"; color: #999; }
 th[aria-sort=ascending] button::after { content: " \\2191"; color: #1a1a1a; }
 th[aria-sort=descending] button::after { content: " \\2193"; color: #1a1a1a; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.word { overflow-wrap: normal; min-width: 4.5rem; }
 .long { min-width: 16rem; }
 .good { color: #10613a; font-weight: 600; }
 .bad { color: #a3231b; font-weight: 600; }
@@ -126,8 +125,10 @@ def _cell(cell: Any, marks: Mapping[str, str]) -> str:
     text = shown(cell)
     if isinstance(cell, int | float):
         return f'<td class="number" data-value="{repr(float(cell)) if text else ""}">{text}</td>'
-    kind = "long" if len(text) > 60 else "word" if text and " " not in text and len(text) < 20 else ""
-    return f"<td{_class(f'{kind} {marks.get(text, str())}'.strip())}>{html.escape(text)}</td>"
+    kind = "long" if len(text) > 60 else ""
+    # Names of runs may break where their parts do.
+    broken = re.sub("([/_])", r"\1<wbr>", html.escape(text))
+    return f"<td{_class(f'{kind} {marks.get(text, str())}'.strip())}>{broken}</td>"
 
 
 def _class(name: str) -> str:
