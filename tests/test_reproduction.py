@@ -192,6 +192,14 @@ def test_every_rule_has_a_docstring_and_says_what_it_needs():
     assert all(rule.__doc__ for rule in reproduction.RULES.values())
 
 
+def test_the_docs_name_every_rule_verdict_and_column(stated):
+    text = (ROOT / "docs/reproduction.md").read_text()
+    for name in (*reproduction.RULES, *reproduction.Row._fields, "no number", "undecided", "not in this config"):
+        assert f"`{name}`" in text, name
+    values = sum(one.id.startswith("value ") for one in stated)
+    assert f"{values} numbers" in text and f"{len(stated) - values} statements" in text
+
+
 def test_distal_attention_of_a_gene_is_counted_by_hand():
     rows = np.array([[0.3, 0.1, 0.2, 0.1, 0.3], [0.05, 0.05, 0.8, 0.05, 0.05]])
     found = distal.distal_scores(Attention(rows, np.array(["a", "b"]), 2), 1, [0.1, 0.2, 0.4], 5, seed=1)

@@ -14,12 +14,12 @@ MARKS = ("good", "bad", "faint")
 
 _STYLE = """
 :root { color-scheme: light; }
-body { font: 15px/1.45 system-ui, sans-serif; color: #1a1a1a; margin: 2rem auto; max-width: 110rem; padding: 0 1.5rem; }
+body { font: 15px/1.45 system-ui, sans-serif; color: #1a1a1a; margin: 2rem auto; max-width: 120rem; padding: 0 1.5rem; }
 h1 { font-size: 1.5rem; margin: 0 0 .6rem; }
 p { max-width: 48rem; margin: .4rem 0; }
 table { border-collapse: collapse; margin: 1.5rem 0; width: 100%; }
 caption { text-align: left; font-weight: 600; padding: .3rem 0; }
-th, td { text-align: left; vertical-align: top; padding: .35rem .6rem; border-bottom: 1px solid #ddd; }
+th, td { text-align: left; vertical-align: top; padding: .3rem .45rem; border-bottom: 1px solid #ddd; }
 th { position: sticky; top: 0; background: #f3f4f6; border-bottom: 2px solid #888; }
 th button { all: unset; cursor: pointer; font-weight: 600; white-space: nowrap; }
 th button:focus-visible { outline: 2px solid #1b5fa8; outline-offset: 2px; }
@@ -27,15 +27,15 @@ th button::after { content: " \\2195"; color: #999; }
 th[aria-sort=ascending] button::after { content: " \\2191"; color: #1a1a1a; }
 th[aria-sort=descending] button::after { content: " \\2193"; color: #1a1a1a; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.long { min-width: 16rem; }
+.long { min-width: 13rem; }
 .good { color: #10613a; font-weight: 600; }
 .bad { color: #a3231b; font-weight: 600; }
 .faint { color: #6b6b6b; }
 @page { size: A4 landscape; margin: 12mm; }
 @media print {
-  body { font-size: 8pt; margin: 0; padding: 0; max-width: none; }
+  body { font-size: 7pt; margin: 0; padding: 0; max-width: none; }
   th { position: static; }
-  th, td { padding: .15rem .3rem; }
+  th, td { padding: .1rem .25rem; }
   th button { white-space: normal; }
   th button::after { content: "" !important; }
   .long { min-width: 0; }
@@ -126,8 +126,8 @@ def _cell(cell: Any, marks: Mapping[str, str]) -> str:
     if isinstance(cell, int | float):
         return f'<td class="number" data-value="{repr(float(cell)) if text else ""}">{text}</td>'
     kind = "long" if len(text) > 60 else ""
-    # Names of runs may break where their parts do.
-    broken = re.sub("([/_])", r"\1<wbr>", html.escape(text))
+    # Names of runs and of keys may break where their parts do.
+    broken = re.sub(r"([/_:]|(?<=[a-z])\.(?=[a-z]))", r"\1<wbr>", html.escape(text))
     return f"<td{_class(f'{kind} {marks.get(text, str())}'.strip())}>{broken}</td>"
 
 
