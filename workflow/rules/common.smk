@@ -362,8 +362,8 @@ def tabulating(script, *loaded, heads=False):
 
 
 def attention_file(model):
-    """The attention of a run, or of the backbone that a source's runs start from, whose name has no slash."""
-    return f"<results>/models/{model}/attention.h5" if "/" in model else f"<results>/attention/{model}.h5"
+    """The attention of a run, or of the backbone that a source's runs start from."""
+    return f"<results>/attention/{model}.h5" if model in SOURCES else f"<results>/models/{model}/attention.h5"
 
 
 def attention_files(wildcards):
