@@ -54,6 +54,15 @@ RUNS = [
 ]
 SCORED = ("evaluate_cnn", "evaluate_ridge", "baseline")
 BARS = {"metrics": ["cross_gene"], "layout": "above", "x_label": "Input", "legend": "series"}
+PLAN = {
+    "runs": [RUNS[0]["run"], RUNS[1]["run"]],
+    "attention": ["enformer_50kb", MODELS[1]["run"]],
+    "splits": ["mine"],
+    "tracks": ["enformer"],
+    "measured": ["enformer_experimental"],
+    "settings": {"seed": 1},
+    "distal": {"beyond": 2, "thresholds": [0.08, 0.1, 0.12]},
+}
 OVERVIEW = [
     {"name": "enformer", "label": "Enformer", "geometry": ENFORMER, "predicted": True}
     | {"measured": ["enformer_experimental"], "tracks": ["chromatin"], "bins": [8, 4]},
@@ -430,6 +439,24 @@ STEPS = {
         "variation.tsv",
         {"expression": of("targets"), "thesis": Raw("thesis_values.tsv")},
         {"compare_with_thesis": True},
+    ),
+    "tabulate_reproduction": _step(
+        "tabulate_reproduction",
+        {"table": "reproduction.tsv", "page": "reproduction.html"},
+        {
+            "thesis": Raw("thesis_values.tsv"),
+            "statements": Raw("thesis_statements.tsv"),
+            "scores": each(*SCORED[:2], name="scores"),
+            "bootstrap": each(*SCORED[:2], name="bootstrap"),
+            "attention": each("attend_base", "attend_run"),
+            "expression": of("targets"),
+            "tss": of("lift", "tss"),
+            "dropped": of("lift", "dropped"),
+            "splits": [of("split")],
+            "tracks": [Raw("targets_human.txt")],
+            "features": each("merge_measured"),
+        },
+        {"metrics": METRICS, "plan": PLAN, "resamples": 20, "seed": 1, "compare_with_thesis": True},
     ),
     "draw": _step(
         "draw_figure",

@@ -360,6 +360,7 @@ def write_raw(folder: Path) -> None:
     header, *rows = [row.split("\t") for row in (folder / "thesis_values.tsv").read_text().splitlines()]
     others = [[*row[:2], str(float(row[2]) / 2), *row[3:]] for row in rows]
     (folder / "thesis_other.tsv").write_text("".join("\t".join(row) + "\n" for row in (header, *others)))
+    _write_statements(folder)
     for name, text in (("a.txt", "first\n"), ("b.txt", "second\n")):
         (folder / name).write_text(text)
     with tarfile.open(folder / "both.tar", "w") as archive:
@@ -459,6 +460,24 @@ def _write_splits(folder: Path, genes: list[dict[str, Any]]) -> None:
         words = ["train", "validation", "test", "train"]
         rows = [f"{gene['id']}\t{words[(number + shift) % 4]}" for number, gene in enumerate(genes[:-5])]
         (folder / name).write_text("\n".join(["gene_id\tsplit", *rows]) + "\n")
+
+
+def _write_statements(folder: Path) -> None:
+    """Statements that take everything that a table of reproduction is given; in the other table, a number is another."""
+    run, tuned = "enformer_predicted/chromatin/{}/mse", "enformer_50kb/embedding/finetuned/mse"
+    columns = ["id", "section", "claim", "rule", "metric", "metric_b", "a", "b", "pairs", "value", "margin", "reason"]
+    rows = [
+        ["above", metric, "", run.format("multi_cnn"), run.format("ridge"), "each", ""]
+        for metric in ("cross_gene", "cross_celltype")
+    ]
+    rows += [["above", f"distal_{what}", "", tuned, "enformer_50kb", "each", ""] for what in ("attention", "bins")]
+    counted = ("genes", "lifted_genes", "cell_types", "split:mine:test", "tracks:enformer:cage")
+    for number in (*counted, "measured:enformer_experimental", "config:seed"):
+        rows.append(["equals", number, "", "", "", "", "1"])
+    for name, value in (("thesis_statements.tsv", "1"), ("thesis_statements_other.tsv", "2")):
+        rows[-1][-1] = value
+        lines = [columns, *([str(place), "here", "A claim", *row, "", ""] for place, row in enumerate(rows))]
+        (folder / name).write_text("".join("\t".join(line) + "\n" for line in lines))
 
 
 def _write_tables(folder: Path) -> None:

@@ -22,7 +22,7 @@ from chrom2expr import registry
 from chrom2expr.heads import cnn, finetuned, frozen_trunk
 from chrom2expr.simulation import genome
 from chrom2expr.tracks.store_reader import FeatureStore
-from small_workflow import CATALOGUED, METRICS, MODELS, OVERVIEW, RUNS, STEPS, each, weights
+from small_workflow import CATALOGUED, METRICS, MODELS, OVERVIEW, PLAN, RUNS, STEPS, each, weights
 from small_world import ROOT, SCRIPTS, Raw, Refusal, World, differing, of
 
 # What is in the world beside the files that the base steps read.
@@ -594,6 +594,31 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.compare_with_thesis": False,
         "input.expression": OTHER_TARGETS,
         "input.thesis": Raw("thesis_other.tsv"),
+    },
+    "tabulate_reproduction": {
+        "params.metrics": refused([*reversed(METRICS)], "no column"),
+        "params.plan.runs": PLAN["runs"][::-1],
+        "params.plan.attention": PLAN["attention"][::-1],
+        "params.plan.splits": ["another"],
+        "params.plan.tracks": ["beluga"],
+        "params.plan.measured": ["another"],
+        "params.plan.settings": {"seed": 2},
+        "params.plan.distal.beyond": 3,
+        "params.plan.distal.thresholds": [0.09, 0.1, 0.12],
+        "params.resamples": 30,
+        "params.seed": 2,
+        "params.compare_with_thesis": False,
+        "input.thesis": Raw("thesis_other.tsv"),
+        "input.statements": Raw("thesis_statements_other.tsv"),
+        "input.scores": each("evaluate_ridge", "evaluate_cnn", name="scores"),
+        "input.bootstrap": each("evaluate_cnn", "evaluate_ridge", name="bootstrap", params__seed=2),
+        "input.attention": each("attend_run", "attend_base"),
+        "input.expression": OTHER_TARGETS,
+        "input.tss": of("lift", "tss", params__exclude_types=[]),
+        "input.dropped": of("lift", "dropped", params__exclude_types=[]),
+        "input.splits": [of("split_beluga")],
+        "input.tracks": [Raw("targets_other.txt")],
+        "input.features": [of("merge_measured", input__shards=[of("bin_0", input__manifest=FEWER_TRACKS)])],
     },
     "draw": {
         "params.figure": refused("other", "is the table of bars, not of other"),

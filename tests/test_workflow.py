@@ -35,6 +35,7 @@ KINDS = {
     "evaluate_baseline.py": ["metrics"],
     "tabulate_scores.py": ["figures", "metrics"],
     "tabulate_attention.py": ["figures"],
+    "tabulate_reproduction.py": ["metrics"],
     "tabulate_models.py": ["figures", "heads"],
     "tabulate_sources.py": ["figures"],
     "draw_figure.py": ["figures"],

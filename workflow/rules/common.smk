@@ -19,8 +19,10 @@ if not os.path.isdir(SCRIPTS):
 sys.path.insert(0, os.path.abspath(SCRIPTS))
 
 from chrom2expr import registry
-from chrom2expr.config import dependencies, folds, overlays, resources, runs, schema
+from chrom2expr.config import dependencies, folds, overlays, reproduction, resources, runs, schema
 from chrom2expr.errors import InputError
+from chrom2expr.evaluation import statements
+from chrom2expr.evaluation.reproduction import NEEDS
 from chrom2expr.genome import sample_sheets
 
 try:
@@ -156,10 +158,19 @@ def download_plan(wildcards):
     return resources.plan(download_source(wildcards), config)
 
 
+def of_the_workflow(name):
+    """A file of the workflow's own config folder, from where Snakemake runs."""
+    return os.path.relpath(os.path.join(WORKFLOW, "..", "config", name))
+
+
 def thesis_values():
     """The table of what the thesis states: one that the config names, or the workflow's own."""
-    own = os.path.relpath(os.path.join(WORKFLOW, "..", "config", "thesis_values.tsv"))
-    return in_place(config.get("thesis_values", own))
+    return in_place(config.get("thesis_values", of_the_workflow("thesis_values.tsv")))
+
+
+def thesis_statements():
+    """The table of the thesis's statements and how each is checked."""
+    return in_place(of_the_workflow("thesis_statements.tsv"))
 
 
 def backbone_of(source):
@@ -385,16 +396,15 @@ def tabulating(script, *loaded, heads=False):
     return found_code
 
 
+def attention_file(model):
+    """The attention of a run, or of the backbone that a source's runs start from."""
+    return f"<results>/attention/{model}.h5" if model in SOURCES else f"<results>/models/{model}/attention.h5"
+
+
 def attention_files(wildcards):
     """The attention of a figure's models: of the backbones that its runs started from, then theirs."""
-    return [
-        (
-            f"<results>/models/{model['run']}/attention.h5"
-            if model["run"]
-            else f"<results>/attention/{model['source']}.h5"
-        )
-        for model in runs.attention_models(config, wildcards.figure)
-    ]
+    models = runs.attention_models(config, wildcards.figure)
+    return [attention_file(model["run"] or model["source"]) for model in models]
 
 
 def encoded_of(backbone):
@@ -446,3 +456,21 @@ def source_geometry(wildcards):
 def sequence_shards(wildcards):
     """All sequence shards of a source's backbone."""
     return encoded_of(SOURCES[wildcards.source]["backbone"])
+
+
+@cache
+def reproduction_plan():
+    """What the table of reproduction takes of the config."""
+    if not config["compare_with_thesis"]:
+        return reproduction.plan(config, [])
+    try:
+        stated = statements.read_values(thesis_values())
+        stated += statements.read_statements(thesis_statements(), NEEDS)
+        return reproduction.plan(config, stated)
+    except InputError as error:
+        raise WorkflowError(str(error))
+
+
+def reproduced(files):
+    """Files that the table of reproduction is made of, if the thesis is compared with."""
+    return lambda wildcards: files(reproduction_plan()) if config["compare_with_thesis"] else []

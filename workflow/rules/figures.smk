@@ -148,6 +148,50 @@ rule tabulate_variation:
         "../scripts/tabulate_variation.py"
 
 
+rule tabulate_reproduction:
+    """Set the thesis's numbers and statements beside ours, as a table and as a page."""
+    input:
+        thesis=thesis_values(),
+        statements=thesis_statements(),
+        scores=reproduced(
+            lambda plan: [
+                f"<results>/models/{run}/{name}.tsv" for run in plan["runs"] for name in config["metrics"]
+            ]
+        ),
+        bootstrap=reproduced(lambda plan: [f"<results>/models/{run}/bootstrap.h5" for run in plan["runs"]]),
+        attention=reproduced(lambda plan: [attention_file(model) for model in plan["attention"]]),
+        expression=reproduced(lambda plan: "<results>/genes/expression.h5"),
+        tss=reproduced(lambda plan: "<results>/genes/tss.tsv"),
+        dropped=reproduced(lambda plan: "<results>/genes/dropped.tsv"),
+        splits=reproduced(lambda plan: [f"<results>/genes/splits/{split}.tsv" for split in plan["splits"]]),
+        tracks=reproduced(
+            lambda plan: [resource(config["backbones"][name]["tracks"]) for name in plan["tracks"]]
+        ),
+        features=reproduced(lambda plan: [f"<results>/features/{source}.h5" for source in plan["measured"]]),
+    output:
+        table="<results>/tables/reproduction.tsv",
+        page="<results>/tables/reproduction.html",
+    log:
+        "<logs>/tabulate_reproduction.log",
+    benchmark:
+        "<benchmarks>/tabulate_reproduction.tsv"
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        code=code("tabulate_reproduction.py", *metric_classes()),
+        metrics=param(METRICS),
+        plan=param(lambda wildcards: reproduction_plan()),
+        resamples=param(config["bootstrap_resamples"]),
+        seed=param(config["seed"]),
+        compare_with_thesis=param(config["compare_with_thesis"]),
+    script:
+        "../scripts/tabulate_reproduction.py"
+
+
 rule draw_figure:
     """Draw a figure from its table."""
     input:

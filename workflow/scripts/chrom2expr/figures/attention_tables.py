@@ -9,6 +9,7 @@ import numpy as np
 from chrom2expr.backbones.attention import Attention, read_attention
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation import metrics
+from chrom2expr.evaluation.distal import distal_rows
 from chrom2expr.figures.rows import Point
 
 MAP, DISTAL = "attention map", "distal bins"
@@ -64,8 +65,7 @@ def distal_points(
     points = []
     for model in models:
         found = model.attention
-        distance = np.abs(np.arange(found.attention.shape[1]) - found.query_bin)
-        distal = found.attention[:, distance > distal_bins]
+        distal = distal_rows(found, distal_bins)
         if not distal.size:
             raise InputError(
                 f"figures.{figure}.distal_bins is {distal_bins}, but no bin is further than {found.query_bin} from the "

@@ -10,6 +10,7 @@ import numpy as np
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation import metrics as summaries
 from chrom2expr.evaluation import scores, statistics
+from chrom2expr.evaluation.contrasts import contrast
 from chrom2expr.evaluation.metric import Metric
 from chrom2expr.figures.rows import BASELINE, Bar
 from chrom2expr.files.tables import write_table
@@ -118,12 +119,9 @@ def pairs(figure: str, scored: Scored) -> list[Pair]:
     rows = []
     for name, metric in scored.metrics.items():
         for a, b in paired:
-            difference = a.scores.values[name] - b.scores.values[name]
-            by_tissue = name in a.scores.resampled
-            resampled = a.scores.resampled[name] - b.scores.resampled[name] if by_tissue else None
-            mean, _, n, undefined = summaries.summarise(difference)
-            means = scores.resampled_means(difference, a.scores.drawn, resampled)
-            tested = (*statistics.interval(means), statistics.wilcoxon(difference))
+            found = contrast([(1, a.scores), (-1, b.scores)], name)
+            mean, _, n, undefined = summaries.summarise(found.values)
+            tested = (*statistics.interval(found.means), statistics.wilcoxon(found.values))
             labels = (metric.declares["label"], a.series, a.x, b.series, b.x)
             rows.append(Pair(figure, *labels, mean, *tested, n, undefined))
     return rows

@@ -1,0 +1,62 @@
+"""Pages of tables: they parse, need no other file, and say what they were given."""
+
+import math
+import re
+from html.parser import HTMLParser
+
+from chrom2expr.files import pages
+
+VOID = {"meta", "wbr"}
+
+
+class Reader(HTMLParser):
+    """The cells of a page's tables, the classes of cells, and whether every tag is closed in its turn."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.cells, self.attributes = [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag in ("td", "th"):
+            self.cells.append("")
+            self.attributes.append(dict(attributes))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if {"td", "th"} & set(self.open):
+            self.cells[-1] += data
+
+
+def written(folder, *tables, title="A <title>", text=("One & two",)):
+    pages.write_page(folder / "page.html", title, text, tables)
+    return (folder / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_page_holds_its_tables_and_nothing_is_taken_for_html(tmp_path):
+    rows = [["<b>a</b>", 0.123456, "holds"], ['é & "x"', math.nan, "no"], [None, 22828, "holds"]]
+    page = written(tmp_path, pages.Table("Some <caption>", ("name", "number", "verdict"), rows, {"holds": "good"}))
+    read = Reader(page)
+    assert not read.open
+    assert read.cells == ["name", "number", "verdict", "<b>a</b>", "0.1235", "holds", 'é & "x"', "", "no", "", "22,828", "holds"]  # fmt: skip
+    values = [own.get("data-value") for own in read.attributes[3:]]
+    assert [value for value in values if value is not None] == ["0.123456", "", "22828.0"]
+    assert ["good" in own.get("class", "") for own in read.attributes[5::3]] == [True, False, True]
+    assert "A &lt;title&gt;" in page and "One &amp; two" in page and "Some &lt;caption&gt;" in page
+
+
+def test_a_page_needs_no_other_file_and_sorts(tmp_path):
+    page = written(tmp_path, pages.Table("T", ("a", "b"), [["x", 1]]), pages.Table("Empty", ("a",), []))
+    assert not re.search(r"https?:|//|\b(src|href|import|url)\b\s*[=(]", page)
+    assert page.count('<button type="button">') == 3 and page.count("<script>") == 1
+    assert "aria-sort" in page and "@media print" in page
+
+
+def test_marks_have_a_style(tmp_path):
+    page = written(tmp_path, pages.Table("T", ("a",), [["x"]]))
+    assert all(f".{mark} {{" in page for mark in pages.MARKS)

@@ -1,0 +1,135 @@
+"""Pages of tables: one HTML file that needs no other, with columns that sort at a click, legible on paper too."""
+
+import html
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from chrom2expr.files.whole import whole_file
+
+# How a cell may be marked.
+MARKS = ("good", "bad", "faint")
+
+_STYLE = """
+:root { color-scheme: light; }
+body { font: 15px/1.45 system-ui, sans-serif; color: #1a1a1a; margin: 2rem auto; max-width: 120rem; padding: 0 1.5rem; }
+h1 { font-size: 1.5rem; margin: 0 0 .6rem; }
+p { max-width: 48rem; margin: .4rem 0; }
+table { border-collapse: collapse; margin: 1.5rem 0; width: 100%; }
+caption { text-align: left; font-weight: 600; padding: .3rem 0; }
+th, td { text-align: left; vertical-align: top; padding: .3rem .45rem; border-bottom: 1px solid #ddd; }
+th { position: sticky; top: 0; background: #f3f4f6; border-bottom: 2px solid #888; }
+th button { all: unset; cursor: pointer; font-weight: 600; white-space: nowrap; }
+th button:focus-visible { outline: 2px solid #1b5fa8; outline-offset: 2px; }
+th button::after { content: " \\2195"; color: #999; }
+th[aria-sort=ascending] button::after { content: " \\2191"; color: #1a1a1a; }
+th[aria-sort=descending] button::after { content: " \\2193"; color: #1a1a1a; }
+.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.long { min-width: 13rem; }
+.good { color: #10613a; font-weight: 600; }
+.bad { color: #a3231b; font-weight: 600; }
+.faint { color: #6b6b6b; }
+@page { size: A4 landscape; margin: 12mm; }
+@media print {
+  body { font-size: 7pt; margin: 0; padding: 0; max-width: none; }
+  th { position: static; }
+  th, td { padding: .1rem .25rem; }
+  th button { white-space: normal; }
+  th button::after { content: "" !important; }
+  .long { min-width: 0; }
+  thead { display: table-header-group; }
+  tr { break-inside: avoid; }
+}
+"""
+
+# Rows without a value stay last, whichever way a column is sorted.
+_SCRIPT = """
+for (const button of document.querySelectorAll("th button")) {
+  button.addEventListener("click", () => {
+    const head = button.closest("th"), body = head.closest("table").tBodies[0], column = head.cellIndex;
+    const way = head.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending";
+    for (const other of head.parentNode.cells) other.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", way);
+    const value = row => row.cells[column].dataset.value ?? row.cells[column].textContent;
+    const compare = (a, b) => a !== "" && b !== "" && !isNaN(a) && !isNaN(b)
+      ? a - b : a.localeCompare(b, "en", {numeric: true});
+    const sign = way === "ascending" ? 1 : -1;
+    const rows = [...body.rows].sort((one, other) => {
+      const a = value(one), b = value(other);
+      return (a === "") - (b === "") || sign * compare(a, b);
+    });
+    body.append(...rows);
+  });
+}
+"""
+
+
+class Table(NamedTuple):
+    """A table of a page: texts and numbers; NaN and None are empty cells.
+
+    `marks` says how cells with a certain text are set off: one of MARKS.
+    """
+
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    marks: Mapping[str, str] = {}
+
+
+def write_page(path: str | Path, title: str, text: Sequence[str], tables: Sequence[Table]) -> None:
+    """Write a page: its title, paragraphs of plain text, and tables. Nothing in them is taken for HTML."""
+    paragraphs = "".join(f"<p>{html.escape(paragraph)}</p>\n" for paragraph in text)
+    page = (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<h1>{html.escape(title)}</h1>\n{paragraphs}{''.join(map(_table, tables))}<script>{_SCRIPT}</script>\n"
+        "</body>\n</html>\n"
+    )
+    with whole_file(path) as partial:
+        partial.write_text(page, encoding="utf-8")
+
+
+def shown(value: Any) -> str:
+    """A cell as it is read: whole numbers in full, others to four significant digits, nothing for NaN and None.
+
+    >>> [shown(value) for value in (0.83149, 22828, 7.0, 1e-4, float("nan"), None, "a")]
+    ['0.8315', '22,828', '7', '0.0001', '', '', 'a']
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if not isinstance(value, int | float):
+        return str(value)
+    return f"{int(value):,}" if value == int(value) else f"{value:.4g}"
+
+
+def _table(table: Table) -> str:
+    numbers = [_is_number(column) for column in zip(*table.rows, strict=True)] or [False] * len(table.header)
+    head = "".join(
+        f'<th scope="col"{_class("number" if number else "")}><button type="button">{html.escape(name)}</button></th>'
+        for name, number in zip(table.header, numbers, strict=True)
+    )
+    rows = "".join(f"<tr>{''.join(_cell(cell, table.marks) for cell in row)}</tr>\n" for row in table.rows)
+    caption = f"<caption>{html.escape(table.caption)}</caption>"
+    return f"<table>\n{caption}\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
+
+
+def _is_number(column: Sequence[Any]) -> bool:
+    filled = [cell for cell in column if shown(cell)]
+    return bool(filled) and all(isinstance(cell, int | float) for cell in filled)
+
+
+def _cell(cell: Any, marks: Mapping[str, str]) -> str:
+    text = shown(cell)
+    if isinstance(cell, int | float):
+        return f'<td class="number" data-value="{repr(float(cell)) if text else ""}">{text}</td>'
+    kind = "long" if len(text) > 60 else ""
+    # Names of runs and of keys may break where their parts do.
+    broken = re.sub(r"([/_:]|(?<=[a-z])\.(?=[a-z]))", r"\1<wbr>", html.escape(text))
+    return f"<td{_class(f'{kind} {marks.get(text, str())}'.strip())}>{broken}</td>"
+
+
+def _class(name: str) -> str:
+    return f' class="{name}"' if name else ""
