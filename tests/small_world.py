@@ -347,6 +347,7 @@ def write_raw(folder: Path) -> None:
     genes = _write_annotation(folder, lengths, random)
     _write_expression(folder, genes, random)
     _write_splits(folder, genes)
+    _write_regions(folder)
     _write_tables(folder)
     for assembly, genome in (("grch37", old), ("grch38", new)):
         tracks = BELUGA_TRACKS if assembly == "grch37" else ENFORMER_TRACKS
@@ -459,6 +460,17 @@ def _write_splits(folder: Path, genes: list[dict[str, Any]]) -> None:
         words = ["train", "validation", "test", "train"]
         rows = [f"{gene['id']}\t{words[(number + shift) % 4]}" for number, gene in enumerate(genes[:-5])]
         (folder / name).write_text("\n".join(["gene_id\tsplit", *rows]) + "\n")
+
+
+def _write_regions(folder: Path) -> None:
+    """Short regions that a backbone was trained on or not, on three contigs; in the other file they lie elsewhere."""
+    for name, moved in (("regions.bed", 0), ("regions_other.bed", 30)):
+        rows = [
+            (chrom, start + moved, start + moved + 12, ("train", "valid", "test")[start // 20 % 3])
+            for chrom in ("chr1", "chr2", "chr8")
+            for start in range(0, 3000, 20)
+        ]
+        (folder / name).write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
 
 
 def _write_tables(folder: Path) -> None:

@@ -94,7 +94,8 @@ def rescore(
     kept = ~np.isin(test.gene_id.astype(str), sorted(leaks))
     for name, metric in metrics.items():
         whole = summaries.summarise(metric.score(test.predicted, test.observed))
-        rest = summaries.summarise(metric.score(test.predicted[kept], test.observed[kept]))
+        scored = metric.score(test.predicted[kept], test.observed[kept]) if kept.any() else np.empty(0)
+        rest = summaries.summarise(scored)
         unit = UNITS[metric.declares["unit"]][2]
         counts = len(kept), int((~kept).sum())
         yield Rescored(run["run"], run["source"], name, unit, *counts, whole.mean, whole.n, rest.mean, rest.n)

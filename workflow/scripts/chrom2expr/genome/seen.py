@@ -20,7 +20,7 @@ FOLDS = ("train",)
 
 
 def places(genes: pd.DataFrame, assembly: str, geometry: Geometry, contigs: Mapping[str, int]) -> Place:
-    """Where the windows of genes of a tss.tsv lie in `assembly`, cut at their contigs' ends, and the bins of the TSSs."""
+    """Where the windows of genes of a tss.tsv lie in `assembly`, cut at contigs' ends, and the TSSs' bins."""
     located = locate(genes, assembly)
     start, end = overlaps.spans(located, geometry, contigs)
     whole = [geometry.bins_start(place.tss, place.strand) for place in located.itertuples()]
@@ -45,7 +45,7 @@ def seen(
 
 
 def audited(rows: Sequence[Compared], found: Seen | None, known: bool = True) -> list[Audited]:
-    """The rows with what was seen of their genes; `found` is None if nothing was trained or, unless `known`, none says."""
+    """The rows with what was seen of their genes; `found` is None if none was trained or, unless `known`, told of."""
     if found is None:
         return [Audited(*row, NONE if known else UNKNOWN, "", np.nan) for row in rows]
     words = np.where(found.tss, YES, NO).tolist()

@@ -90,7 +90,8 @@ def by_regions(place: Place, regions: pd.DataFrame, folds: Collection[str]) -> S
     if absent := sorted({*folds} - {*regions["fold"]}):
         there = ", ".join(sorted({*regions["fold"]}))
         raise InputError(f"trained_on: folds: no region is in {', '.join(absent)}; the file has the folds {there}")
-    share, fold = np.zeros(len(place.chrom)), np.full(len(place.chrom), "", dtype=object)
+    share, tss = np.zeros(len(place.chrom)), np.zeros(len(place.chrom), dtype=bool)
+    fold = np.full(len(place.chrom), "", dtype=object)
     for chrom, here in regions.groupby("chrom", sort=False):
         genes = np.flatnonzero(place.chrom == chrom)
         learned = here[here["fold"].isin(folds)]
@@ -100,14 +101,14 @@ def by_regions(place: Place, regions: pd.DataFrame, folds: Collection[str]) -> S
         for gene in genes.tolist():
             met = (starts < place.bin_end[gene]) & (ends > place.bin_start[gene])
             fold[gene] = ",".join(sorted({*names[met]}))
-    tss = np.array([bool({*folds} & {*names.split(",")}) for names in fold], dtype=bool)
+            tss[gene] = not {*folds}.isdisjoint(names[met])
     return Seen(tss, fold, share)
 
 
 def _covered(starts: np.ndarray, ends: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
     """How many bases of each window [first, last) lie in any of the regions [starts, ends), which may overlap."""
     order = np.argsort(starts)
-    starts, ends = starts[order], np.maximum.accumulate(ends[order], initial=0)
+    starts, ends = starts[order], np.maximum.accumulate(ends[order])
     # A region's own part is what none before it covers.
     own = np.maximum(starts, np.append(0, ends[:-1]))
     total = np.append(0, np.cumsum(np.maximum(ends - own, 0)))
@@ -127,9 +128,8 @@ def by_chromosomes(place: Place, left_out: Sequence[str], contigs: Collection[st
     the genome lacks.
     """
     if absent := [name for name in left_out if name not in called(left_out, contigs)]:
-        raise InputError(
-            f"trained_on: all_but: the genome has no {', '.join(absent)} ({some(dict.fromkeys(contigs, 0))})"
-        )
+        there = some(dict.fromkeys(contigs, 0))
+        raise InputError(f"trained_on: all_but: the genome has no {', '.join(absent)}, but {there}")
     bare = {plain(name) for name in left_out}
     tss = np.array([plain(name).split("_")[0] not in bare for name in place.chrom], dtype=bool)
     return Seen(tss, np.full(len(tss), "", dtype=object), tss.astype(np.float64))
