@@ -443,7 +443,7 @@ STEPS = {
             "predictions": [of("fit_ridge", "predictions", input__split=of("split_file"))],
         },
         {"sources": [AUDITED], "runs": [{"run": "mine/chromatin/ridge/mse", "source": "mine"}]}
-        | {"metrics": METRICS, "shared": 0.05},
+        | {"metrics": METRICS, "shared": 0.5},
     ),
     "draw": _step(
         "draw_figure",

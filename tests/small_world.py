@@ -466,9 +466,9 @@ def _write_regions(folder: Path) -> None:
     """Short regions that a backbone was trained on or not, on three contigs; in the other file they lie elsewhere."""
     for name, moved in (("regions.bed", 0), ("regions_other.bed", 30)):
         rows = [
-            (chrom, start + moved, start + moved + 12, ("train", "valid", "test")[start // 20 % 3])
+            (chrom, start + moved, start + moved + 12, ("train", "valid", "test")[start // 23 % 3])
             for chrom in ("chr1", "chr2", "chr8")
-            for start in range(0, 3000, 20)
+            for start in range(0, 3000, 23)
         ]
         (folder / name).write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
 

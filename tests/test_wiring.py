@@ -603,8 +603,8 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.geometry.sequence_length": 430,
         "params.geometry.bins": 20,
         "params.geometry.bin_size": 10,
-        "params.geometry.tss_index_plus": 190,
-        "params.geometry.tss_index_minus": 220,
+        "params.geometry.tss_index_plus": 195,
+        "params.geometry.tss_index_minus": 205,
         "params.trained_on": several(
             None, {}, {"all_but": ["chr1"]}, refused({"regions": "regions.bed", "folds": ["fold1"]}, "no region is in")
         ),
@@ -619,7 +619,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.sources": [{**AUDITED, "split": "other"}],
         "params.runs": [{"run": "another", "source": "mine"}],
         "params.metrics": OTHER_METRICS,
-        "params.shared": 0.9,
+        "params.shared": 1,
         "input.audits": [of("audit", params__trained_on=None)],
         "input.predictions": [
             of("fit_ridge", "predictions", input__split=of("split_file"), input__expression=OTHER_TARGETS)
