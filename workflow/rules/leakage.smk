@@ -20,7 +20,7 @@ rule compare_windows:
         "../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        mem_mb=4000,
         runtime=120,
     params:
         code=code("compare_windows.py"),
