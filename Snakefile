@@ -10,3 +10,4 @@ rule all:
     input:
         expand("<results>/figures/{figure}.pdf", figure=config["figures"]),
         "<results>/genes/variation.tsv",
+        "<results>/tables/leakage.tsv",

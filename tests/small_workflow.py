@@ -52,6 +52,10 @@ RUNS = [
     {"run": "enformer_predicted/chromatin/ridge/mse", "series": "Ridge", "x": "Beluga", "colour": "tab:red"},
     {"run": "baseline/chr14", "x": "Beluga"},
 ]
+# Windows of which some neighbours' overlap.
+COMPARED = {"sequence_length": 420, "bins": 21, "bin_size": 20, "tss_index_plus": 210, "tss_index_minus": 200}
+OF_REPEATS = of("compare", input__fasta=of("index_grch37", "fasta", input__fasta=Raw("grch37_repeats.fa")))
+AUDITED = {"source": "mine", "split": "own", "assembly": "grch37", "window_bp": 420}
 SCORED = ("evaluate_cnn", "evaluate_ridge", "baseline")
 BARS = {"metrics": ["cross_gene"], "layout": "above", "x_label": "Input", "legend": "series"}
 PLAN = {
@@ -283,10 +287,9 @@ STEPS = {
     "tabulate_catalogue": _step(
         "tabulate_catalogue",
         "catalogue.tsv",
-        {"tracks": [Raw("targets_human.txt"), Raw("beluga.tsv")], "overrides": [Raw("overrides.tsv")]}
-        | {"thesis": Raw("thesis_values.tsv")},
+        {"tracks": [Raw("targets_human.txt"), Raw("beluga.tsv")], "overrides": [Raw("overrides.tsv")]},
         {"sources": CATALOGUED},
-        compare_with_thesis=1,
+        thesis="{}",
     ),
     "bin_lab": _bin("collect_lab", "grch38", ENFORMER, "lab"),
     "bin_0": _bin("collect_0", "grch38", ENFORMER, "enformer_experimental"),
@@ -457,6 +460,31 @@ STEPS = {
             "features": each("merge_measured"),
         },
         {"metrics": METRICS, "plan": PLAN, "resamples": 20, "seed": 1, "compare_with_thesis": True},
+    ),
+    "compare": _step(
+        "compare_windows",
+        "compared.tsv",
+        {"tss": of("lift", "tss"), "split": of("split_file"), "lifted": of("lift", "contigs")}
+        | {name: of("index_grch37", name) for name in ("fasta", "fai", "info")},
+        {"assembly": "grch37", "geometry": COMPARED | {"bins": 1, "bin_size": 420}, "sampled": 0},
+    ),
+    "audit": _step(
+        "audit_leakage",
+        "audited.tsv",
+        {"compared": [of("compare")], "tss": of("lift", "tss"), "lifted": of("lift", "contigs")}
+        | {"info": of("index_grch37", "info"), "regions": Raw("regions.bed")},
+        {"source": "mine", "backbone": "beluga", "assembly": "grch37", "geometry": COMPARED}
+        | {"trained_on": {"regions": "regions.bed"}},
+    ),
+    "tabulate_leakage": _step(
+        "tabulate_leakage",
+        {"table": "leakage.tsv", "scores": "leakage.scores.tsv"},
+        {
+            "audits": [of("audit", input__compared=[OF_REPEATS])],
+            "predictions": [of("fit_ridge", "predictions", input__split=of("split_file"))],
+        },
+        {"sources": [AUDITED], "runs": [{"run": "mine/chromatin/ridge/mse", "source": "mine"}]}
+        | {"metrics": METRICS, "shared": 0.5},
     ),
     "draw": _step(
         "draw_figure",

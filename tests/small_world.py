@@ -347,6 +347,7 @@ def write_raw(folder: Path) -> None:
     genes = _write_annotation(folder, lengths, random)
     _write_expression(folder, genes, random)
     _write_splits(folder, genes)
+    _write_regions(folder)
     _write_tables(folder)
     for assembly, genome in (("grch37", old), ("grch38", new)):
         tracks = BELUGA_TRACKS if assembly == "grch37" else ENFORMER_TRACKS
@@ -478,6 +479,17 @@ def _write_statements(folder: Path) -> None:
         rows[-1][-1] = value
         lines = [columns, *([str(place), "here", "A claim", *row, "", ""] for place, row in enumerate(rows))]
         (folder / name).write_text("".join("\t".join(line) + "\n" for line in lines))
+
+
+def _write_regions(folder: Path) -> None:
+    """Short regions that a backbone was trained on or not, on three contigs; in the other file they lie elsewhere."""
+    for name, moved in (("regions.bed", 0), ("regions_other.bed", 30)):
+        rows = [
+            (chrom, start + moved, start + moved + 12, ("train", "valid", "test")[start // 23 % 3])
+            for chrom in ("chr1", "chr2", "chr8")
+            for start in range(0, 3000, 23)
+        ]
+        (folder / name).write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
 
 
 def _write_tables(folder: Path) -> None:

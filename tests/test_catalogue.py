@@ -1,6 +1,7 @@
 """Which bigWig measures each track: by templates, by a table of the user's, or none and why."""
 
 import csv
+import json
 import runpy
 from types import SimpleNamespace
 
@@ -160,10 +161,10 @@ def source(name, backbone, templates, assembly, overridden=False):
 
 def run(tmp_path, sources, tracks, overrides=(), compare=1):
     given = scripts.snakemake(
-        input=SimpleNamespace(tracks=tracks, overrides=list(overrides), thesis=ROOT / "config/thesis_values.tsv"),
+        input=SimpleNamespace(tracks=tracks, overrides=list(overrides)),
         output=[tmp_path / "catalogue.tsv"],
         params=scripts.params(sources=sources),
-        resources=SimpleNamespace(compare_with_thesis=compare),
+        resources=SimpleNamespace(thesis=json.dumps({"beluga_experimental": 1158} if compare else {})),
         log=[tmp_path / "log"],
     )
     runpy.run_path(scripts.path("tabulate_catalogue.py"), {"snakemake": given})

@@ -453,6 +453,19 @@ def test_thesis_config_is_accepted_and_completed(config):
         (["backbones", "enformer", "geometry", "sequence_length"], 131072, "only length that use_tf_gamma exists for"),
         (["backbones", "beluga", "settings"], {"hiden": 3}, "backbones.beluga.settings.hiden: is unknown"),
         (["backbones", "beluga", "settings"], {"channels": [1, 2]}, "backbones.beluga.settings.channels"),
+        (
+            ["backbones", "beluga", "trained_on"],
+            {"regions": "a.bed", "all_but": ["chr8"]},
+            "backbones.beluga.trained_on: give regions, or all_but, and only one of these",
+        ),
+        (
+            ["backbones", "beluga", "trained_on"],
+            {"folds": ["train"], "all_but": ["chr8"]},
+            "backbones.beluga.trained_on: ",
+        ),
+        (["backbones", "beluga", "trained_on"], {"region": "a.bed"}, "backbones.beluga.trained_on"),
+        (["leakage"], {"shared": 1}, "leakage.shared"),
+        (["leakage"], {"sampled": -1}, "leakage.sampled"),
         (["figures", "fig3_1", "losses"], ["mse", "pearson"], "figures.fig3_1.losses"),
         (
             ["sources", "beluga_predicted", "label"],

@@ -133,6 +133,7 @@ class TestDemo:
             "evaluate_run": 6,
             "tabulate_scores": 4,
             "tabulate_attention": 2,
+            "tabulate_leakage": 1,
             "draw_figure": 6,
         }
 
@@ -152,6 +153,7 @@ class TestDemo:
             "tabulate_models",
             "tabulate_sources",
             "tabulate_variation",
+            "tabulate_leakage",
             "draw_figure",
         }
 

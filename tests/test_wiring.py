@@ -22,7 +22,7 @@ from chrom2expr import registry
 from chrom2expr.heads import cnn, finetuned, frozen_trunk
 from chrom2expr.simulation import genome
 from chrom2expr.tracks.store_reader import FeatureStore
-from small_workflow import CATALOGUED, METRICS, MODELS, OVERVIEW, PLAN, RUNS, STEPS, each, weights
+from small_workflow import AUDITED, CATALOGUED, METRICS, MODELS, OVERVIEW, PLAN, RUNS, STEPS, each, weights
 from small_world import ROOT, SCRIPTS, Raw, Refusal, World, differing, of
 
 # What is in the world beside the files that the base steps read.
@@ -547,7 +547,6 @@ CHANGES: dict[str, dict[str, Any]] = {
         ),
         "input.tracks": [Raw("targets_other.txt"), Raw("beluga_other.tsv")],
         "input.overrides": [Raw("overrides_other.tsv")],
-        "input.thesis": same(Raw("thesis_other.tsv"), "the console says what the thesis found"),
     },
     "tabulate_attention": {
         "params.figure": "other",
@@ -619,6 +618,50 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.splits": [of("split_beluga")],
         "input.tracks": [Raw("targets_other.txt")],
         "input.features": [of("merge_measured", input__shards=[of("bin_0", input__manifest=FEWER_TRACKS)])],
+    },
+    "compare": {
+        "params.assembly": given(PRIMARY, "grch38"),
+        "params.geometry.sequence_length": 430,
+        "params.geometry.bins": refused(2, "do not fit in it"),
+        "params.geometry.bin_size": same(100, "which bins a window has makes no difference"),
+        "params.geometry.tss_index_plus": 200,
+        "params.geometry.tss_index_minus": 220,
+        "params.sampled": 2,
+        "input.tss": of("lift", "tss", params__exclude_chromosomes=["chrX", "chr8"]),
+        "input.split": of("split_file", input__file=Raw("split_other.tsv")),
+        "input.fasta": REPEATS_37,
+        "input.fai": swapped(of("index_grch38", "fai")),
+        "input.info": refused(of("index_grch38", "info"), "not the index that was made with it"),
+        "input.lifted": refused(LONGER_CHAIN, "bp long there"),
+    },
+    "audit": {
+        "params.source": same("another", "it is a name in messages"),
+        "params.backbone": same("another", "it is a name in messages"),
+        "params.assembly": refused("grch38", "has no chr2_alt"),
+        "params.geometry.sequence_length": 430,
+        "params.geometry.bins": 20,
+        "params.geometry.bin_size": 10,
+        "params.geometry.tss_index_plus": 195,
+        "params.geometry.tss_index_minus": 205,
+        "params.trained_on": several(
+            None, {}, {"all_but": ["chr1"]}, refused({"regions": "regions.bed", "folds": ["fold1"]}, "no region is in")
+        ),
+        "params.trained_on.folds": ["valid"],
+        "input.compared": [of("compare", params__sampled=2)],
+        "input.tss": of("lift", "tss", input__annotation=Raw("geneanno_moved.csv")),
+        "input.lifted": refused(LONGER_CHAIN, "bp long there"),
+        "input.info": refused(of("index_grch37", "info", input__fasta=Raw("grch38_shorter.fa")), "bp long there"),
+        "input.regions": Raw("regions_other.bed"),
+    },
+    "tabulate_leakage": {
+        "params.sources": [{**AUDITED, "split": "other"}],
+        "params.runs": [{"run": "another", "source": "mine"}],
+        "params.metrics": OTHER_METRICS,
+        "params.shared": 1,
+        "input.audits": [of("audit", params__trained_on=None)],
+        "input.predictions": [
+            of("fit_ridge", "predictions", input__split=of("split_file"), input__expression=OTHER_TARGETS)
+        ],
     },
     "draw": {
         "params.figure": refused("other", "is the table of bars, not of other"),

@@ -39,6 +39,7 @@ KINDS = {
     "tabulate_models.py": ["figures", "heads"],
     "tabulate_sources.py": ["figures"],
     "draw_figure.py": ["figures"],
+    "tabulate_leakage.py": ["metrics"],
 }
 # Kinds of figures that a script finds take this; all of them are drawn.
 TAKEN = {f"tabulate_{taken}.py": taken for taken in runs.TAKEN}

@@ -6,7 +6,6 @@ rule tabulate_catalogue:
     input:
         tracks=catalogued(track_table),
         overrides=[table for table in catalogued(overrides) if table],
-        thesis=thesis_values(),
     output:
         "<results>/tables/catalogue.tsv",
     log:
@@ -19,7 +18,7 @@ rule tabulate_catalogue:
     resources:
         mem_mb=1000,
         runtime=10,
-        compare_with_thesis=int(config["compare_with_thesis"]),  # as a resource: it is for the console alone
+        thesis=json.dumps(found_by_the_thesis()),  # as a resource: it is for the console alone
     params:
         code=code("tabulate_catalogue.py"),
         sources=param(catalogued(catalogued_source)),

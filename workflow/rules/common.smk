@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from dataclasses import asdict
 from functools import cache
 from types import SimpleNamespace
 
@@ -19,7 +20,7 @@ if not os.path.isdir(SCRIPTS):
 sys.path.insert(0, os.path.abspath(SCRIPTS))
 
 from chrom2expr import registry
-from chrom2expr.config import dependencies, folds, overlays, reproduction, resources, runs, schema
+from chrom2expr.config import audited, dependencies, folds, overlays, reproduction, resources, runs, schema
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation import statements
 from chrom2expr.evaluation.reproduction import NEEDS
@@ -62,6 +63,10 @@ LIFTED_TO = runs.lifted_to(config)
 ALLOW_CPU = int(config["allow_cpu"])
 # The metrics in the config's order, which a param as JSON would lose.
 METRICS = [{"name": name, **section} for name, section in config["metrics"].items()]
+# Windows whose leakage is audited, by the names of their tables; sources may share one.
+WINDOWS = {
+    found["name"]: found for found in (audited.compared(config, name) for name in audited.sources(config))
+}
 # A run: one head, fitted to one source with one loss.
 RUN = "{source}/{inputs}/{head}/{loss}"
 # The wildcard, or the key of a source, that names an entry of a section.
@@ -91,6 +96,7 @@ wildcard_constraints:
     loss=one_of(config["losses"]),
     figure=one_of(config["figures"]),
     metric=one_of(config["metrics"]),
+    window=one_of(WINDOWS),
     shard=r"\d{3}",
     job=r"\d{3}",
 
@@ -270,6 +276,20 @@ def genome_of(suffix):
         return f"<results>/genome/{find(wildcards)}.{suffix}"
 
     return file
+
+
+def genome_of_window(suffix):
+    """A file of the genome that the wildcards' window lies on."""
+    return lambda wildcards: f"<results>/genome/{WINDOWS[wildcards.window]['assembly']}.{suffix}"
+
+
+def compared_windows(wildcards):
+    """How the windows of the wildcards' source compare, in its split or in each of its folds."""
+    return expand(
+        "<results>/leakage/windows/{split}/{window}.tsv",
+        split=audited.splits_of(config, wildcards.source),
+        window=audited.compared(config, wildcards.source)["name"],
+    )
 
 
 def loss_of(wildcards):
@@ -456,6 +476,21 @@ def source_geometry(wildcards):
 def sequence_shards(wildcards):
     """All sequence shards of a source's backbone."""
     return encoded_of(SOURCES[wildcards.source]["backbone"])
+
+
+def found_by_the_thesis():
+    """How many tracks of a measured source the thesis found a bigWig for, by source, where it is compared with."""
+    if not config["compare_with_thesis"]:
+        return {}
+    try:
+        stated = statements.read_statements(thesis_statements(), NEEDS)
+    except InputError as error:
+        raise WorkflowError(str(error))
+    return {
+        one.metric.removeprefix("measured:"): one.value
+        for one in stated
+        if one.metric.startswith("measured:")
+    }
 
 
 @cache

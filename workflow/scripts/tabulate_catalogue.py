@@ -3,14 +3,15 @@
 from chrom2expr.job import job
 
 with job(snakemake) as call:
-    from chrom2expr.evaluation.scores import read_thesis_values
+    import json
+
     from chrom2expr.job import tell
     from chrom2expr.tracks import catalogue
     from chrom2expr.tracks.bigwig_places import read_overrides
     from chrom2expr.tracks.track_tables import read_tracks
 
     given, made, params = call.input, call.output, call.params
-    thesis = read_thesis_values(given.thesis) if call.resources.compare_with_thesis else {}
+    thesis = json.loads(call.resources.thesis)
     tables, own = iter(given.tracks), iter(given.overrides)
     entries = []
     for source in params.sources:
@@ -19,6 +20,6 @@ with job(snakemake) as call:
         found = catalogue.catalogued(
             source["name"], source["backbone"], source["assembly"], tracks, source["templates"], overrides
         )
-        tell(catalogue.counted(found, thesis.get((f"bigWigs of {source['name']}", ""))))
+        tell(catalogue.counted(found, thesis.get(source["name"])))
         entries += found
     catalogue.write(made[0], entries)

@@ -13,6 +13,7 @@ PATHS = (
     "splits.NAME.file",
     "splits.NAME.families.table",
     "backbones.NAME.conda",
+    "backbones.NAME.trained_on.regions",
     "sources.NAME.bigwigs.NAME",
     "sources.NAME.overrides",
 )

@@ -1,0 +1,120 @@
+"""How many test genes leak, and the scores of runs without them.
+
+A test gene leaks if a training gene's window overlaps its own or has its TSS, or if more than a given share of its
+31-mers is found in the window of one. What a backbone has seen, and what validation genes share, is counted beside it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chrom2expr.evaluation import metrics as summaries
+from chrom2expr.evaluation.metric import Metric
+from chrom2expr.evaluation.predictions import Predictions
+from chrom2expr.evaluation.scores import UNITS
+from chrom2expr.files.tables import write_table
+from chrom2expr.genome.audits import NO, NONE, YES, Audited
+from chrom2expr.job import tell
+
+
+class Summary(NamedTuple):
+    """One row of leakage.tsv: of how many of a source's test genes each thing is true (see audits.Audited).
+
+    `trained_on` is yes, unknown or none: whether it is known what the backbone was trained on, or there is none;
+    `trained_on_tss` (NaN if not) and the mean `trained_on_share` say how much of the genes that is. `leaking` are the
+    genes of `train_overlap`, `train_same_tss` and `similar` together.
+    """
+
+    source: str
+    split: str
+    assembly: str
+    window_bp: int
+    test_genes: int
+    train_overlap: int
+    train_same_tss: int
+    val_overlap: int
+    val_same_tss: int
+    trained_on: str
+    trained_on_tss: int | None
+    trained_on_share: float
+    similar: int
+    similar_unknown: int
+    leaking: int
+
+
+class Rescored(NamedTuple):
+    """One row of leakage.scores.tsv: the mean score of a run over its `n` units (`unit`), and without leaking genes."""
+
+    run: str
+    source: str
+    metric: str
+    unit: str
+    test_genes: int
+    leaking: int
+    mean: float
+    n: int
+    mean_without: float
+    n_without: int
+
+
+def leaking(genes: Sequence[Audited], shared: float) -> set[str]:
+    """The ids of the genes that leak; `shared` is the share of 31-mers above which `similar` does."""
+    return {gene.gene_id for gene in genes if gene.train_overlap_bp > 0 or gene.train_same_tss or gene.similar > shared}
+
+
+def summarise(source: Mapping[str, Any], genes: Sequence[Audited], shared: float) -> Summary:
+    """The row of a source (its name as `source`, `split`, `assembly`, `window_bp`) with these test genes."""
+    word = genes[0].trained_on_tss
+    known = word in (YES, NO)
+    return Summary(
+        source["source"],
+        source["split"],
+        source["assembly"],
+        source["window_bp"],
+        len(genes),
+        sum(gene.train_overlap_bp > 0 for gene in genes),
+        sum(bool(gene.train_same_tss) for gene in genes),
+        sum(gene.val_overlap_bp > 0 for gene in genes),
+        sum(bool(gene.val_same_tss) for gene in genes),
+        YES if known else word,
+        sum(gene.trained_on_tss == YES for gene in genes) if known else None,
+        float(np.mean([gene.trained_on_share for gene in genes])),
+        sum(gene.similar > shared for gene in genes),
+        sum(np.isnan(gene.similar) for gene in genes),
+        len(leaking(genes, shared)),
+    )
+
+
+def rescore(
+    run: Mapping[str, str], test: Predictions, metrics: Mapping[str, Metric], leaks: set[str]
+) -> Iterable[Rescored]:
+    """The rows of a run (`run`, `source`), by its test genes' predictions: one for each metric."""
+    kept = ~np.isin(test.gene_id.astype(str), sorted(leaks))
+    for name, metric in metrics.items():
+        whole = summaries.summarise(metric.score(test.predicted, test.observed))
+        scored = metric.score(test.predicted[kept], test.observed[kept]) if kept.any() else np.empty(0)
+        rest = summaries.summarise(scored)
+        unit = UNITS[metric.declares["unit"]][2]
+        counts = len(kept), int((~kept).sum())
+        yield Rescored(run["run"], run["source"], name, unit, *counts, whole.mean, whole.n, rest.mean, rest.n)
+
+
+def say(rows: Sequence[Summary], path: str | Path) -> None:
+    """Say, on the console too, what was found of each source; `path` is the table that has it."""
+    lines = []
+    for row in rows:
+        trained = {NONE: "no backbone"}.get(row.trained_on, "not known what its backbone was trained on")
+        if row.trained_on_tss is not None:
+            trained = f"backbone trained on {row.trained_on_tss:,}"
+        lines.append(
+            f"  {row.source}: {row.leaking:,} of {row.test_genes:,} leak ({row.train_overlap:,} overlap a training "
+            f"gene's window, {row.train_same_tss:,} share its TSS, {row.similar:,} are like one); {trained}"
+        )
+    tell("\n".join([f"Test genes that leak from training ({path}, docs/leakage.md):", *lines]))
+
+
+def write(path: str | Path, rows: Sequence[Summary] | Sequence[Rescored], kind: type[NamedTuple]) -> None:
+    """Write a table of rows of a kind, whole or not at all."""
+    write_table(path, kind._fields, rows)
