@@ -29,7 +29,7 @@ _DAMAGED = "the file is damaged, get it again"
 
 
 def records(path: str | Path, largest: int) -> Iterator[memoryview]:
-    """The data of each record of a file, in order; a view holds until the next is asked for.
+    """The data of each record of a file, in order; a view of it, which holds until the next is asked for.
 
     No more than one record, of `largest` bytes at most, is in memory. Raises InputError, naming file and record (the
     first is record 1), for what is no ZLIB stream, is cut short, or does not match its checksums.
@@ -57,10 +57,10 @@ def records(path: str | Path, largest: int) -> Iterator[memoryview]:
                 data = bytearray(length + _CHECKSUM.size)
             if stream.fill(data, where) < len(data):
                 raise InputError(f"{where}: ends before its {length:,} bytes do; {_DAMAGED}")
-            with memoryview(data) as whole, whole[:length] as record:
-                if masked(record) != _CHECKSUM.unpack_from(data, length)[0]:
-                    raise InputError(f"{where}: its checksum does not match; {_DAMAGED}")
-                yield record
+            record = memoryview(data)[:length]
+            if masked(record) != _CHECKSUM.unpack_from(data, length)[0]:
+                raise InputError(f"{where}: its checksum does not match; {_DAMAGED}")
+            yield record
 
 
 def masked(data: bytes | bytearray | memoryview) -> int:
