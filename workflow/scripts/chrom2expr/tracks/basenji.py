@@ -43,7 +43,8 @@ class DataSet:
     """A folder of preprocessed data of a genome; records are read by `read`.
 
     chrom, start: (row,), where the first bin of each row begins, 0-based, contigs called as in the genome; bins: of a
-    row; bin_size in bp; track_id: (track,); files: all of them, fold by fold; digest: of sequences.bed.
+    row; bin_size in bp; tracks: as of track_tables.read_tracks, and track_id (track,); files: all of them, fold by
+    fold; digest: SHA-256 of sequences.bed.
 
     Raises InputError if a part is missing, does not have its form, or contradicts another or the genome.
     """
@@ -69,7 +70,8 @@ class DataSet:
                 f"middle of {self._sequence_length} bp (seq_length) less crop_bp on either side"
             )
         self._crop = spare // 2
-        self.track_id = read_tracks(self.folder / "targets.txt")["track_id"].to_numpy(dtype=str)
+        self.tracks = read_tracks(self.folder / "targets.txt")
+        self.track_id = self.tracks["track_id"].to_numpy(dtype=str)
         if len(self.track_id) != self._number(numbers, "num_targets"):
             raise InputError(
                 f"{self.folder / 'targets.txt'}: {len(self.track_id):,} tracks, but num_targets in {self._statistics} "
