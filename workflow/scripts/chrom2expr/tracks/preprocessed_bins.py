@@ -275,18 +275,19 @@ def _check_match(files: Sequence[KeptBins], wanted: Mapping[str, str]) -> None:
     for file in files:
         for name in COMMON:
             expected = wanted.get(name, first.attributes[name])
-            if file.file.attributes[name] != expected:
-                raise InputError(
-                    f"{file.file.path}: its {name} is {file.file.attributes[name]!s:.80}, but should be "
-                    f"{expected!s:.80}; delete it and run again"
-                )
+            found = file.file.attributes[name]
+            if found != expected:
+                what = f"its {name} is {found!s:.80}, but should be {expected!s:.80}"
+                if name == "windows":
+                    what = "made for other genes, or for other bins around them"
+                raise InputError(f"{file.file.path}: {what}; delete it and run again")
         if not np.array_equal(file.track_id, files[0].track_id):
             raise InputError(f"{file.file.path}: has other tracks than {first.path}; delete both and run again")
-    found = sorted(int(file.file.attributes["group"]) for file in files)
-    if found != list(range(int(first.attributes["groups"]))):
+    groups = sorted(int(file.file.attributes["group"]) for file in files)
+    if groups != list(range(int(first.attributes["groups"]))):
         raise InputError(
-            f"{first.path} and its like are the groups {found}, but there should be {first.attributes['groups']}, each "
-            "once; delete them and run again"
+            f"{first.path} and its like are the groups {groups}, but there should be {first.attributes['groups']}, "
+            "each once; delete them and run again"
         )
 
 
