@@ -380,11 +380,13 @@ def test_contigs_may_be_called_otherwise_and_must_be_in_the_genome(tmp_path, dat
     refused(tmp_path, data, genome, r"sequences.bed, line \d+: .*genome.fa has no chrUn")
 
 
-def test_values_that_are_no_numbers_are_named(tmp_path, genome):
-    rows, targets = rows_and_targets()
-    targets[1][:, 2] = np.nan
+@pytest.mark.parametrize(("dtype", "value"), [(np.float16, np.nan), (np.float32, np.nan), (np.float16, -np.inf)])
+def test_values_that_are_no_numbers_are_named(tmp_path, genome, dtype, value):
+    rows, targets = rows_and_targets(dtype)
+    targets[1][:, 2] = value
+    targets[0][:, 0] = np.finfo(np.float16).max  # the largest there is
     data = written(tmp_path / "data", genome, rows, targets)
-    refused(tmp_path, data, genome, "train-0.tfr, record 2: a value of C is nan, no finite number")
+    refused(tmp_path, data, genome, f"train-0.tfr, record 2: a value of C is {value}, no finite number")
     run(tmp_path, data, genome, gene_table(), tracks=["A", "B"])
 
 
