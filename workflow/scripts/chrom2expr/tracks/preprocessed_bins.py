@@ -253,23 +253,10 @@ def bin_shard(
                 covered=True,
             )
         )
-        runs, size = _Runs(files), int(attributes["bin_size"])
-        progress = Progress(len(own), "genes")
+        runs, progress = _Runs(files), Progress(len(own), "genes")
         for row, (chrom, start) in enumerate(zip(windows.chrom.tolist(), windows.start.tolist())):
-            edges = start + geometry.bin_size * np.arange(geometry.bins + 1)
-            sums = np.zeros((geometry.bins, len(files[0].track_id)), dtype=np.float32)
-            counts = np.zeros((geometry.bins, 1), dtype=np.float32)
-            for file, run in runs.near(chrom, start, start + windows.width, size):
-                first, last = overlapping(edges - files[file].start[run], int(files[file].bins[run]), size)
-                low = int(first[first < last].min())
-                values = files[file].read(run, low, int(last.max()))
-                for step in range(int((last - first).max())):
-                    here = np.flatnonzero(first + step < last)
-                    sums[here] += values[first[here] + step - low]
-                    counts[here] += 1
-            covered = counts > 0
-            np.divide(sums, counts, out=sums, where=covered)
-            writer.write(row, sums[None], np.broadcast_to(covered, sums.shape)[None])
+            values, covered = runs.mean(chrom, start + geometry.bin_size * np.arange(geometry.bins + 1))
+            writer.write(row, values[None], covered[None])
             progress.advance(1)
 
 
@@ -299,6 +286,7 @@ class _Runs:
     """The runs of all files, contig by contig, in the order of their rows."""
 
     def __init__(self, files: Sequence[KeptBins]) -> None:
+        self._files, self._bin_size = files, int(files[0].file.attributes["bin_size"])
         table = pd.DataFrame(
             {
                 "file": np.repeat(np.arange(len(files)), [len(file.start) for file in files]),
@@ -311,10 +299,28 @@ class _Runs:
         )
         self._contigs = dict(tuple(table.sort_values(["row", "start"]).groupby("chrom")))
 
-    def near(self, chrom: str, start: int, end: int, bin_size: int) -> list[tuple[int, int]]:
-        """(file, run) of those that overlap [start, end) of a contig."""
+    def mean(self, chrom: str, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of the bins that overlap each part between two edges (part + 1,) on a contig, the mean, and whether any does.
+
+        Returns (part, track) float32, 0 where none does, and (part, track) bool, the same for all tracks.
+        """
+        sums = np.zeros((len(edges) - 1, len(self._files[0].track_id)), dtype=np.float32)
+        counts = np.zeros((len(sums), 1), dtype=np.float32)
+        for file, run in self._near(chrom, edges[0], edges[-1]):
+            first, last = overlapping(edges - file.start[run], int(file.bins[run]), self._bin_size)
+            low = int(first[first < last].min())
+            values = file.read(run, low, int(last.max()))
+            for step in range(int((last - first).max())):
+                here = np.flatnonzero(first + step < last)
+                sums[here] += values[first[here] + step - low]
+                counts[here] += 1
+        covered = counts > 0
+        return np.divide(sums, counts, out=sums, where=covered), np.broadcast_to(covered, sums.shape)
+
+    def _near(self, chrom: str, start: int, end: int) -> list[tuple[KeptBins, int]]:
+        """The runs that overlap [start, end) of a contig, each with its file."""
         if chrom not in self._contigs:
             return []
         own = self._contigs[chrom]
-        found = own[(own["start"] < end) & (own["start"] + own["bins"] * bin_size > start)]
-        return list(zip(found["file"].tolist(), found["run"].tolist()))
+        found = own[(own["start"] < end) & (own["start"] + own["bins"] * self._bin_size > start)]
+        return [(self._files[file], run) for file, run in zip(found["file"].tolist(), found["run"].tolist())]
