@@ -1,6 +1,7 @@
 import doctest
 import json
 import re
+import shutil
 import tracemalloc
 from types import SimpleNamespace
 
@@ -15,7 +16,7 @@ from chrom2expr.files.hdf5 import CheckedFile
 from chrom2expr.genome import windows
 from chrom2expr.genome.sequences import Genome, index_genome
 from chrom2expr.genome.windows import Geometry
-from chrom2expr.tracks import basenji, bigwig, preprocessed_bins
+from chrom2expr.tracks import basenji, bigwig, preprocessed_bins, tfrecords
 from chrom2expr.tracks.preprocessed_bins import Windows, bin_shard, overlapping, touched, unpack_group
 from chrom2expr.tracks.store_reader import FeatureStore, merge
 from chrom2expr.tracks.track_tables import plain_tracks
@@ -244,6 +245,31 @@ def test_genes_where_there_are_no_records_are_not_covered(tmp_path, genome):
     genes["chrom_grch38"], genes["tss_grch38"] = "chr3", 400
     values, covered = run(tmp_path, data, genome, genes)
     assert not values.any() and not covered.any()
+
+
+def test_a_real_file_is_read_at_rows_of_its_own_bases(tmp_path, shared_data):
+    """The file's own sequences make the genome, since its sequences.bed is not here: a contig for each record."""
+    path = shared_data / "cage10-train-00000-of-00100.tfrecord"
+    found = [
+        {name: bytes(content) for name, content in tfrecords.features(one).items()}
+        for one in tfrecords.records(path, 1 << 21)
+    ]
+    encoded = {}
+    for number, features in enumerate(found):
+        bases = np.frombuffer(features["sequence"], np.uint8).reshape(-1, 4)
+        encoded[f"chr{number}"] = np.where(bases.any(axis=1), bases.argmax(axis=1), 4).astype(np.uint8)
+    lines = [f">{name}\n{windows.decode(bases)}\n" for name, bases in encoded.items()]
+    (tmp_path / "raw.fa").write_text("".join(lines))
+    index_genome(tmp_path / "raw.fa", tmp_path / "genome.fa", tmp_path / "genome.json")
+    rows = [(name, 0, "train") for name in encoded]
+    targets = [np.frombuffer(features["target"], np.float32).reshape(2_048, 10) for features in found]
+    tracks = [f"CNhs{number}" for number in range(10)]
+    data = write_data_set(tmp_path / "data", encoded, rows, targets, tracks, length=262_144, pool=128)
+    shutil.copy(path, data / "tfrecords" / "train-0.tfr")
+    data_set = basenji.DataSet(data, Genome(tmp_path / "genome.fa"))
+    read = [(row, target.copy()) for row, target in data_set.read(data_set.files[0])]
+    assert [row for row, _ in read] == list(range(10))
+    np.testing.assert_array_equal(np.array([target for _, target in read]), np.array(targets))
 
 
 # --- what is wrong is named --------------------------------------------------------------------------------------
