@@ -125,6 +125,21 @@ def _bin(collected: str, assembly: str, geometry: dict[str, int], source: str) -
     return _step("bin_bigwigs", "shard.h5", given, {"assembly": assembly, "geometry": geometry, "source": source})
 
 
+def _unpack(group: int, groups: int) -> Step:
+    given = {"tss": of("lift", "tss"), "lifted": of("lift", "contigs")}
+    given |= {name: of("index_grch38", name) for name in ("fasta", "fai", "info")}
+    given |= {"tracks": Raw("targets_human.txt"), "records": Raw("records")}
+    params = {"assembly": "grch38", "geometry": ENFORMER, "missing": "skip", "group": group, "groups": groups}
+    return _step("unpack_records", "kept.h5", given, params)
+
+
+def _average(shard: int, shards: int) -> Step:
+    given = {"tss": of("lift", "tss"), "lifted": of("lift", "contigs"), "info": of("index_grch38", "info")}
+    given["kept"] = each("unpack_0", "unpack_1")
+    params = {"assembly": "grch38", "geometry": ENFORMER, "shard": shard, "shards": shards}
+    return _step("bin_records", "shard.h5", given, params | {"source": "enformer_records"})
+
+
 def _predict(encoded: str) -> Step:
     given = {"encoded": of(encoded), "weights": weights("enformer"), "tracks": Raw("targets_human.txt")}
     params = {"type": "enformer", "geometry": ENFORMER, "settings": {"use_tf_gamma": False}}
@@ -295,6 +310,10 @@ STEPS = {
     "bin_0": _bin("collect_0", "grch38", ENFORMER, "enformer_experimental"),
     "bin_1": _bin("collect_1", "grch38", ENFORMER, "enformer_experimental"),
     "bin_beluga": _bin("collect_beluga", "grch37", BELUGA, "beluga_experimental"),
+    "unpack_0": _unpack(0, 2),
+    "unpack_1": _unpack(1, 2),
+    "average_0": _average(0, 2),
+    "average_1": _average(1, 2),
     "predict_0": _predict("encoded_0"),
     "predict_1": _predict("encoded_1"),
     "predict_beluga": _step(
@@ -310,6 +329,7 @@ STEPS = {
     "embed_1": _embed("encoded_1"),
     "merge_predicted": _merge("enformer_predicted", "predict_0", "predict_1"),
     "merge_measured": _merge("enformer_experimental", "bin_0", "bin_1"),
+    "merge_records": _merge("enformer_records", "average_0", "average_1"),
     "merge_lab": _merge("lab", "bin_lab"),
     "merge_beluga": _merge("beluga_experimental", "bin_beluga"),
     "merge_embedded": _merge("enformer_50kb", "embed_0", "embed_1"),

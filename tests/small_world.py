@@ -31,6 +31,7 @@ from chrom2expr.backbones import beluga, enformer
 from chrom2expr.backbones.backbone import write_checkpoint
 from chrom2expr.genome import windows
 from file_server import FileServer
+from small_records import write_data_set
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "workflow" / "scripts"
@@ -38,6 +39,7 @@ SCRIPTS = ROOT / "workflow" / "scripts"
 GENES = {"chr1": 10, "chr2": 8, "chr8": 8, "chr14": 10, "chrX": 2}
 SPACING, MOVED = 400, 40
 TISSUES = 5
+FOLDS = ("train", "valid", "test")
 ENFORMER_TRACKS = [*(f"ENCFF{number:03}" for number in range(4)), "CNhs01", "CNhs02"]
 BELUGA_TRACKS = ["E001-DNase", "E001-H3K4me1", "E002-DNase", "E002-H3K4me3"]
 # Its bigWig is nowhere.
@@ -356,6 +358,7 @@ def write_raw(folder: Path) -> None:
             for track in tracks:
                 if track != MISSING_TRACK:
                     _write_bigwig(folder / kind / f"{track}.bw", genome, random)
+    _write_records(folder, new)
     _write_weights(folder)
     shutil.copy(ROOT / "config" / "thesis_values.tsv", folder / "thesis_values.tsv")
     header, *rows = [row.split("\t") for row in (folder / "thesis_values.tsv").read_text().splitlines()]
@@ -523,6 +526,18 @@ def _write_bigwig(path: Path, genome: Mapping[str, np.ndarray], random: np.rando
         for chrom, encoded in genome.items():
             starts = np.flatnonzero(random.random(len(encoded) // 4) < 0.8) * 4
             file.addEntries(chrom, starts, values=random.gamma(0.5, 3, len(starts)), span=4)
+
+
+def _write_records(folder: Path, genome: Mapping[str, np.ndarray]) -> None:
+    """Basenji's preprocessed data of GRCh38, in bins of 8 bp, and others: neighbouring rows overlap or leave a gap."""
+    random = np.random.default_rng(6)
+    tracks = [track for track in ENFORMER_TRACKS if track != MISSING_TRACK]
+    places = [(chrom, at) for chrom, bases in genome.items() for at in range(3, len(bases) - 320, 251)]
+    order = random.permutation(len(places))
+    rows = [(*places[index], fold) for number, fold in enumerate(FOLDS) for index in order[number::3]]
+    for name in ("records", "records_other"):
+        targets = [random.gamma(0.5, 3, (32, len(tracks))).astype(np.float16) for _ in rows]
+        write_data_set(folder / name, genome, rows, targets, tracks, length=320, pool=8, crop=32, a_file=7)
 
 
 def _write_weights(folder: Path) -> None:

@@ -1074,3 +1074,55 @@ def test_linear_probes_of_them_need_central_bins(lab):
     assert "needs sources.lab.central_bins above 0" in refusal(lab)
     lab["sources"]["lab"]["central_bins"] = 10
     schema.checked(lab)
+
+
+# --- measured tracks of preprocessed records ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def recorded(config):
+    """The thesis's measured source as it takes Basenji's preprocessed data."""
+    config["resources"]["basenji_tracks"]["path"] = "human"
+    config["sources"]["enformer_experimental"] |= {"from": "tfrecords", "records": "basenji_tracks", "bigwigs": None}
+    return config
+
+
+def test_a_source_may_come_from_records(recorded):
+    full = schema.checked(recorded)["sources"]
+    assert full["beluga_experimental"]["from"] == "bigwigs" and "shards" not in full["beluga_experimental"]
+    source = full["enformer_experimental"]
+    assert source["shards"] == 32 and source["groups"] == 40 and "bigwigs" not in source
+    # Of its own, without a backbone and a table: the data say which tracks there are.
+    recorded["sources"]["lab"] = {
+        "kind": "measured", "assembly": "grch38", "split": "chr14", "from": "tfrecords", "records": "basenji_tracks",
+        "geometry": {"sequence_length": 12800, "bins": 100, "bin_size": 128},
+    }  # fmt: skip
+    assert schema.checked(recorded)["sources"]["lab"]["groups"] == 1
+
+
+@pytest.mark.parametrize(
+    "name, changes, said",
+    [
+        ("enformer_experimental", {"bigwigs": {"E": "x/{identifier}.bw"}}, ".bigwigs: from is tfrecords, which needs no"),
+        ("enformer_experimental", {"records": None}, "enformer_experimental.records: is needed"),
+        ("enformer_experimental", {"records": "nowhere"}, ".records: nowhere is not among resources"),
+        ("enformer_experimental", {"records": "genome_grch38"}, "resources.genome_grch38.path: is needed, since nothing"),
+        ("enformer_experimental", {"from": "bigwigs"}, ".bigwigs: a measured source needs at least one template"),
+        ("enformer_experimental", {"from": "elsewhere"}, ".from: 'elsewhere' is not one of"),
+        ("beluga_experimental", {"records": "basenji_tracks"}, ".records: only sources from tfrecords have it"),
+        ("beluga_experimental", {"shards": 3}, ".shards: only sources from tfrecords have it"),
+        ("beluga_experimental", {"bigwigs": None}, ".bigwigs: a measured source needs at least one template"),
+        ("enformer_predicted", {"from": "tfrecords"}, ".from: only measured sources have it"),
+    ],
+)  # fmt: skip
+def test_what_contradicts_records_is_named(recorded, name, changes, said):
+    for key, value in changes.items():
+        recorded["sources"][name][key] = value
+        if value is None and key != "bigwigs":
+            del recorded["sources"][name][key]
+    assert said in refusal(recorded)
+
+
+def test_records_that_are_not_there_say_how_to_get_them(recorded):
+    del recorded["resources"]["basenji_tracks"]["path"]
+    assert "resources.basenji_tracks: chrom2expr cannot fetch it. Its bucket serves no https" in refusal(recorded)

@@ -30,6 +30,7 @@ def config(tmp_path):
         },
         "sources": {
             "measured": {"kind": "measured", "groups": 2, "bigwigs": {"E": "https://x.org/{identifier}.bw"}},
+            "records": {"kind": "measured", "groups": 1, "from": "tfrecords", "records": "bucket"},
             "local": {"kind": "measured", "groups": 1, "bigwigs": {"E": "/data/{identifier}.bw"}},
             "mended": {
                 "kind": "measured",
@@ -61,8 +62,10 @@ def test_the_files_of_a_config(config, tmp_path):
         "000", "000.tsv", "001", "001.tsv"
     ]  # fmt: skip
     for source in ("predicted", "nowhere"):
-        with pytest.raises(InputError, match=f"{source} is no measured source .* there are measured, local"):
+        with pytest.raises(InputError, match=f"{source} is no measured source .* there are measured, records, local"):
             downloads.group_targets(config, source)
+    with pytest.raises(InputError, match=r"records has no bigWigs to fetch: it is from tfrecords \(bucket\)"):
+        downloads.group_targets(config, "records")
 
 
 def test_what_is_there_is_compared_with_what_came(config, tmp_path):

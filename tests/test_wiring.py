@@ -343,6 +343,49 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.geometry.bins": 5,
         "params.geometry.bin_size": 20,
     },
+    "unpack_0": {
+        "params.assembly": "grch37",
+        "params.geometry.sequence_length": same(200, "the bins lie around the TSS, whatever surrounds them"),
+        "params.geometry.bins": 6,
+        "params.geometry.bin_size": 12,
+        "params.missing": refused("error", "has no ENCFF003"),
+        "params.group": 1,
+        "params.groups": 3,
+        "input.tss": OTHER_LIFT,
+        "input.lifted": refused(LONGER_CHAIN, "bp long there"),
+        "input.fasta": refused(of("index_grch38", "fasta", **OTHER_38), "bases are not those of"),
+        "input.fai": swapped(of("index_grch38", "fai", input__fasta=Raw("grch38_shorter.fa"))),
+        "input.info": several(
+            described(of("index_grch38", "info", **OTHER_38)),
+            refused(of("index_grch38", "info", input__fasta=Raw("grch38_longer.fa")), "bp long there"),
+        ),
+        "input.tracks": Raw("targets_other.txt"),
+        "input.records": Raw("records_other"),
+    },
+    "average_0": {
+        "params.assembly": refused("grch37", "its assembly is grch38"),
+        "params.geometry.sequence_length": same(200, "the bins lie around the TSS, whatever surrounds them"),
+        "params.geometry.bins": refused(6, "made for other genes"),
+        "params.geometry.bin_size": refused(4, "made for other genes"),
+        "params.shard": 1,
+        "params.shards": 3,
+        "params.source": SOURCE,
+        "input.tss": refused(OTHER_LIFT, "made for other genes"),
+        "input.lifted": refused(LONGER_CHAIN, "bp long there"),
+        "input.info": several(
+            refused(of("index_grch38", "info", **OTHER_38), "its genome_sha256 is"),
+            refused(of("index_grch38", "info", input__fasta=Raw("grch38_longer.fa")), "bp long there"),
+        ),
+        "input.kept": several(
+            each("unpack_0", "unpack_1", input__records=Raw("records_other")),
+            same(each("unpack_1", "unpack_0"), "bins are added in the order of their rows"),
+            refused(each("unpack_0"), "are the groups .0., but there should be 2"),
+            refused(
+                [of("unpack_0"), of("unpack_1", input__tracks=Raw("lab_tracks.txt"), params__missing="error")],
+                "has other tracks than",
+            ),
+        ),
+    },
     "predict_0": {
         "params.type": ELSEWHERE,
         "params.geometry.sequence_length": 80,
@@ -404,6 +447,12 @@ CHANGES: dict[str, dict[str, Any]] = {
                 [of("bin_0"), of("bin_1", input__info=of("index_grch38", "info", **OTHER_38))],
                 "differs from .* in genome_sha256",
             ),
+        ),
+    },
+    "merge_records": {
+        "input.shards": several(
+            each("average_0"),
+            refused([of("average_0"), of("average_1", params__source="another")], "differs from .* in source"),
         ),
     },
     "sums": {
@@ -891,6 +940,17 @@ def test_a_source_with_a_table_of_its_own_has_its_tracks_alone(world):
     mine, its = found[..., 1].astype(float), whole[..., column].astype(float)
     assert found.shape[1:] == (8, 2) and 2 < mine.max() < 9
     np.testing.assert_allclose(np.where(mine > 2, 2 + np.sqrt(np.maximum(mine - 2, 0)), mine), its, rtol=5e-3)
+
+
+def test_records_have_what_bigwigs_have_but_one_table(world):
+    """Shards of records are of genes, those of bigWigs of tracks; the merged stores hold the same genes and tracks."""
+    with FeatureStore(world.make("merge_records").output[""]) as store:
+        genes, tracks, kinds = store.gene_id.tolist(), store.track_id.tolist(), store.track_type.tolist()
+        values = store.select(store.gene_id, "all", "genomic").read(np.arange(len(genes)))
+    with FeatureStore(world.make("merge_measured").output[""]) as store:
+        assert (genes, tracks, kinds) == (store.gene_id.tolist(), store.track_id.tolist(), store.track_type.tolist())
+    assert (values != 0).any(axis=(1, 2)).mean() > 0.8
+    assert "1 of 6 tracks are not in" in world.make("unpack_0").log
 
 
 def test_the_world_has_genes_on_both_strands_some_of_them_turned(world):

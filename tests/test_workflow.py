@@ -270,6 +270,30 @@ def test_the_catalogue_needs_the_track_tables_alone(tmp_path):
         assert planned_jobs(said)[0] == 5
 
 
+def test_basenjis_preprocessed_data_take_a_path_and_an_overlay(tmp_path):
+    (tmp_path / "human").mkdir()
+    # As docs/inputs.md has it.
+    overlay = {
+        "resources": {"basenji_tracks": {"path": str(tmp_path / "human")}},
+        "sources": {"enformer_experimental": {"from": "tfrecords", "records": "basenji_tracks", "bigwigs": None}},
+    }
+    (tmp_path / "records.yaml").write_text(json.dumps(overlay))
+    result = snakemake(
+        "results/features/enformer_experimental.h5",
+        "-n",
+        "--cores",
+        "2",
+        "--configfile",
+        str(tmp_path / "records.yaml"),
+    )
+    said = result.stdout + result.stderr
+    assert result.returncode == 0, said
+    assert said.count("rule unpack_records:") == 40 and said.count("rule bin_records:") == 32
+    assert "bigwigs" not in said
+    [given] = re.findall(r"input: (.*)\n    output: resources/records/enformer_experimental/007.h5", said)
+    assert given.split(", ")[-1] == str(tmp_path / "human")
+
+
 MODULE = f"""
 configfile: {str(ROOT / "config/config.yaml")!r}
 

@@ -47,6 +47,8 @@ SOURCES = config["sources"]
 STORED = {name: source["kind"] for name, source in SOURCES.items() if "store" not in source}
 PREDICTED = [name for name, kind in STORED.items() if kind == "predicted"]
 MEASURED = [name for name, kind in STORED.items() if kind == "measured"]
+BINNED = [name for name in MEASURED if SOURCES[name]["from"] == "bigwigs"]
+RECORDED = [name for name in MEASURED if SOURCES[name]["from"] == "tfrecords"]
 EMBEDDED = [name for name, kind in STORED.items() if kind == "embedded"]
 # Sources that heads are fitted to fold by fold, and those that they are fitted to.
 FOLDED = folds.folded(config)
@@ -239,7 +241,7 @@ def overrides(wildcards):
 
 
 def track_table(wildcards):
-    """The table of the tracks of a measured source: its own, or its backbone's; none if its bigWigs say which there are."""
+    """The table of the tracks of a measured source: its own, or its backbone's; none if its files say which there are."""
     source = SOURCES[wildcards.source]
     named = source.get("tracks") or ("backbone" in source and backbone_of(wildcards.source)["tracks"])
     return resource(named) if named else []
@@ -261,6 +263,17 @@ def catalogued_source(wildcards):
         "templates": source["bigwigs"],
         "overridden": "overrides" in source,
     }
+
+
+def records_folder(wildcards):
+    """The folder of preprocessed data that the wildcards' source reads."""
+    return in_place(config["resources"][SOURCES[wildcards.source]["records"]]["path"])
+
+
+def kept_bins(wildcards):
+    """What the groups of the wildcards' source keep of its records."""
+    groups = shard_names(SOURCES[wildcards.source]["groups"])
+    return expand("<resources>/records/{source}/{shard}.h5", source=wildcards.source, shard=groups)
 
 
 def layout(key):
@@ -339,8 +352,11 @@ def shard_names(count):
 
 
 def shards_of(name):
-    """The shards of a source's feature store: of genes if predicted, of tracks if measured."""
-    count = SOURCES[name]["groups"] if name in MEASURED else backbone_of(name)["shards"]
+    """The shards of a source's feature store: of tracks if they are of bigWigs, else of genes."""
+    if name in MEASURED:
+        count = SOURCES[name]["groups" if name in BINNED else "shards"]
+    else:
+        count = backbone_of(name)["shards"]
     return expand("<results>/features/{source}/{shard}.h5", source=name, shard=shard_names(count))
 
 

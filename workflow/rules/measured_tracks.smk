@@ -1,4 +1,5 @@
-# bigWigs -> measured chromatin tracks in a backbone's bins, a group of tracks a job.
+# bigWigs -> measured chromatin tracks in a backbone's bins, a group of tracks a job; or Basenji's preprocessed data ->
+# the same, a group of files of records a job, then a shard of genes a job.
 
 
 rule collect_bigwigs:
@@ -14,7 +15,7 @@ rule collect_bigwigs:
     benchmark:
         "<benchmarks>/collect_bigwigs/{source}/{shard}.tsv"
     wildcard_constraints:
-        source=one_of(MEASURED),
+        source=one_of(BINNED),
     conda:
         "../envs/data.yaml"
     threads: 1
@@ -48,7 +49,7 @@ rule bin_bigwigs:
     benchmark:
         "<benchmarks>/bin_bigwigs/{source}/{shard}.tsv"
     wildcard_constraints:
-        source=one_of(MEASURED),
+        source=one_of(BINNED),
     priority: 1  # a group is binned and dropped before the next one is fetched
     conda:
         "../envs/data.yaml"
@@ -63,3 +64,70 @@ rule bin_bigwigs:
         source=param(lambda wildcards: wildcards.source),
     script:
         "../scripts/bin_bigwigs.py"
+
+
+rule unpack_records:
+    """Read one group of files of records once, and keep the bins of them that lie around genes."""
+    input:
+        tss="<results>/genes/tss.tsv",
+        lifted="<results>/genes/contigs.json",
+        fasta=genome_of("fa"),
+        fai=genome_of("fa.fai"),
+        info=genome_of("json"),
+        tracks=track_table,
+        records=records_folder,
+    output:
+        temp("<resources>/records/{source}/{shard}.h5"),
+    log:
+        "<logs>/unpack_records/{source}/{shard}.log",
+    benchmark:
+        "<benchmarks>/unpack_records/{source}/{shard}.tsv"
+    wildcard_constraints:
+        source=one_of(RECORDED),
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=360,
+    params:
+        code=code("unpack_records.py"),
+        assembly=param(layout("assembly")),
+        geometry=param(layout("geometry")),
+        missing=param(setting("sources", "missing_bigwigs")),
+        group=param(lambda wildcards: int(wildcards.shard)),
+        groups=param(setting("sources", "groups")),
+    script:
+        "../scripts/unpack_records.py"
+
+
+rule bin_records:
+    """Average what all groups kept over the bins of one shard of genes."""
+    input:
+        tss="<results>/genes/tss.tsv",
+        lifted="<results>/genes/contigs.json",
+        info=genome_of("json"),
+        kept=kept_bins,
+    output:
+        "<results>/features/{source}/{shard}.h5",
+    log:
+        "<logs>/bin_records/{source}/{shard}.log",
+    benchmark:
+        "<benchmarks>/bin_records/{source}/{shard}.tsv"
+    wildcard_constraints:
+        source=one_of(RECORDED),
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=360,
+    params:
+        code=code("bin_records.py"),
+        assembly=param(layout("assembly")),
+        geometry=param(layout("geometry")),
+        shard=param(lambda wildcards: int(wildcards.shard)),
+        shards=param(setting("sources", "shards")),
+        source=param(lambda wildcards: wildcards.source),
+    script:
+        "../scripts/bin_records.py"

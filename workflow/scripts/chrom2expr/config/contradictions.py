@@ -15,7 +15,8 @@ from chrom2expr.genome.windows import Geometry, central
 
 # What only sources of one kind have.
 OWN_KEYS = {
-    "measured": {"bigwigs", "overrides", "groups", "missing_bigwigs", "tracks", "assembly", "central_bins"},
+    "measured": {"bigwigs", "groups", "missing_bigwigs", "tracks", "assembly", "central_bins", "overrides"}
+    | {"from", "records", "shards"},
     "embedded": {"bins", "settings"},
 }
 
@@ -56,8 +57,8 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         if source["split"] not in config["splits"]:
             yield f"sources.{name}.split: {source['split']} is not among splits"
         yield from _place_contradictions(name, source, backbones)
-        if source["kind"] == "measured" and not source["bigwigs"]:
-            yield f"sources.{name}.bigwigs: a measured source needs at least one template"
+        if source["kind"] == "measured":
+            yield from _measured_contradictions(name, source, resources)
         if "tracks" in source and source["tracks"] not in resources:
             yield f"sources.{name}.tracks: {source['tracks']} is not among resources"
         for kind, keys in OWN_KEYS.items():
@@ -106,6 +107,30 @@ def _family_contradictions(where: str, families: Mapping[str, Any]) -> Iterator[
         yield f"{where}: validation and test take all genes ({families['validation']} + {families['test']})"
 
 
+def _measured_contradictions(
+    name: str, source: Mapping[str, Any], resources: Mapping[str, Mapping[str, Any]]
+) -> Iterator[str]:
+    """Lines that say what is wrong with where measured tracks come from."""
+    if source["from"] == "bigwigs":
+        if not source.get("bigwigs"):
+            yield f"sources.{name}.bigwigs: a measured source needs at least one template"
+        for key in sorted({"records", "shards"} & source.keys()):
+            yield f"sources.{name}.{key}: only sources from tfrecords have it, and this one is from bigwigs"
+        return
+    records = source["records"]
+    if "bigwigs" in source:
+        yield (
+            f"sources.{name}.bigwigs: from is tfrecords, which needs no templates; take them away (where they are in "
+            "the config below: bigwigs: null)"
+        )
+    if "overrides" in source:
+        yield f"sources.{name}.overrides: names bigWigs, and from is tfrecords: take it away"
+    if records not in resources:
+        yield f"sources.{name}.records: {records} is not among resources"
+    elif not resources[records].get("path") and "obtain" not in resources[records]:
+        yield f"resources.{records}.path: is needed, since nothing fetches the folder that sources.{name}.records is"
+
+
 def _place_contradictions(name: str, source: Mapping[str, Any], backbones: Mapping[str, Any]) -> Iterator[str]:
     """Lines that say what is wrong with where a source's bins lie, which its backbone says, or its own keys."""
     own = {"assembly", "geometry", "central_bins"} & source.keys()
@@ -122,7 +147,7 @@ def _place_contradictions(name: str, source: Mapping[str, Any], backbones: Mappi
             yield f"sources.{name}.geometry: is needed, or a backbone, whose it then is"
         if "geometry" in source:
             yield from _bad_geometry(f"sources.{name}", source["geometry"])
-        if "tracks" not in source and any("://" in template for template in source["bigwigs"].values()):
+        if "tracks" not in source and any("://" in template for template in source.get("bigwigs", {}).values()):
             yield f"sources.{name}.tracks: is needed: at an address, nothing tells which tracks there are"
 
 
@@ -169,7 +194,8 @@ def _used_resources(config: Mapping[str, Any]) -> list[str]:
     named = [*NEEDED, *(backbone[key] for backbone in config["backbones"].values() for key in ("weights", "tracks"))]
     for assembly in config["assemblies"].values():
         named += [assembly["fasta"], *assembly["lift_to"].values()]
-    return [*named, *(source["tracks"] for source in config["sources"].values() if "tracks" in source)]
+    sources = config["sources"].values()
+    return [*named, *(source[key] for source in sources for key in ("tracks", "records") if key in source)]
 
 
 def _not_offered(config: Mapping[str, Any], backbone: str, needed: str, where: str) -> Iterator[str]:

@@ -73,6 +73,8 @@ def group_targets(config: Mapping[str, Any], source: str) -> list[str]:
     if section.get("kind") != "measured":
         measured = [name for name, one in config["sources"].items() if one["kind"] == "measured"]
         raise InputError(f"{source} is no measured source of the config; there are {', '.join(measured) or 'none'}")
+    if section.get("from") == "tfrecords":
+        raise InputError(f"{source} has no bigWigs to fetch: it is from tfrecords ({section['records']})")
     folder = Path(config["pathvars"]["resources"], "bigwigs", source)
     return [str(folder / f"{group:03}{ending}") for group in range(section["groups"]) for ending in ("", ".tsv")]
 

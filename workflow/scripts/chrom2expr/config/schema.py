@@ -90,6 +90,10 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
         if source["kind"] == "measured":
             source.setdefault("groups", 1)
             source.setdefault("missing_bigwigs", "error")
+            if source.setdefault("from", "bigwigs") == "tfrecords":
+                source.setdefault("shards", 32)
+        if source.get("bigwigs", {}) is None:
+            del source["bigwigs"]
     for head in full["heads"].values():
         if head["features"] == "sequences":
             head.setdefault("adaptation", {"type": "all"})

@@ -97,7 +97,7 @@ class Genome:
 def shard_of(genes: pd.DataFrame, shard: int, shards: int) -> pd.DataFrame:
     """The genes of shard `shard` (0-based) of `shards`: runs of neighbouring rows, equally long to within one."""
     if shards > len(genes):
-        raise InputError(f"{len(genes)} genes cannot fill {shards} shards: lower the backbone's key shards")
+        raise InputError(f"{len(genes)} genes cannot fill {shards} shards: lower shards of the backbone or source")
     return genes.iloc[np.array_split(np.arange(len(genes)), shards)[shard]]
 
 
