@@ -275,6 +275,7 @@ STEPS = {
             "samples": {"file": "file", "tissue": "tissue"},
         }
         | ANNOTATION,
+        comparing_tissues="",
     ),
     **{
         f"index_{assembly}": _step(

@@ -191,7 +191,12 @@ class Files(SimpleNamespace):
 
 def run_script(script, log, **given):
     params = scripts.params(**given.pop("params", {}))
-    job = scripts.snakemake(log=[str(log)], params=params, **{key: Files(**values) for key, values in given.items()})
+    job = scripts.snakemake(
+        log=[str(log)],
+        params=params,
+        resources=SimpleNamespace(comparing_tissues=""),
+        **{key: Files(**values) for key, values in given.items()},
+    )
     runpy.run_path(str(SCRIPTS / script), init_globals={"snakemake": job})
 
 

@@ -259,6 +259,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.lifted": refused(LONGER_CHAIN, "bp long there"),
     },
     "targets": {
+        "resources.comparing_tissues": same("a/b/c/d", "the matrix has tissues to compare"),
         "params.tss": several(same("most_upstream", "a table gives its TSSs itself"), refused("all", "no transcripts")),
         "params.columns": refused({"gene_id": "symbol"}, "is not in the gene table"),
         "params.pseudocount": several(0.2, {"default": 0.1, "tissue 2": 0.3}),
@@ -559,7 +560,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.expression": OTHER_TARGETS,
     },
     "join_folds": {
-        "params.runs": ["a@fold0/b/c/d"],
+        "params.runs": described(["a@fold0/b/c/d"]),
         "input.predictions": several(
             [of("fit_ridge", "predictions")],
             refused(
