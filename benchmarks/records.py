@@ -40,7 +40,7 @@ def write(folder: Path, count: int, step: float) -> None:
     bases = rng.integers(0, 4, CONTIG, dtype=np.uint8)
     text = windows.decode(bases)
     lines = "".join(f"{text[at : at + 60]}\n" for at in range(0, CONTIG, 60))
-    (folder / "raw.fa").write_text(f">chr1\n{lines}")
+    (folder / "raw.fa").write_text(f">chr1\n{lines}", encoding="utf-8")
     index_genome(folder / "raw.fa", folder / "genome.fa", folder / "genome.json")
     rows = [("chr1", int(start), "train") for start in rng.integers(0, CONTIG - LENGTH, count)]
     bins = (LENGTH - 2 * CROP) // POOL

@@ -138,8 +138,8 @@ def test_check_says_what_is_wrong_everywhere(tmp_path, monkeypatch, capsys):
         ("- 1\n", r"own.yaml: holds a list, but a config is sections with keys"),
         (b"label: gr\xfcn\n", r"own.yaml: is not UTF-8 text \(.* at byte 9\)"),
         (None, r"own.yaml: there is no such config"),
-        ("seed: 3\n", r"the config has no pathvars, .*: it is to be laid over chrom2expr's config/config.yaml"),
-        ("", r"the config has no pathvars, .*: it is to be laid over chrom2expr's config/config.yaml"),
+        ("seed: 3\n", r"the config has no pathvars, .*: it is to be laid over config/config.yaml"),
+        ("", r"the config has no pathvars, .*: it is to be laid over config/config.yaml"),
     ],
 )
 def test_a_config_that_cannot_be_read_is_named(tmp_path, monkeypatch, capsys, text, message):
