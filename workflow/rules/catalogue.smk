@@ -18,7 +18,7 @@ rule tabulate_catalogue:
     resources:
         mem_mb=1000,
         runtime=10,
-        thesis=json.dumps(found_by_the_thesis()),  # as a resource: it is for the console alone
+        thesis=found_by_the_thesis,  # as a resource: it is for the console alone
     params:
         code=code("tabulate_catalogue.py"),
         sources=param(catalogued(catalogued_source)),

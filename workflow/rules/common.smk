@@ -20,10 +20,8 @@ if not os.path.isdir(SCRIPTS):
 sys.path.insert(0, os.path.abspath(SCRIPTS))
 
 from chrom2expr import registry
-from chrom2expr.config import audited, dependencies, folds, overlays, reproduction, resources, runs, schema
+from chrom2expr.config import audited, dependencies, folds, overlays, resources, runs, schema
 from chrom2expr.errors import InputError
-from chrom2expr.evaluation import statements
-from chrom2expr.evaluation.reproduction import NEEDS
 from chrom2expr.genome import sample_sheets
 
 try:
@@ -494,32 +492,41 @@ def sequence_shards(wildcards):
     return encoded_of(SOURCES[wildcards.source]["backbone"])
 
 
-def found_by_the_thesis():
-    """How many tracks of a measured source the thesis found a bigWig for, by source, where it is compared with."""
+@cache
+def stated():
+    """The thesis's statements that are checked; none where it is not compared with."""
+    # Loaded when a job asks: every job's start reads this file.
+    from chrom2expr.evaluation import reproduction, statements
+
     if not config["compare_with_thesis"]:
-        return {}
+        return []
     try:
-        stated = statements.read_statements(thesis_statements(), NEEDS)
+        return statements.read_statements(thesis_statements(), reproduction.NEEDS)
     except InputError as error:
         raise WorkflowError(str(error))
-    return {
+
+
+def found_by_the_thesis(wildcards):
+    """How many tracks of a measured source the thesis found a bigWig for, by source, as JSON."""
+    found = {
         one.metric.removeprefix("measured:"): one.value
-        for one in stated
+        for one in stated()
         if one.metric.startswith("measured:")
     }
+    return json.dumps(found)
 
 
 @cache
 def reproduction_plan():
     """What the table of reproduction takes of the config."""
-    if not config["compare_with_thesis"]:
-        return reproduction.plan(config, [])
+    from chrom2expr.config import reproduction
+    from chrom2expr.evaluation import statements
+
     try:
-        stated = statements.read_values(thesis_values())
-        stated += statements.read_statements(thesis_statements(), NEEDS)
-        return reproduction.plan(config, stated)
+        values = statements.read_values(thesis_values()) if config["compare_with_thesis"] else []
     except InputError as error:
         raise WorkflowError(str(error))
+    return reproduction.plan(config, values + stated())
 
 
 def reproduced(files):

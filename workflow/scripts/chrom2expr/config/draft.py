@@ -16,6 +16,7 @@ from chrom2expr.genome import annotation, expression
 from chrom2expr.genome.contigs import called, check_lengths, plain
 from chrom2expr.genome.liftover import build_genes
 from chrom2expr.genome.sequences import index_genome
+from chrom2expr.genome.splits import SCORED
 
 # Where bigWigs are binned, unless something else is asked for: Enformer's bins and context.
 BIN_SIZE, WINDOW = 128, 114_688
@@ -24,7 +25,7 @@ _HELD_OUT = 0.1
 # What a bigWig may be called.
 _ENDINGS = (".bw", ".bigwig", ".bigWig")
 # A correlation over fewer says nothing.
-_FEWEST_GENES, _FEWEST_TISSUES = 3, 3
+_FEWEST_TISSUES = 3
 # With a larger share of the genes on contigs that the genome lacks, the two do not belong together.
 _MOST_UNKNOWN = 0.5
 
@@ -192,10 +193,10 @@ def _check_bigwig(path: Path, files: Files, chrom: pd.Series, genome: Mapping[st
 def _held_out(path: Path, genes: pd.DataFrame) -> tuple[str, str]:
     """The chromosomes for validation and test: of those with genes, the two nearest to _HELD_OUT of all genes."""
     sizes = genes.groupby(genes["chrom"].map(plain))["chrom"].agg(["first", "size"])
-    usable = sizes[sizes["size"] >= _FEWEST_GENES]
+    usable = sizes[sizes["size"] >= SCORED]
     if len(usable) < 3:
         raise InputError(
-            f"{path}: {len(usable)} chromosomes have {_FEWEST_GENES} genes or more, but training, validation and test "
+            f"{path}: {len(usable)} chromosomes have {SCORED} genes or more, but training, validation and test "
             "need one each. Copy a file of config/presets/ and give it a split by families (splits: NAME: families)"
         )
     distance = (usable["size"] - _HELD_OUT * len(genes)).abs()

@@ -20,10 +20,9 @@ def of_splits(splits: Sequence[str | Path], expression: str | Path) -> Predictio
     undefined as of a single split. The folds' own means would rank the genes, and wrongly: they are low where the test
     genes are high.
     """
-    joined = join({str(split): training_means(split, expression) for split in splits})
-    constant = statistics.row_means(
-        np.array([training_means(split, expression).predicted[0] for split in splits], dtype=np.float64).T
-    )
+    parts = {str(split): training_means(split, expression) for split in splits}
+    joined = join(parts)
+    constant = statistics.row_means(np.array([part.predicted[0] for part in parts.values()], dtype=np.float64).T)
     return joined._replace(predicted=np.broadcast_to(constant.astype(np.float32), joined.predicted.shape))
 
 

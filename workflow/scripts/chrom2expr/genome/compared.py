@@ -1,6 +1,6 @@
 """The windows of a split's test genes, held against those of its training and its validation genes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -9,9 +9,8 @@ from chrom2expr.genome import overlaps
 from chrom2expr.genome.audits import Compared
 from chrom2expr.genome.genes import locate
 from chrom2expr.genome.sequences import Genome
-from chrom2expr.genome.similarity import nearest, read_kmers
+from chrom2expr.genome.similarity import nearest, read_kmers, windows_of
 from chrom2expr.genome.windows import Geometry
-from chrom2expr.job import Progress
 
 # About how many 31-mers of a window a sample keeps: a share of 0.5 then has a standard error of 0.011.
 KEPT = 2000
@@ -47,16 +46,7 @@ def compare(
         share = shared / np.maximum(end[test] - start[test], 1)
         columns += [names[where], shared, share, names[overlaps.at_one_tss(chrom, tss, test, others)]]
     read = np.concatenate([test, train])
-    kmers = read_kmers(_encoded(located.iloc[read], genome, geometry), sampled)
+    kmers = read_kmers(windows_of(located.iloc[read], genome, geometry), sampled)
     share, where = nearest(kmers, np.arange(len(test)), np.arange(len(test), len(read)))
     columns += [np.where(share > 0, names[np.append(read, -1)[where]], ""), share]
     return [Compared(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
-
-
-def _encoded(located: pd.DataFrame, genome: Genome, geometry: Geometry) -> Iterator[np.ndarray]:
-    """The sequence around each TSS, one in memory at a time."""
-    progress = Progress(len(located), "windows")
-    for place in located.itertuples():
-        start = geometry.sequence_start(place.tss, place.strand)
-        yield genome.encoded(place.chrom, start, start + geometry.sequence_length)
-        progress.advance(1)

@@ -14,9 +14,8 @@ from chrom2expr.files import tables
 from chrom2expr.genome.gene_ids import compared_by
 from chrom2expr.genome.genes import gene_of, locate
 from chrom2expr.genome.sequences import Genome
-from chrom2expr.genome.similarity import Kmers, read_kmers, similar
+from chrom2expr.genome.similarity import Kmers, read_kmers, similar, windows_of
 from chrom2expr.genome.windows import Geometry
-from chrom2expr.job import Progress
 
 COLUMNS = ("gene_id", "family")
 
@@ -119,12 +118,4 @@ def read_windows(genes: pd.DataFrame, genome: Genome, assembly: str, length: int
     Contigs are called as in `genome` (see genes.read_genes_in). The TSS is the base in the middle, index length // 2;
     what lies past a contig's ends is N.
     """
-    geometry, progress = Geometry.centred(length, 1, length), Progress(len(genes), "windows")
-
-    def encoded() -> Iterator[np.ndarray]:
-        for place in locate(genes, assembly).itertuples():
-            start = geometry.sequence_start(place.tss, place.strand)
-            yield genome.encoded(place.chrom, start, start + length)
-            progress.advance(1)
-
-    return read_kmers(encoded())
+    return read_kmers(windows_of(locate(genes, assembly), genome, Geometry.centred(length, 1, length)))

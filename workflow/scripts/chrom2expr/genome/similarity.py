@@ -13,9 +13,13 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy.sparse import csr_array
 
 from chrom2expr.genome import windows
+from chrom2expr.genome.sequences import Genome
+from chrom2expr.genome.windows import Geometry
+from chrom2expr.job import Progress
 
 K = 31
 ENOUGH = 100
@@ -74,6 +78,18 @@ def _hash(codes: np.ndarray) -> np.ndarray:
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         mixed = (mixed ^ mixed >> np.uint64(shift)) * np.uint64(factor)
     return mixed ^ mixed >> np.uint64(31)
+
+
+def windows_of(located: pd.DataFrame, genome: Genome, geometry: Geometry) -> Iterator[np.ndarray]:
+    """The encoded sequence (base,) around each TSS, one in memory at a time; what lies past a contig's end is N.
+
+    `located`: see genes.locate, with contigs called as in `genome`.
+    """
+    progress = Progress(len(located), "windows")
+    for place in located.itertuples():
+        start = geometry.sequence_start(place.tss, place.strand)
+        yield genome.encoded(place.chrom, start, start + geometry.sequence_length)
+        progress.advance(1)
 
 
 def read_kmers(encoded: Iterable[np.ndarray], sampled: int = 1) -> Kmers:
