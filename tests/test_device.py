@@ -46,6 +46,6 @@ def test_a_gpu_that_fails_at_the_first_product_is_one_that_cannot_be_used(places
 
 
 def test_precision_is_part_of_what_a_shard_is(monkeypatch):
-    made = [provenance("s", "w", ("torch",), torch.device(kind)) for kind in ("cpu", "cuda")]
+    made = [provenance("s", "w.pth", "w", {}, ("torch",), torch.device(kind)) for kind in ("cpu", "cuda")]
     assert [one["precision"] for one in made] == ["float32", "bfloat16"]
     assert [one["device"] for one in made] == ["cpu", "cuda"]

@@ -17,7 +17,11 @@ with job(snakemake) as call:
     device = choose_device(call.resources.allow_cpu)
     weights, weights_sha256 = whole.weights(given.weights)
     network = registry.find("backbones", params.type).load()
+    described = inference.described(params.type, params.settings, geometry, params.reverse_complement, bins=params.bins)
     backbone = network.load(weights, geometry, params.settings).for_inference().to(device)
+    provenance = inference.provenance(
+        params.source, given.weights, weights_sha256, described, backbone.software, device
+    )
     embedding.embed_shard(
         backbone,
         given.encoded,
@@ -26,6 +30,6 @@ with job(snakemake) as call:
         bins=params.bins,
         batch_size=call.resources.batch_size,
         reverse_complement=params.reverse_complement,
-        provenance=inference.provenance(params.source, weights_sha256, backbone.software, device),
+        provenance=provenance,
         device=device,
     )

@@ -19,7 +19,13 @@ with job(snakemake) as call:
     device = choose_device(call.resources.allow_cpu)
     weights, weights_sha256 = whole.weights(given.weights)
     network = registry.find("backbones", params.type).load()
+    described = inference.described(
+        params.type, params.settings, geometry, params.reverse_complement, tracks=len(tracks)
+    )
     backbone = network.load(weights, geometry, params.settings, len(tracks)).for_inference().to(device)
+    provenance = inference.provenance(
+        params.source, given.weights, weights_sha256, described, backbone.software, device
+    )
     predicting.predict_shard(
         backbone,
         given.encoded,
@@ -29,6 +35,6 @@ with job(snakemake) as call:
         batch_size=call.resources.batch_size,
         reverse_complement=params.reverse_complement,
         central_bins=params.central_bins,
-        provenance=inference.provenance(params.source, weights_sha256, backbone.software, device),
+        provenance=provenance,
         device=device,
     )

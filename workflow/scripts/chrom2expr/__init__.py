@@ -5,3 +5,12 @@ half-open everywhere in the library; arrays have the axis order (gene, bin, trac
 """
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    """`load_run`, loaded when it is asked for: what the command line starts with needs no package."""
+    if name == "load_run":
+        from chrom2expr.application.trained_run import load_run
+
+        return load_run
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -49,6 +49,9 @@ class Backbone(nn.Module):
 
     declares: ClassVar[Mapping[str, Any]]
     embedding_width: int | None = None
+    # Bases that decide a bin, where each bin is decided by its own: bin i by those from i * bin_size on. A shorter
+    # sequence then gives the bins whose bases it holds.
+    reach: int | None = None
     software: ClassVar[tuple[str, ...]] = ("torch",)  # the installed packages that decide its numbers
 
     def __init__(self, geometry: Geometry) -> None:
@@ -115,6 +118,15 @@ class Backbone(nn.Module):
 
         With `reverse_complement` it is the mean of both strands, the other strand's bins turned back round.
         """
+        return self.read(sequence, reverse_complement)
+
+    @torch.inference_mode()
+    def embed(self, sequence: Tensor, bins: int, reverse_complement: bool = False) -> Tensor:
+        """Embedding (batch, bins, width) float32 of the central bins, computed as `predict` does."""
+        return self.read_embedding(sequence, bins, reverse_complement)
+
+    def read(self, sequence: Tensor, reverse_complement: bool = False) -> Prediction:
+        """What `predict` gives, with gradients."""
         strands = [sequence, other_strand(sequence)] if reverse_complement else [sequence]
         predictions = []
         for strand in strands:
@@ -127,9 +139,8 @@ class Backbone(nn.Module):
             *(None if here is None else (here + there.flip(1)) / 2 for here, there in zip(*predictions, strict=True))
         )
 
-    @torch.inference_mode()
-    def embed(self, sequence: Tensor, bins: int, reverse_complement: bool = False) -> Tensor:
-        """Embedding (batch, bins, width) float32 of the central bins, computed as `predict` does."""
+    def read_embedding(self, sequence: Tensor, bins: int, reverse_complement: bool = False) -> Tensor:
+        """What `embed` gives, with gradients."""
         with _autocast(sequence):
             embedding = self.embedding(sequence)
         here = middle(embedding.shape[1], bins)

@@ -164,7 +164,7 @@ class Beluga(Backbone):
 
     def __init__(self, network: Network, geometry: Geometry) -> None:
         super().__init__(geometry)
-        self.network = network
+        self.network, self.reach = network, window_length(geometry)
 
     @classmethod
     def load(cls, weights: Path, geometry: Geometry, settings: Mapping[str, Any], tracks: int | None = None) -> Self:

@@ -1,14 +1,18 @@
 """What is computed of a shard of encoded sequences into a shard of the feature store, batch by batch."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 import torch
 
 from chrom2expr.backbones.device import precision
 from chrom2expr.genome.sequence_store import SequenceStore
+from chrom2expr.genome.windows import Geometry
 from chrom2expr.job import Progress
 from chrom2expr.tracks.store_writer import ShardWriter
 
@@ -16,14 +20,44 @@ from chrom2expr.tracks.store_writer import ShardWriter
 Values = tuple[torch.Tensor, Mapping[str, torch.Tensor]]
 
 
-def provenance(source: str, weights_sha256: str, software: Sequence[str], device: torch.device) -> dict[str, str]:
-    """What a feature shard says of how it was computed; `software` are the packages that decide its numbers."""
+def provenance(
+    source: str,
+    weights: str | Sequence[str],
+    weights_sha256: str,
+    description: Mapping[str, Any],
+    software: Sequence[str],
+    device: torch.device,
+) -> dict[str, str]:
+    """What a feature shard says of how it was computed; `software` are the packages that decide its numbers.
+
+    `weights` are the files that its weights lie in; `description` is what loading the backbone again takes beside them
+    (see `described`).
+    """
     return {
         "source": source,
+        "backbone": json.dumps(description, sort_keys=True),
+        "weights": json.dumps(weights if isinstance(weights, str) else [*weights]),
         "weights_sha256": weights_sha256,
         "device": device.type,
         "precision": precision(device),
         "software": ", ".join(f"{name} {version(name)}" for name in software),
+    }
+
+
+def described(
+    type: str, settings: Mapping[str, Any], geometry: Geometry, reverse_complement: bool, **taken: int
+) -> dict[str, Any]:
+    """What loading a backbone, and reading with it, takes beside its weights, as JSON has it.
+
+    type, settings: for Backbone.load; geometry: asdict; and what is `taken` of it: `tracks`, how many it predicts, or
+    `bins`, how many central ones of its embedding.
+    """
+    return {
+        "type": type,
+        "settings": dict(settings),
+        "geometry": asdict(geometry),
+        "reverse_complement": reverse_complement,
+        **taken,
     }
 
 

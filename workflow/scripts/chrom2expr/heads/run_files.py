@@ -80,8 +80,13 @@ def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
 
 def _summary(task: Task, table: Sequence[Mapping[str, Any]], predicted: np.ndarray) -> dict[str, Any]:
     """The points chosen, what they were fitted to, what was missing, and the scores of the validation genes."""
+    pseudocount = task.data.pseudocount
     return {
+        "head": task.type,
         "inputs": dict(task.data.inputs),
+        "sequence_model": dict(task.data.sequence_model),
+        "unit": task.data.unit,
+        "pseudocount": pseudocount.tolist() if isinstance(pseudocount, np.ndarray) else pseudocount,
         "loss": dict(task.loss.section),
         "device": task.device.type,
         "tracks": len(task.data.track_id),
@@ -135,8 +140,10 @@ def join_summaries(parts: Sequence[Path], predictions: Path, output: Path) -> No
         }
         for split, counts in summaries[0]["genes"].items()
     }
+    pseudocounts = [summary["pseudocount"] for summary in summaries]
     joined = {
         **summaries[0],
+        "pseudocount": sum(pseudocounts, []) if isinstance(pseudocounts[0], list) else pseudocounts[0],
         "tissues": sum(summary["tissues"] for summary in summaries),
         "genes": genes,
         "chosen": [row for summary in summaries for row in summary["chosen"]],

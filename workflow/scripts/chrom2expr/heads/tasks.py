@@ -1,7 +1,8 @@
 """What a head is fitted to: the features and targets of each split, and all that decides the fit."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from chrom2expr.losses import loss as losses
 from chrom2expr.losses.loss import Loss
 from chrom2expr.tracks import reduced_features
 from chrom2expr.tracks.store_reader import FeatureStore
+
+# What of a store's provenance tells sequences and weights from others.
+SEQUENCE_PROVENANCE = ("assembly", "genome_sha256", "weights_sha256", "device", "precision", "software")
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,9 @@ class Data:
 
     `splits` and `gene_id` have the keys train, val and test; `inputs` says which features these are (the store's
     source, the set of tracks, the orientation, how many bins), so that a saved model can name what it wants.
-    `pseudocount` is one number, or one a tissue (tissue,), in RPKM.
+    `pseudocount` is one number, or one a tissue (tissue,), in `unit`, the expression's.
+    `sequence_model` says where features of new sequences would come from, as JSON has it (see `_sequence_model`); empty
+    where they are sequences, or measured.
     """
 
     splits: Mapping[str, Split]
@@ -51,6 +57,8 @@ class Data:
     track_id: np.ndarray
     inputs: Mapping[str, str | int]
     pseudocount: float | np.ndarray
+    unit: str = ""
+    sequence_model: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,13 +76,14 @@ class Task:
     seed: int
     device: torch.device
     devices: int = 1
+    type: str = ""
 
     @classmethod
     def of(cls, data: Data, params: Any, device: torch.device) -> "Task":
         """The task of a job, from the params of its rule, which have the fields' names; the loss is prepared."""
         loss = losses.build(params.loss)
         loss.prepare(data.splits["train"].observed, data.pseudocount, data.tissue)
-        names = {field.name for field in fields(cls)} - {"data", "loss", "device"}
+        names = {each.name for each in fields(cls)} - {"data", "loss", "device"}
         given = {name: getattr(params, name) for name in names if hasattr(params, name)}
         return cls(data=data, loss=loss, device=device, **given)
 
@@ -97,13 +106,40 @@ def read_data(
     store = FeatureStore(features) if kind == "store" else reduced_features.ReducedFeatureStore(features, kind)
     source = str(store.provenance.get("source", ""))
     inputs = {"source": source, "tracks": tracks, "orientation": orientation, "bins": bins or store.bins}
-    return split_data(
+    data = split_data(
         split,
         expression,
         lambda gene_ids: store.select(gene_ids, tracks, orientation, bins),
         store.track_id[store.kind(tracks)],
         inputs,
     )
+    return replace(data, sequence_model=_sequence_model(store, kind, tracks))
+
+
+def _sequence_model(
+    store: FeatureStore | reduced_features.ReducedFeatureStore, features: str, tracks: str
+) -> dict[str, Any]:
+    """What a backbone, and a reduction of what it says, would have to do for a head to read new sequences.
+
+    backbone: see inference.described; features: "store" or a reduction; reduced_from: "tracks" of the store, or means
+    that it kept; columns: those of the store's tracks that are taken, as [start, stop] pairs; and what of the store's
+    provenance tells sequences and weights from others. Empty for a store that no backbone made.
+    """
+    found = dict(store.provenance)
+    if "backbone" not in found:
+        return {}
+    columns = store.columns(tracks)
+    starts = np.flatnonzero(np.diff(columns, prepend=-2) != 1)
+    stops = [*starts[1:], len(columns)]
+    return {key: found[key] for key in SEQUENCE_PROVENANCE if key in found} | {
+        "backbone": json.loads(found["backbone"]),
+        "weights": json.loads(found["weights"]),
+        "features": features,
+        "reduced_from": found.get("reduced_from", "tracks"),
+        "columns": [
+            [int(columns[start]), int(columns[stop - 1]) + 1] for start, stop in zip(starts, stops, strict=True)
+        ],
+    }
 
 
 def split_data(
@@ -117,7 +153,7 @@ def split_data(
     targets, parts = read_split_targets(expression, split)
     ids = {name: targets.gene_id[parts == name] for name in SPLITS}
     splits = {name: Split(select(ids[name]), targets.log_expression[parts == name]) for name in SPLITS}
-    return Data(splits, ids, targets.tissue, track_id, inputs, targets.pseudocount)
+    return Data(splits, ids, targets.tissue, track_id, inputs, targets.pseudocount, targets.unit)
 
 
 def of_tissues(data: Data, job: int, jobs: int) -> Data:

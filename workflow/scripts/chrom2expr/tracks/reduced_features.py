@@ -1,9 +1,10 @@
 """Reduced features, some numbers for each gene: read the file that a reduction of a feature store leaves.
 
 HDF5 (see `hdf5`): `features` (gene, feature) float32, the first feature of all tracks, then the second, ...; `gene_id`;
-`track_id` and `track_type` of its tracks; as attributes `reduction` (its name), `orientation` ("gene" where it had to
-know upstream from downstream, else "any"), `bins` (how many went into a feature), `tracks` ("chromatin", "cage", "all",
-or "embedding", whose tracks are its coordinates) and the provenance of the store that it was made from (see
+`track_id` and `track_type` of its tracks, and `column`, which of the store's they are; as attributes `reduction` (its
+name), `orientation` ("gene" where it had to know upstream from downstream, else "any"), `bins` (how many went into a
+feature), `tracks` ("chromatin", "cage", "all", or "embedding", whose tracks are its coordinates), `reduced_from`
+("tracks" of the store, or the means that it kept) and the provenance of the store that it was made from (see
 `reduction`, which writes it).
 """
 
@@ -19,7 +20,7 @@ from chrom2expr.files.whole import Format
 from chrom2expr.genome.features import Features
 from chrom2expr.genome.windows import turned
 
-FORMAT = Format("chrom2expr reduced feature", 2)
+FORMAT = Format("chrom2expr reduced feature", 3)
 
 
 class ReducedFeatureStore:
@@ -54,6 +55,11 @@ class ReducedFeatureStore:
         """Indices of the tracks of a kind, (track,): all that there are."""
         self._check("tracks", tracks, self.tracks)
         return np.arange(len(self.track_id))
+
+    def columns(self, tracks: str) -> np.ndarray:
+        """Which tracks of the store that it was reduced from those of a kind are, (track,)."""
+        self._check("tracks", tracks, self.tracks)
+        return self.file.read("column")
 
     def select(
         self, gene_ids: Sequence[str], tracks: str = "chromatin", orientation: str = "gene", bins: int | None = None

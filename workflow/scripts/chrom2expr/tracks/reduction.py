@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 
 from chrom2expr import registry
 from chrom2expr.errors import InputError
@@ -46,6 +47,13 @@ class Reduction(ABC):
         No gene and no track may depend on the others. What is not a finite number must not become one.
         """
 
+    def of_tensor(self, tracks: torch.Tensor) -> torch.Tensor:
+        """The same of a tensor (gene, bin, track) float32, with gradients: what a trained run asks for."""
+        raise InputError(
+            f"{type(self).__name__} reduces arrays only: define its of_tensor, and runs on its features can be asked "
+            "about new sequences"
+        )
+
 
 def reduce_store(
     features: str | Path,
@@ -73,22 +81,25 @@ def reduce_store(
         if taken:
             _check_kept(store, kept, bins)
             parts, used = _kept_means(store, kept, tracks), bins
+            source = kept
         else:
+            source = "tracks"
             selection = store.select(store.gene_id, tracks, declared.get("orientation", "genomic"), bins)
             parts, used = _each(selection, reduction), selection.shape[1]
         if taken and kept == "central_embedding":
             names = embedding_names(store.file.shapes[kept][1])
-            kinds = np.full(len(names), "embedding")
+            columns, kinds = np.arange(len(names)), np.full(len(names), "embedding")
         else:
             columns = store.kind(tracks)
             names, kinds = store.track_id[columns], store.track_type[columns]
         described = {"reduction": name, "orientation": declared.get("orientation", "any"), "bins": used}
-        described |= {"bin_size": store.bin_size, "tracks": tracks}
+        described |= {"bin_size": store.bin_size, "tracks": tracks, "reduced_from": source}
         genes = len(store.gene_id)
         with create_file(output, FORMAT, {**store.provenance, **described}) as file:
             file.write("gene_id", store.gene_id)
             file.write("track_id", names)
             file.write("track_type", kinds)
+            file.write("column", columns)
             file.create("features", (genes, reduction.features_per_track * len(names)), np.float32)
             progress = Progress(genes, "genes")
             for rows, part in parts:

@@ -6,6 +6,7 @@ gene orientation, and s = 0 is on both sides. The means are what the thesis's li
 """
 
 import numpy as np
+import torch
 
 from chrom2expr.genome.windows import Geometry, central
 from chrom2expr.tracks.reduction import Reduction
@@ -33,7 +34,10 @@ def weights(geometry: Geometry, bins: int | None = None) -> np.ndarray:
 
 
 class SpatialBasis(Reduction):
-    """ExPecto's sums: every track's bins summed with the weights of the basis, products and sums in float32."""
+    """ExPecto's sums: every track's bins summed with the weights of the basis.
+
+    Products and sums are float64, so that their order shows nowhere; what comes out is float32.
+    """
 
     declares = {
         "api": 1,
@@ -48,10 +52,14 @@ class SpatialBasis(Reduction):
 
     def __init__(self, geometry: Geometry, bins: int | None = None) -> None:
         super().__init__(geometry, bins)
-        self.basis = weights(geometry, bins)
+        self.basis = weights(geometry, bins).astype(np.float64)
 
     def __call__(self, tracks: np.ndarray) -> np.ndarray:
-        return np.stack([self.basis @ gene.astype(np.float32) for gene in tracks]).reshape(len(tracks), -1)
+        sums = np.stack([self.basis @ gene.astype(np.float64) for gene in tracks])
+        return sums.astype(np.float32).reshape(len(tracks), -1)
+
+    def of_tensor(self, tracks: torch.Tensor) -> torch.Tensor:
+        return (torch.from_numpy(self.basis).to(tracks.device) @ tracks.double()).float().flatten(1)
 
 
 class CentralMeans(Reduction):
@@ -69,3 +77,6 @@ class CentralMeans(Reduction):
 
     def __call__(self, tracks: np.ndarray) -> np.ndarray:
         return tracks.mean(axis=1, dtype=np.float32)
+
+    def of_tensor(self, tracks: torch.Tensor) -> torch.Tensor:
+        return tracks.mean(1)

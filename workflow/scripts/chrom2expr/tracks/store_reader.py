@@ -22,7 +22,7 @@ Orientation = Literal["gene", "genomic"]
 Kind = Literal["chromatin", "cage", "all", "embedding"]
 Means = Literal["central_tracks", "central_embedding"]
 # Shards of one store may come from different machines; everything else that describes them must agree.
-MAY_DIFFER = ("software", "device")
+MAY_DIFFER = ("software", "device", "weights")
 _FEWER = "deal the features out to fewer files (backbones: NAME: shards; sources: NAME: groups)"
 # What a thread reads at once: it stays in a core's cache until it is checked and copied.
 _READ_BYTES = 1 << 20
@@ -119,6 +119,8 @@ class FeatureStore:
         if not columns.size:
             raise InputError(f"{self.path}: none of its {len(self.track_id)} tracks is of the kind {tracks!r}")
         return columns
+
+    columns = kind
 
     def means(self, name: Means, genes: range) -> np.ndarray:
         """Means over the central bins, (len(genes), width) float32, of some of the store's genes, one after another.
