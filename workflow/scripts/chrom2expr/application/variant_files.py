@@ -113,8 +113,8 @@ def _variants(
         if on_mismatch == "error":
             raise InputError(
                 f"{row.where}: REF is {_short(row.ref)} at {row.chrom}:{row.pos}, but the FASTA has {_short(found)} "
-                f"there (its {contig.name} is {contig.length:,} bp long). Are the variants of another assembly? Otherwise "
-                "correct the row, or have such rows skipped and counted"
+                f"there (its {contig.name} is {contig.length:,} bp long). Are the variants of another assembly? "
+                "Otherwise correct the row, or have such rows skipped and counted"
             )
         for _, name in alternatives:
             skipped.add(name, "a REF that is not the FASTA's")
