@@ -13,7 +13,7 @@ MODULES = sorted(
     if ">>>" in path.read_text(encoding="utf-8")
 )
 # Packages that a lab's own code calls.
-CALLED = {"registry", "genome", "backbones", "losses", "evaluation", "heads"}
+CALLED = {"registry", "genome", "backbones", "losses", "evaluation", "heads", "application"}
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -154,7 +155,7 @@ def test_a_run_works_elsewhere_with_the_same_weights_only(world, tmp_path, name)
     output, folder = world.make(step, changes).output, tmp_path / "run"
     folder.mkdir()
     shutil.copy(output["model"], folder)
-    summary = json.loads(open(output["summary"], encoding="utf-8").read())
+    summary = json.loads(Path(output["summary"]).read_text(encoding="utf-8"))
     model = summary["sequence_model"]
     listed = isinstance(model["weights"], list)
     old = [*model["weights"]] if listed else [model["weights"]]
@@ -183,7 +184,7 @@ def test_what_is_no_run_is_refused(world, tmp_path):
             shutil.copy(output[name], tmp_path)
         with pytest.raises(InputError, match=said):
             load_run(tmp_path)
-    summary = json.loads((world.path(of("fit_cnn", "summary")) and open(world.path(of("fit_cnn", "summary"))).read()))
+    summary = json.loads(world.path(of("fit_cnn", "summary")) and open(world.path(of("fit_cnn", "summary"))).read())
     del summary["sequence_model"]
     (tmp_path / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
     with pytest.raises(InputError, match="older chrom2expr"):
