@@ -227,10 +227,12 @@ STEPS = {
             "enformer_tracks": "targets_human.txt",
             "beluga_tracks": "beluga.txt",
             "motifs": "motifs.tsv",
+            "variants": "variants.vcf",
+            "effects": "effects.tsv",
             "bigwigs_enformer": "bigwigs/enformer",
             "bigwigs_beluga": "bigwigs/beluga",
         },
-        params={"simulation": SIMULATION, "seed": 1},
+        params={"simulation": SIMULATION, "variants": {"chr1": 2}, "seed": 1},
     ),
     "download": _step(
         "download",

@@ -170,6 +170,7 @@ SOURCE = described("another")
 CHANGES: dict[str, dict[str, Any]] = {
     "simulate": {
         "params.seed": 2,
+        "params.variants": {"chr8": 1},
         "params.simulation.genes": {"chr1": 12, "chr8": 9},
         "params.simulation.gene_spacing": 3100,
         "params.simulation.edit_spacing": 700,

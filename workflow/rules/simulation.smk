@@ -5,7 +5,7 @@ SIMULATED = "<resources>/simulated"
 
 
 rule simulate_genome:
-    """Write two assemblies, their chain, genes, expression, track tables and bigWigs with a planted grammar."""
+    """Write two assemblies, their chain, genes, expression, track tables and bigWigs with a planted grammar; variants of it."""
     output:
         grch37=f"{SIMULATED}/grch37.fa",
         grch38=f"{SIMULATED}/grch38.fa",
@@ -15,6 +15,8 @@ rule simulate_genome:
         enformer_tracks=f"{SIMULATED}/targets_human.txt",
         beluga_tracks=f"{SIMULATED}/deepsea_beluga_features.tsv",
         motifs=f"{SIMULATED}/motifs.tsv",
+        variants=f"{SIMULATED}/variants.vcf",
+        effects=f"{SIMULATED}/variant_effects.tsv",
         bigwigs_enformer=directory(f"{SIMULATED}/bigwigs/enformer"),
         bigwigs_beluga=directory(f"{SIMULATED}/bigwigs/beluga"),
     log:
@@ -30,6 +32,7 @@ rule simulate_genome:
     params:
         code=code("simulate_genome.py"),
         simulation=param(config["simulation"]["genome"]),
+        variants=param(config["simulation"]["variants"]),
         seed=param(config["seed"]),
     script:
         "../scripts/simulate_genome.py"

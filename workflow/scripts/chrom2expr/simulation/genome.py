@@ -68,6 +68,11 @@ class Settings:
     track_noise: float
     resolution: int  # of the bigWigs
 
+    @property
+    def tissue_names(self) -> list[str]:
+        """The tissues' names, each with the lineage that it is mostly of."""
+        return [f"lineage{tissue % self.lineages}_tissue{tissue}" for tissue in range(self.tissues)]
+
 
 @dataclass
 class Simulation:
@@ -80,7 +85,8 @@ class Simulation:
     edits: dict[str, pd.DataFrame]  # start, deleted (bp of GRCh37), inserted (bp of GRCh38), ascending
     genes: pd.DataFrame  # id, symbol, chrom, strand, tss (GRCh37, 0-based), annotated_tss, type; in the file's order
     motifs: pd.DataFrame  # motif, role (core | regulator), consensus, baseline (weight of a core motif)
-    sites: pd.DataFrame  # gene, motif (row numbers), chrom, start (GRCh37), distance (from the TSS), strength (0 to 1)
+    # gene, motif (row numbers), chrom, start (GRCh37), reverse (its strand), distance (from the TSS), strength (0 to 1)
+    sites: pd.DataFrame
     activity: np.ndarray  # (regulator, lineage), 0 to 1
     lineage: np.ndarray  # (tissue, lineage), rows sum to 1
     log_expression: np.ndarray  # (gene, tissue), ln RPKM before detection and missing values
@@ -93,6 +99,15 @@ class Simulation:
         lifted = positions + shift[passed]
         ends = np.concatenate([[0], (edits.start + edits.deleted).to_numpy()])
         return np.where(positions < ends[passed], -1, lifted)
+
+    def expected(self, sites: pd.DataFrame) -> np.ndarray:
+        """ln RPKM (gene, tissue) without noise, were these the genome's sites; on the scale that its own sites set."""
+        return _expected(self.settings, len(self.genes), self.motifs, self.activity, self.lineage, self.sites, sites)
+
+
+def strength(mismatches: int) -> float:
+    """How strong a site is that differs from its motif in so many bases."""
+    return max(0.0, 1 - 0.3 * mismatches)
 
 
 def simulate(settings: Settings, seed: int) -> Simulation:
@@ -107,7 +122,12 @@ def simulate(settings: Settings, seed: int) -> Simulation:
     }
     inserts = next(streams)
     grch38 = {name: _apply(edits[name], encoded, inserts) for name, encoded in grch37.items()}
-    log_expression = _express(settings, len(genes), motifs, sites, activity, lineage, next(streams))
+    noise = next(streams)
+    log_expression = (
+        _expected(settings, len(genes), motifs, activity, lineage, sites, sites)
+        + noise.normal(0, settings.gene_noise_sd, (len(genes), 1))
+        + noise.normal(0, settings.noise_sd, (len(genes), settings.tissues))
+    )
     return Simulation(
         settings,
         seed,
@@ -205,10 +225,11 @@ def _plant(settings: Settings, genes: pd.DataFrame, motifs: pd.DataFrame, rng: n
                 continue
             mutated = rng.random(settings.motif_length) < settings.mutation
             site = (consensus[motif] + mutated * rng.integers(1, 4, settings.motif_length)) % 4
-            grch37[chrom][place] = windows.reverse_complement(site.astype(np.uint8)) if rng.random() < 0.5 else site
+            reverse = rng.random() < 0.5
+            grch37[chrom][place] = windows.reverse_complement(site.astype(np.uint8)) if reverse else site
             taken[chrom][place] = True
-            rows.append((gene, motif, chrom, start, distance, max(0.0, 1 - 0.3 * mutated.sum())))
-    sites = pd.DataFrame(rows, columns=["gene", "motif", "chrom", "start", "distance", "strength"])
+            rows.append((gene, motif, chrom, start, reverse, distance, strength(mutated.sum())))
+    sites = pd.DataFrame(rows, columns=["gene", "motif", "chrom", "start", "reverse", "distance", "strength"])
     return sites, grch37
 
 
@@ -240,31 +261,35 @@ def _apply(edits: pd.DataFrame, encoded: np.ndarray, rng: np.random.Generator) -
     return np.concatenate([*pieces, encoded[done:]])
 
 
-def _express(
+def _expected(
     settings: Settings,
     genes: int,
     motifs: pd.DataFrame,
-    sites: pd.DataFrame,
     activity: np.ndarray,
     lineage: np.ndarray,
-    rng: np.random.Generator,
+    own: pd.DataFrame,
+    sites: pd.DataFrame,
 ) -> np.ndarray:
-    """ln RPKM (gene, tissue), as the module's docstring says."""
-    baseline = np.bincount(sites.gene, sites.strength * motifs.baseline.to_numpy()[sites.motif], genes)
+    """ln RPKM (gene, tissue) by `sites`, as the module's docstring says, without noise; `own` sites set the scale."""
     by_motif = np.zeros((len(motifs), settings.tissues))
     by_motif[motifs.role == "regulator"] = activity @ lineage.T
     by_motif -= by_motif.mean(axis=1, keepdims=True)
-    weight = sites.strength * np.exp(-np.maximum(0, sites.distance.abs() - 400) / settings.enhancer_decay)
-    counts = np.zeros((genes, len(motifs)))
-    np.add.at(counts, (sites.gene, sites.motif), weight)
-    tissue = counts @ by_motif
-    tissue -= tissue.mean(axis=0)  # as after normalisation between samples, no tissue is higher overall
+
+    def parts(sites: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """The baseline (gene,) and the tissue part (gene, tissue), before they are scaled."""
+        weight = sites.strength * np.exp(-np.maximum(0, sites.distance.abs() - 400) / settings.enhancer_decay)
+        counts = np.zeros((genes, len(motifs)))
+        np.add.at(counts, (sites.gene, sites.motif), weight)
+        return np.bincount(
+            sites.gene, sites.strength * motifs.baseline.to_numpy()[sites.motif], genes
+        ), counts @ by_motif
+
+    (own_baseline, own_tissue), (baseline, tissue) = parts(own), parts(sites)
+    mean = own_tissue.mean(axis=0)  # as after normalisation between samples, no tissue is higher overall
     return (
         1.0
-        + settings.baseline_sd * ((baseline - baseline.mean()) / baseline.std())[:, None]
-        + settings.tissue_sd * tissue / tissue.std()
-        + rng.normal(0, settings.gene_noise_sd, (genes, 1))
-        + rng.normal(0, settings.noise_sd, tissue.shape)
+        + settings.baseline_sd * ((baseline - own_baseline.mean()) / own_baseline.std())[:, None]
+        + settings.tissue_sd * (tissue - mean) / (own_tissue - mean).std()
     )
 
 
@@ -425,9 +450,7 @@ def write_expression(path: str | Path, simulation: Simulation) -> None:
     rpkm = np.exp(simulation.log_expression)
     rpkm[rpkm < _DETECTION] = 0
     rpkm[np.random.default_rng([simulation.seed, 2]).random(rpkm.shape) < settings.missing] = np.nan
-    lineages = np.arange(settings.tissues) % settings.lineages
-    tissues = [f"lineage{lineage}_tissue{tissue}" for tissue, lineage in enumerate(lineages)]
-    table = pd.DataFrame(rpkm, index=np.arange(1, len(rpkm) + 1), columns=tissues)
+    table = pd.DataFrame(rpkm, index=np.arange(1, len(rpkm) + 1), columns=settings.tissue_names)
     with whole_file(path) as partial:
         table.to_csv(partial, float_format="%.6g", quoting=csv.QUOTE_MINIMAL)
 
