@@ -45,6 +45,7 @@ OWN: dict[str, dict[str, str]] = {
         "network": "chrom2expr.figures.network:Network",
         "attention_map": "chrom2expr.figures.attention_figures:AttentionMap",
         "distal_attention": "chrom2expr.figures.attention_figures:DistalAttention",
+        "variant_effects": "chrom2expr.figures.variant_figures:VariantEffects",
     },
     "adaptations": {
         "all": "chrom2expr.heads.adaptations:AllParameters",

@@ -12,7 +12,7 @@ RUN = ("source", "inputs", "head", "loss")
 # The keys of a figure that all kinds have; the others are its kind's settings.
 FIGURE_KEYS = ("kind", "runs", "groups", "series", "caption")
 # What a kind of figure may take of its runs; there is a rule for each.
-TAKEN = ("scores", "attention", "models", "sources")
+TAKEN = ("scores", "attention", "models", "sources", "variants")
 
 
 def takes(config: Mapping[str, Any], figure: str) -> str:

@@ -35,7 +35,9 @@ class FigureKind(ABC):
     - "scores": score_tables.Scored, the runs with their scores, and the baselines of their groups;
     - "attention": [attention_tables.AttendingModel], the backbones that the runs started from, then the runs;
     - "models": [FittedRun], the runs' heads;
-    - "sources": Sources, what heads are given of each backbone.
+    - "sources": Sources, what heads are given of each backbone;
+    - "variants": [variant_tables.ScoredVariants], the runs with their effects of the variants that the setting
+      `variants` names, and true effects where those have them.
 
     It may hold `run`: JSON schema of the runs that it can show, which sees the sections of the config that a run names:
     source, backbone, inputs, head, loss. `schema` sees the figure's section, in which `runs` lists run by run.

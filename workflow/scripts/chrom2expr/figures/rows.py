@@ -1,9 +1,12 @@
-"""The rows of figures' tables: what a figure of scores, or of attention, is drawn from."""
+"""The rows of figures' tables: what a figure of scores, of attention, or of the effects of variants is drawn from."""
 
 from typing import NamedTuple
 
 # The series of the baseline: every gene is predicted the training genes' mean expression in each cell type.
 BASELINE = "Training mean"
+# The panels of a figure of variants (see EffectPoint), and what an effect does.
+DISTANCE, TISSUES, TRUTH, AGREEMENT = EFFECT_PANELS = ("distance", "tissues", "truth", "agreement")
+RAISED, LOWERED = "raised", "lowered"
 
 
 class Bar(NamedTuple):
@@ -53,3 +56,28 @@ class Point(NamedTuple):
     thesis: float
     run: str
     colour: str
+
+
+class EffectPoint(NamedTuple):
+    """One row of a figure's table of the effects of variants, in ln (alternative minus reference) of one run, `series`.
+
+    panel "distance": `y` is the effect in the tissue where it is strongest, `x` the distance from the TSS in bp, in the
+    gene's direction, negative upstream. "tissues": `y` is the effect in the `tissue`, `x` is NaN. "truth": `y` is the
+    effect in the tissue where the true one, `x`, is strongest. "agreement": `y` is the Spearman correlation with the
+    true effects over all variants and tissues, `ci_low` to `ci_high` its 95 % interval over variants, `x` the 95th
+    percentile when they are shuffled; it is of no variant. `kind` is what the variant does, where a table of true
+    effects says it, or else what its effect does.
+    """
+
+    figure: str
+    panel: str
+    series: str
+    run: str
+    variant_id: str
+    gene_id: str
+    kind: str
+    tissue: str
+    x: float
+    y: float
+    ci_low: float
+    ci_high: float
