@@ -215,6 +215,19 @@ CATALOGUED = [
 ANNOTATION = {"tss": "canonical", "columns": {}}
 LIFT = {"only_types": [], "exclude_types": ["rRNA"], "exclude_chromosomes": ["chrX"], "contigs": "all"} | ANNOTATION
 OTHER_FOLD = of("fit_ridge", "predictions", input__split=of("split_beluga"))
+
+
+def _score(model: str, vcf: str, shard: int = 0, shards: int = 1, **changes: Any) -> Step:
+    given = {"vcf": Raw(vcf), "pairs": [], "model": of(model, "model"), "summary": of(model, "summary")}
+    given |= {"weights": weights("enformer"), "tss": of("lift", "tss"), "lifted": of("lift", "contigs")}
+    given |= {name: of("index_grch38", name) for name in ("fasta", "fai", "info")}
+    given |= {"chain": [], "source": [], "source_fai": [], "source_info": []} | changes
+    params = {"assembly": "grch38", "written_on": "grch37" if changes else "grch38", "ref_mismatch": "skip"}
+    return _step(
+        "score_variants", "shard.parquet", given, params | {"shard": shard, "shards": shards}, gpu=1, batch_size=4
+    )
+
+
 STEPS = {
     "simulate": _step(
         "simulate_genome",
@@ -389,6 +402,21 @@ STEPS = {
             "summaries": each("fit_job_0", "fit_job_1", name="summary"),
         },
         {"type": "single_cnn"},
+    ),
+    "score_0": _score("fit_cnn", "variants_grch38.vcf", 0, 2),
+    "score_1": _score("fit_cnn", "variants_grch38.vcf", 1, 2),
+    "score_lifted": _score(
+        "fit_ridge",
+        "variants_grch37.vcf",
+        chain=CHAIN,
+        source=of("index_grch37", "fasta"),
+        source_fai=of("index_grch37", "fai"),
+        source_info=of("index_grch37", "info"),
+    ),
+    "join_variants": _step(
+        "join_variants",
+        {"table": "effects.parquet", "strongest": "effects.tsv.gz"},
+        {"shards": each("score_0", "score_1")},
     ),
     **{
         f"evaluate_{head}": _step(
