@@ -1,12 +1,6 @@
 # The config and what is done already -> what the run takes. Nothing else reads it.
 
 
-def gpus_at_once():
-    """How many GPUs jobs may hold at a time, as a profile or --resources says; None if there is no limit."""
-    found = workflow.global_resources.get("gpu")
-    return getattr(found, "value", found)
-
-
 rule plan_run:
     """State what the workflow's own target takes: jobs, downloads, disk, hours and memory, and what is still to do."""
     input:
@@ -31,6 +25,7 @@ rule plan_run:
         configs=param([os.path.relpath(file) for file in workflow.config_settings.configfiles]),
         overlaid=param(dict(workflow.config_settings.config)),
         cores=param(workflow.resource_settings.cores or workflow.resource_settings.nodes or 1),
-        gpus=param(lambda wildcards: gpus_at_once()),
+        # None where neither a profile nor --resources gives a limit.
+        gpus=param(lambda wildcards: getattr(workflow.global_resources.get("gpu"), "value", None)),
     script:
         "../scripts/plan_run.py"

@@ -13,6 +13,8 @@ from chrom2expr.planning.jobs import Job
 
 # Log and benchmark files of a job.
 _NOTES = 3_000
+# Rules that do what another does, at its rates.
+_AS = {"fit_tissues": "fit_head"}
 _SIZES = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -53,11 +55,12 @@ def draw_up(
     the same rule and type. Raises InputError for a table that cannot be read.
     """
     known, counts = rates.read_rates(table), amounts.count(config, list(jobs))
-    rules = {rule for rule, _ in known}
+    rules = {*_AS, *(rule for rule, _ in known)}
     costs = []
     for job in jobs:
         # In a module a rule may have a prefix.
         rule = max((name for name in rules if job.rule.endswith(name)), key=len, default=job.rule)
+        rule = _AS.get(rule, rule)
         work, ways = amounts.amounts(job, config, counts), amounts.types(job, config)
         of = next((way for way in ways if (rule, way) in known), ways[0])
         costs.append(_cost(job, of, known.get((rule, of)), work, config))
@@ -76,9 +79,7 @@ def draw_up(
     return Bill(costs, cores, wall, wall_left, wall_asked, on_disk, on_disk + left, left, short, counts.assumed)
 
 
-def _cost(
-    job: Job, of: str, rate: rates.Rate | None, work: Mapping[str, float], config: Mapping[str, Any]
-) -> Cost:
+def _cost(job: Job, of: str, rate: rates.Rate | None, work: Mapping[str, float], config: Mapping[str, Any]) -> Cost:
     """By the table; a job that is done left what lies there."""
     device = rate.device if rate else "gpu" if job.gpus and not config["allow_cpu"] else "cpu"
     seconds = rates.seconds(rate, work) if rate else math.nan
@@ -155,9 +156,11 @@ def summary(bill: Bill) -> list[str]:
     lines.append(f"Wall time {of}: {shown_time(bill.wall)} in all, {shown_time(bill.wall_left)} still to do")
     if unknown := [cost for cost in left if math.isnan(cost.seconds)]:
         tflop = sum(_or_zero(cost.tflop) for cost in unknown)
-        lines[-1] += f", without {len(unknown):,} jobs of unknown length; {shown_time(bill.wall_asked)} at most, if these"
+        lines[-1] += (
+            f", without {len(unknown):,} jobs of unknown length; {shown_time(bill.wall_asked)} at most, if these"
+        )
         lines[-1] += " take all the time that they ask of a cluster"
-        lines.append(f"Work of unknown length: {float(f'{tflop:.3g}'):,.0f} TFLOP, as far as they are counted")
+        lines.append(f"Work of unknown length: {_rounded(tflop):,.0f} TFLOP, as far as they are counted")
     for folder, free, needed in bill.short:
         lines.append(
             f"WARNING: the disk of {folder} is too small: {shown_size(free)} are free, {shown_size(needed)} are needed"
@@ -216,13 +219,13 @@ def _stages(costs: Sequence[Cost]) -> Table:
         numbers = [seconds, hours["cpu"], hours["gpu"], asked or math.nan, max(seen, default=math.nan)]
         size = sum(cost.written for cost in group) / 1e6
         to_do = sum(cost.job.to_do for cost in group)
-        rows.append([rule, of, len(group), to_do, *numbers, size, group[0].basis])
+        rows.append([rule, of, len(group), to_do, *map(_rounded, (*numbers, size)), group[0].basis])
     return Table("Stages, in the order of the run", header, rows, {rates.UNKNOWN: "bad"})
 
 
 def _downloads(costs: Sequence[Cost]) -> Table:
     rows = [
-        [cost.job.wildcards.get("resource", ""), cost.job.output[0], cost.written / 1e6]
+        [cost.job.wildcards.get("resource", ""), cost.job.output[0], _rounded(cost.written / 1e6)]
         + ["to be fetched" if cost.job.to_do else "there"]
         for cost in costs
         if cost.job.rule.endswith("download")
@@ -232,13 +235,18 @@ def _downloads(costs: Sequence[Cost]) -> Table:
 
 def _unknown(costs: Sequence[Cost]) -> Table:
     rows = [
-        [rule, of, len(group), sum(cost.job.to_do for cost in group), sum(cost.tflop for cost in group)]
+        [rule, of, len(group), sum(cost.job.to_do for cost in group), _rounded(sum(cost.tflop for cost in group))]
         + [" ".join(dict.fromkeys(cost.device for cost in group))]
         for rule, of, group in _grouped(costs)
         if any(math.isnan(cost.seconds) for cost in group)
     ]
     caption = "Work whose rate is unknown, until a job of it has run here"
     return Table(caption, ["stage", "of", "jobs", "to do", "TFLOP", "device"], rows)
+
+
+def _rounded(value: float) -> float:
+    """To three digits: the rest of an estimate is noise."""
+    return float(f"{value:.3g}")
 
 
 def shown_size(size: float) -> str:

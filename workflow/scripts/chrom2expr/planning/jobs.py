@@ -5,16 +5,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from snakemake.api import SnakemakeApi
-from snakemake.exceptions import WorkflowError
+from snakemake.exceptions import RuleException, WorkflowError
 from snakemake.settings.enums import Quietness, RerunTrigger
 from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
 
 from chrom2expr.errors import InputError
 
 # As in profiles/default: a comment in a script makes no job anew.
-_TRIGGERS = frozenset(
-    {RerunTrigger.MTIME, RerunTrigger.PARAMS, RerunTrigger.INPUT, RerunTrigger.SOFTWARE_ENV}
-)
+_TRIGGERS = frozenset({RerunTrigger.MTIME, RerunTrigger.PARAMS, RerunTrigger.INPUT, RerunTrigger.SOFTWARE_ENV})
 
 
 class Job(NamedTuple):
@@ -59,7 +57,7 @@ def planned(
             workflow._prepare_dag(forceall=False, ignore_incomplete=True, lock_warn_only=True)
             workflow._build_dag()
             return _read(workflow.dag)
-    except WorkflowError as error:
+    except (WorkflowError, RuleException) as error:
         raise InputError(f"no run can be planned: {error}") from None
 
 
