@@ -223,7 +223,7 @@ def test_a_disk_that_is_too_small_is_warned_of(demo, tmp_path, monkeypatch):
     jobs = [job("download", wildcards={"resource": "genome_grch38"}, output=(folder,))]
     monkeypatch.setattr(bill.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10**9})())
     found = bill.draw_up(demo, jobs, TABLE, 2)
-    assert f"WARNING: the disk of {tmp_path} is too small: 1 GB are free, 3.27 GB are needed" in bill.summary(found)
+    assert f"WARNING: the disk of {tmp_path} is too small: 1 GB are free, 3.3 GB are needed" in bill.summary(found)
     monkeypatch.setattr(bill.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10**10})())
     assert not bill.draw_up(demo, jobs, TABLE, 2).short
 

@@ -107,7 +107,9 @@ def types(job: Job, config: Mapping[str, Any]) -> list[str]:
     """What a job works with, by which its rate is found, the most telling first: `simulated cnn`, `cnn`, and ``."""
     wildcards = job.wildcards
     source = config["sources"].get(wildcards.get("source", ""), {})
-    found = [wildcards.get("resource", ""), wildcards.get("reduction", "")]
+    resource = wildcards.get("resource", "")
+    found = [f"{resource}/{wildcards.get('file', '')}"] if resource else []
+    found += [resource, wildcards.get("reduction", "")]
     found.append(config["heads"].get(wildcards.get("head", ""), {}).get("type", ""))
     if source.get("bigwigs") and "shard" in wildcards:
         found.append("addresses" if any("://" in place for place in source["bigwigs"].values()) else "paths")
