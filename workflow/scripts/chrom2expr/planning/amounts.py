@@ -1,5 +1,6 @@
 """How much work a job is: genes, tracks, bins, … by which the table of rates multiplies."""
 
+import glob
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -161,7 +162,7 @@ def _tracks(config: Mapping[str, Any], assumed: list[str]) -> dict[str, dict[str
         tracks = _table(config, source, backbone) if source["kind"] != "embedded" else {}
         if tracks is None:
             tracks = _simulated_tracks(config, backbone) or _TRACKS.get(backbone.get("type", ""))
-            if tracks and "simulation" not in config:
+            if tracks and "simulation" not in config and "store" not in source:
                 # Most templates name chromatin tracks alone.
                 tracks = {"all": tracks["all"] - tracks["cage"], "cage": 0} if source["kind"] == "measured" else tracks
                 assumed.append(f"{tracks['all']:,} tracks of {name}: its table of tracks is not there yet")
@@ -178,6 +179,12 @@ def _tracks(config: Mapping[str, Any], assumed: list[str]) -> dict[str, dict[str
 def _table(config: Mapping[str, Any], source: Mapping[str, Any], backbone: Mapping[str, Any]) -> dict[str, int] | None:
     """What the table of tracks says, of a measured source those that a bigWig is named for; None without a table."""
     path = _in_place(config, source.get("tracks") or backbone.get("tracks"))
+    if not path and not backbone and source.get("bigwigs"):
+        # A folder of one's own: each file is a track.
+        return {
+            "all": sum(len(glob.glob(file.replace("{identifier}", "*"))) for file in source["bigwigs"].values()),
+            "cage": 0,
+        }
     if not path:
         return None
     table = read_tracks(path)

@@ -150,6 +150,8 @@ def summary(bill: Bill) -> list[str]:
         + (" and what is unknown)" if any(math.isnan(cost.written) for cost in fetched) else ")"),
         f"Disk: {shown_size(bill.peak)} at the peak, {shown_size(bill.left)} of it still to be written",
     ]
+    if unsized := sum(math.isnan(cost.written) for cost in left):
+        lines[-1] += f", and what {unsized:,} jobs of unknown size leave"
     for device in ("cpu", "gpu"):
         if any(cost.device == device for cost in bill.costs):
             lines.append(f"{device.upper()}: {_hours(bill.costs, device)} in all, {_hours(left, device)} still to do")
@@ -160,6 +162,7 @@ def summary(bill: Bill) -> list[str]:
             f", without {len(unknown):,} jobs of unknown length; {shown_time(bill.wall_asked)} at most, if these"
         )
         lines[-1] += " take all the time that they ask of a cluster"
+    if unknown and tflop:
         lines.append(f"Work of unknown length: {_rounded(tflop):,.0f} TFLOP, as far as they are counted")
     for folder, free, needed in bill.short:
         lines.append(
