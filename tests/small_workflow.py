@@ -56,6 +56,14 @@ RUNS = [
 COMPARED = {"sequence_length": 420, "bins": 21, "bin_size": 20, "tss_index_plus": 210, "tss_index_minus": 200}
 OF_REPEATS = of("compare", input__fasta=of("index_grch37", "fasta", input__fasta=Raw("grch37_repeats.fa")))
 AUDITED = {"source": "mine", "split": "own", "assembly": "grch37", "window_bp": 420}
+# What of a config says how much work its jobs are.
+PLANNED = {
+    **dict.fromkeys(("sources", "backbones", "heads", "inputs", "splits"), {}),
+    "resources": {"gene_annotation": {"path": "RAW/geneanno.csv"}},
+    "pathvars": {"resources": "RAW"},
+    "bootstrap_resamples": 10**8,
+    "allow_cpu": True,
+}
 SCORED = ("evaluate_cnn", "evaluate_ridge", "baseline")
 BARS = {"metrics": ["cross_gene"], "layout": "above", "x_label": "Input", "legend": "series"}
 PLAN = {
@@ -534,6 +542,12 @@ STEPS = {
         },
         {"sources": [AUDITED], "runs": [{"run": "mine/chromatin/ridge/mse", "source": "mine"}]}
         | {"metrics": METRICS, "shared": 0.5},
+    ),
+    "plan": _step(
+        "plan_run",
+        "plan.html",
+        {"rates": Raw("rates.tsv")},
+        {"config": PLANNED, "snakefile": "RAW/two.smk", "configs": [], "overlaid": {}, "cores": 2, "gpus": None},
     ),
     "draw": _step(
         "draw_figure",

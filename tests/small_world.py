@@ -378,6 +378,7 @@ def write_raw(folder: Path) -> None:
     others = [[*row[:2], str(float(row[2]) / 2), *row[3:]] for row in rows]
     (folder / "thesis_other.tsv").write_text("".join("\t".join(row) + "\n" for row in (header, *others)))
     _write_statements(folder)
+    _write_plan(folder)
     for name, text in (("a.txt", "first\n"), ("b.txt", "second\n")):
         (folder / name).write_text(text)
     with tarfile.open(folder / "both.tar", "w") as archive:
@@ -521,6 +522,20 @@ def _write_regions(folder: Path) -> None:
             for start in range(0, 3000, 23)
         ]
         (folder / name).write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
+
+
+def _write_plan(folder: Path) -> None:
+    """A workflow of two jobs and one of three, the config that says which, and rates, of which one differs."""
+    for name, runs in (("two.smk", "ab"), ("three.smk", "abc")):
+        (folder / name).write_text(
+            f'RUNS = expand("{folder}/planned/{{run}}", run=config.get("runs", {[*runs]}))\n'
+            "rule all:\n    input: RUNS\n"
+            f"rule evaluate_run:\n    output: '{folder}/planned/{{run}}'\n    resources: gpu=1\n    shell: 'false'\n"
+        )
+    (folder / "four.json").write_text('{"runs": ["a", "b", "c", "d"]}')
+    rates = (ROOT / "config/rates.tsv").read_text()
+    (folder / "rates.tsv").write_text(rates)
+    (folder / "rates_other.tsv").write_text(rates.replace("\t3e-8\t0.5\t", "\t3e-8\t90\t"))
 
 
 def _write_tables(folder: Path) -> None:

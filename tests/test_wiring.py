@@ -766,6 +766,15 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.motifs": of("simulate", "motifs", params__seed=2),
         "input.split": of("split_beluga"),
     },
+    "plan": {
+        "params.config.bootstrap_resamples": 10**9,
+        "params.snakefile": "RAW/three.smk",
+        "params.configs": ["RAW/four.json"],
+        "params.overlaid": {"runs": ["c"]},
+        "params.cores": 1,
+        "params.gpus": 1,
+        "input.rates": Raw("rates_other.tsv"),
+    },
     "train_beluga": {
         "params.geometry.bin_size": 8,
         "params.settings.network.channels": [5, 5, 6],
