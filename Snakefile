@@ -11,3 +11,4 @@ rule all:
         expand("<results>/figures/{figure}.pdf", figure=config["figures"]),
         "<results>/genes/variation.tsv",
         "<results>/tables/leakage.tsv",
+        scored_variants(),

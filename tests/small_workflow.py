@@ -56,6 +56,14 @@ RUNS = [
 COMPARED = {"sequence_length": 420, "bins": 21, "bin_size": 20, "tss_index_plus": 210, "tss_index_minus": 200}
 OF_REPEATS = of("compare", input__fasta=of("index_grch37", "fasta", input__fasta=Raw("grch37_repeats.fa")))
 AUDITED = {"source": "mine", "split": "own", "assembly": "grch37", "window_bp": 420}
+# What of a config says how much work its jobs are.
+PLANNED = {
+    **dict.fromkeys(("sources", "backbones", "heads", "inputs", "splits"), {}),
+    "resources": {"gene_annotation": {"path": "RAW/geneanno.csv"}},
+    "pathvars": {"resources": "RAW"},
+    "bootstrap_resamples": 10**8,
+    "allow_cpu": True,
+}
 SCORED = ("evaluate_cnn", "evaluate_ridge", "baseline")
 BARS = {"metrics": ["cross_gene"], "layout": "above", "x_label": "Input", "legend": "series"}
 PLAN = {
@@ -215,6 +223,19 @@ CATALOGUED = [
 ANNOTATION = {"tss": "canonical", "columns": {}}
 LIFT = {"only_types": [], "exclude_types": ["rRNA"], "exclude_chromosomes": ["chrX"], "contigs": "all"} | ANNOTATION
 OTHER_FOLD = of("fit_ridge", "predictions", input__split=of("split_beluga"))
+
+
+def _score(model: str, vcf: str, shard: int = 0, shards: int = 1, **changes: Any) -> Step:
+    given = {"vcf": Raw(vcf), "pairs": [], "model": of(model, "model"), "summary": of(model, "summary")}
+    given |= {"weights": weights("enformer"), "tss": of("lift", "tss"), "lifted": of("lift", "contigs")}
+    given |= {name: of("index_grch38", name) for name in ("fasta", "fai", "info")}
+    given |= {"chain": [], "source": [], "source_fai": [], "source_info": []} | changes
+    params = {"assembly": "grch38", "written_on": "grch37" if changes else "grch38", "ref_mismatch": "skip"}
+    return _step(
+        "score_variants", "shard.parquet", given, params | {"shard": shard, "shards": shards}, gpu=1, batch_size=4
+    )
+
+
 STEPS = {
     "simulate": _step(
         "simulate_genome",
@@ -392,6 +413,21 @@ STEPS = {
         },
         {"type": "single_cnn"},
     ),
+    "score_0": _score("fit_cnn", "variants_grch38.vcf", 0, 2),
+    "score_1": _score("fit_cnn", "variants_grch38.vcf", 1, 2),
+    "score_lifted": _score(
+        "fit_ridge",
+        "variants_grch37.vcf",
+        chain=CHAIN,
+        source=of("index_grch37", "fasta"),
+        source_fai=of("index_grch37", "fai"),
+        source_info=of("index_grch37", "info"),
+    ),
+    "join_variants": _step(
+        "join_variants",
+        {"table": "effects.parquet", "strongest": "effects.tsv.gz"},
+        {"shards": each("score_0", "score_1")},
+    ),
     **{
         f"evaluate_{head}": _step(
             "evaluate_run",
@@ -508,6 +544,12 @@ STEPS = {
         },
         {"sources": [AUDITED], "runs": [{"run": "mine/chromatin/ridge/mse", "source": "mine"}]}
         | {"metrics": METRICS, "shared": 0.5},
+    ),
+    "plan": _step(
+        "plan_run",
+        "plan.html",
+        {"rates": Raw("rates.tsv")},
+        {"config": PLANNED, "snakefile": "RAW/two.smk", "configs": [], "overlaid": {}, "cores": 2, "gpus": None},
     ),
     "draw": _step(
         "draw_figure",

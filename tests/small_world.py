@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
+import pyarrow.parquet as pq
 import pyBigWig
 import torch
 from matplotlib.image import imread
@@ -261,6 +262,12 @@ def _read(name: str, path: Path, folder: str, found: Content) -> None:
         with pyBigWig.open(str(path)) as file:
             for chrom in file.chroms():
                 found.numbers[f"{name}/{chrom}"] = np.array(file.intervals(chrom) or [], dtype=np.float64)
+    elif path.suffix == ".parquet":
+        table = pq.read_table(path)
+        found.descriptions[f"{name}@metadata"] = [str(table.schema.metadata)]
+        for key in table.column_names:
+            values = table[key].to_pylist()
+            found.numbers[f"{name}/{key}"] = np.array(values) if isinstance((values or [0])[0], float) else values
     elif path.suffix == ".gz":
         found.numbers[name] = gzip.decompress(path.read_bytes()).decode()
     elif path.suffix == ".tsv":
@@ -359,12 +366,19 @@ def write_raw(folder: Path) -> None:
                 if track != MISSING_TRACK:
                     _write_bigwig(folder / kind / f"{track}.bw", genome, random)
     _write_records(folder, new)
+    for assembly, genome in (("grch37", old), ("grch38", new)):
+        _write_variants(folder / f"variants_{assembly}.vcf", genome, random)
+    _write_variants(folder / "variants_other.vcf", new, random)
+    gene = next(gene["id"] for gene in genes[1:] if gene["seqnames"] == "chr14")
+    pairs = [f"chr14_{at}\t{gene}\n" for at in range(10, lengths["chr14"] - 100, 30)]
+    (folder / "pairs.tsv").write_text("variant_id\tgene_id\n" + "".join(pairs))
     _write_weights(folder)
     shutil.copy(ROOT / "config" / "thesis_values.tsv", folder / "thesis_values.tsv")
     header, *rows = [row.split("\t") for row in (folder / "thesis_values.tsv").read_text().splitlines()]
     others = [[*row[:2], str(float(row[2]) / 2), *row[3:]] for row in rows]
     (folder / "thesis_other.tsv").write_text("".join("\t".join(row) + "\n" for row in (header, *others)))
     _write_statements(folder)
+    _write_plan(folder)
     for name, text in (("a.txt", "first\n"), ("b.txt", "second\n")):
         (folder / name).write_text(text)
     with tarfile.open(folder / "both.tar", "w") as archive:
@@ -411,6 +425,21 @@ def _write_fasta(path: Path, genome: Mapping[str, np.ndarray]) -> None:
         for name, encoded in genome.items():
             bases = windows.decode(encoded)
             handle.write(f">{name}\n" + "".join(f"{bases[at : at + 60]}\n" for at in range(0, len(bases), 60)))
+
+
+def _write_variants(path: Path, genome: Mapping[str, np.ndarray], random: np.random.Generator) -> None:
+    """A change of one base, or one that is inserted or lost, every 30 bp; the first row has another REF."""
+    rows = []
+    for chrom, encoded in genome.items():
+        for at in range(10, len(encoded) - 10, 30):
+            ref, after = windows.decode(encoded[at : at + 2])
+            other = random.choice([base for base in "ACGT" if base != ref])
+            ref, alt = [(ref, other), (ref, other), (ref + after, ref), (ref, ref + other)][random.integers(4)]
+            rows.append((chrom, at + 1, f"{chrom}_{at}", ref, alt, ".", ".", "."))
+    _, _, _, ref, *_ = rows[0]
+    rows[0] = (*rows[0][:3], "CATG"[("ACGT".index(ref[0]) + 1) % 4] + ref[1:], "T" * 5, *rows[0][5:])
+    header = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    path.write_text(header + "".join("\t".join(map(str, row)) + "\n" for row in rows), encoding="ascii")
 
 
 def _write_annotation(folder: Path, lengths: Mapping[str, int], random: np.random.Generator) -> list[dict[str, Any]]:
@@ -493,6 +522,20 @@ def _write_regions(folder: Path) -> None:
             for start in range(0, 3000, 23)
         ]
         (folder / name).write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
+
+
+def _write_plan(folder: Path) -> None:
+    """A workflow of two jobs and one of three, the config that says which, and rates, of which one differs."""
+    for name, runs in (("two.smk", "ab"), ("three.smk", "abc")):
+        (folder / name).write_text(
+            f'RUNS = expand("{folder}/planned/{{run}}", run=config.get("runs", {[*runs]}))\n'
+            "rule all:\n    input: RUNS\n"
+            f"rule evaluate_run:\n    output: '{folder}/planned/{{run}}'\n    resources: gpu=1\n    shell: 'false'\n"
+        )
+    (folder / "four.json").write_text('{"runs": ["a", "b", "c", "d"]}')
+    rates = (ROOT / "config/rates.tsv").read_text()
+    (folder / "rates.tsv").write_text(rates)
+    (folder / "rates_other.tsv").write_text(rates.replace("\t3e-8\t0.5\t", "\t3e-8\t90\t"))
 
 
 def _write_tables(folder: Path) -> None:

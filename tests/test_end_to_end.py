@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -51,6 +52,14 @@ def run(folder, *arguments):
     return result.stdout + result.stderr
 
 
+def chrom2expr(folder, *arguments):
+    environment = os.environ | {"PYTHONPATH": str(folder / "workflow/scripts")}
+    command = [sys.executable, "-m", "chrom2expr.command_line", *arguments]
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-6000:]
+    return result.stdout
+
+
 def table(path):
     with open(path) as handle:
         return list(csv.DictReader(handle, delimiter="\t"))
@@ -61,9 +70,34 @@ class TestDemo:
     """One run of the demo, and what can be seen in it."""
 
     @pytest.fixture(scope="class")
-    def demo(self, copy):
+    def planned(self, copy):
+        """The bill of the demo before it is run: by the command, and as a page by the workflow."""
+        said = chrom2expr(copy, "plan", "config/demo.yaml", "--cores", "2", "--gpus", "2")
+        run(copy, "results/demo/plan.html", *DEMO)
+        page = (copy / "results/demo/plan.html").read_text()
+        (copy / "results/demo/plan.html").unlink()
+        return said, page
+
+    @pytest.fixture(scope="class")
+    def demo(self, copy, planned):
         run(copy, *DEMO)
         return copy
+
+    def test_the_bill_was_right(self, demo, planned):
+        """Disk within 10 %, and hours within a factor of 2: busy ones, since others may have used the machine too."""
+        said, page = planned
+        for line in said.splitlines():
+            assert line in page
+        megabytes = float(re.search(r"Disk: ([\d.]+) MB at the peak", said)[1])
+        files = [file for root in ("results/demo", "resources/demo") for file in (demo / root).rglob("*")]
+        there = sum(file.stat().st_size for file in files if file.is_file() and not file.is_symlink())
+        assert megabytes == pytest.approx(there / 1e6, rel=0.1)
+        hours = float(re.search(r"CPU: ([\d.]+) hours in all", said)[1])
+        took = [table(file)[0] for file in (demo / "results/demo/benchmarks").rglob("*.tsv")]
+        busy = sum(float(row["cpu_time"]) for row in took if row["cpu_time"] not in ("-", "NA"))
+        assert 0.5 < hours / (busy / 3600) < 2
+        after = chrom2expr(demo, "plan", "config/demo.yaml", "--cores", "2")
+        assert ", 0 of them still to do" in after and "0 bytes of it still to be written" in after
 
     @pytest.fixture(scope="class")
     def means(self, demo):

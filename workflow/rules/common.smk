@@ -69,6 +69,9 @@ WINDOWS = {
 }
 # A run: one head, fitted to one source with one loss.
 RUN = "{source}/{inputs}/{head}/{loss}"
+# The same as one name, of what a run says of a file of variants.
+VARIANT_RUN = RUN.replace("/", "__")
+VARIANTS = config["variants"]
 # The wildcard, or the key of a source, that names an entry of a section.
 WILDCARDS = {
     "backbones": "backbone",
@@ -78,6 +81,7 @@ WILDCARDS = {
     "losses": "loss",
     "figures": "figure",
     "splits": "split",
+    "variants": "variants",
 }
 
 
@@ -97,6 +101,7 @@ wildcard_constraints:
     figure=one_of(config["figures"]),
     metric=one_of(config["metrics"]),
     window=one_of(WINDOWS),
+    variants=one_of(VARIANTS),
     shard=r"\d{3}",
     job=r"\d{3}",
 
@@ -331,6 +336,63 @@ def head_classes(run):
 def fitted_classes(wildcards):
     """The classes that fit the wildcards' head: those that load it, and the loss's."""
     return head_classes(wildcards) + classes(("losses", config["losses"][wildcards.loss]["type"]))
+
+
+def used_classes(wildcards):
+    """The classes that make a module of the wildcards' run: its head's, its backbone's, and its reduction's."""
+    features = setting("heads", "features")(wildcards)
+    reduced = classes(("reductions", features)) if features in REDUCTIONS else []
+    return dict.fromkeys([*head_classes(wildcards), *backbone_class(wildcards), *reduced])
+
+
+def variants_file(key):
+    """A file that the wildcards' section of variants names under `key`; none if it does not."""
+    return lambda wildcards: own_table(VARIANTS[wildcards.variants], key)
+
+
+def variants_assembly(wildcards):
+    """The assembly that the wildcards' variants are written on: that of the run if their section says none."""
+    return VARIANTS[wildcards.variants].get("assembly", layout("assembly")(wildcards))
+
+
+def variants_genome(suffix):
+    """A file of the genome that the wildcards' variants are written on, if that is not the run's."""
+
+    def file(wildcards):
+        name = variants_assembly(wildcards)
+        return [] if name == layout("assembly")(wildcards) else f"<results>/genome/{name}.{suffix}"
+
+    return file
+
+
+def variants_chain(wildcards):
+    """The chain from the assembly that the wildcards' variants are written on to the run's, if that is another."""
+    name, there = variants_assembly(wildcards), layout("assembly")(wildcards)
+    return [] if name == there else resource(config["assemblies"][name]["lift_to"][there])
+
+
+def variants_weights(wildcards):
+    """The weights that the wildcards' run reads DNA with; none where its model has its own."""
+    own = setting("heads", "features")(wildcards) == "sequences"
+    return [] if own else resource(backbone_of(wildcards.source)["weights"])
+
+
+def variants_shards(wildcards):
+    """What the wildcards' run says of variants, by shards of genes."""
+    return expand(
+        f"<results>/variants/{{variants}}/{VARIANT_RUN}/{{shard}}.parquet",
+        **wildcards,
+        shard=shard_names(VARIANTS[wildcards.variants]["shards"]),
+    )
+
+
+def scored_variants():
+    """The tables of the effects of all variants by all runs that they name."""
+    return [
+        f"<results>/variants/{name}/{VARIANT_RUN}.parquet".format(**run)
+        for name, section in VARIANTS.items()
+        for run in runs.spelled_out(section["runs"])
+    ]
 
 
 def environment(backbone):

@@ -20,6 +20,7 @@ rule lift_genes:
         "<logs>/lift_genes.log",
     benchmark:
         "<benchmarks>/lift_genes.tsv"
+    priority: 1  # bigWigs are binned, and dropped, only once this is done
     conda:
         "../envs/data.yaml"
     threads: 1

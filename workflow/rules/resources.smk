@@ -12,6 +12,7 @@ rule download:
     wildcard_constraints:
         resource=one_of(resources.downloads(config["resources"])),
         file=r"[^/]+",
+    priority: 1  # bigWigs are binned, and dropped, only once this is done
     conda:
         "../envs/data.yaml"
     threads: 1

@@ -13,6 +13,7 @@ rule index_genome:
         "<logs>/index_genome/{assembly}.log",
     benchmark:
         "<benchmarks>/index_genome/{assembly}.tsv"
+    priority: 1  # bigWigs are binned, and dropped, only once this is done
     conda:
         "../envs/data.yaml"
     threads: 1

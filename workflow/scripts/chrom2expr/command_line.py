@@ -4,6 +4,7 @@ A command imports what it needs when it is called: `--help` and `--version` need
 """
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from chrom2expr.errors import InputError
 
 # By these a folder is known as the workflow's.
 BASE, SNAKEFILE, LIBRARY = Path("config/config.yaml"), Path("Snakefile"), Path("workflow/scripts/chrom2expr")
+# What jobs take, as far as it was measured.
+RATES = Path("config/rates.tsv")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,6 +94,21 @@ def _parser() -> argparse.ArgumentParser:
         "configs", metavar="CONFIG", nargs="+", type=Path, help="a YAML file; each is laid over those before it"
     )
     check.set_defaults(run=_check)
+    plan = commands.add_parser(
+        "plan",
+        help="say what a run takes: jobs, downloads, disk, hours",
+        description="Say what a run takes before it is begun, and what of it is still to do: jobs, downloads, disk at "
+        "the peak, hours of CPU and GPU, and the time until it is done. Warns where the disk is too small.",
+        epilog="Example: chrom2expr plan mine.yaml --cores 16 -o plan.html",
+    )
+    _add_configs(plan)
+    plan.add_argument(
+        "--targets", metavar="TARGET", nargs="+", default=[], help="files or rules, as for snakemake (all figures)"
+    )
+    plan.add_argument("--cores", metavar="N", type=int, default=os.cpu_count() or 1, help="so many cores (all)")
+    plan.add_argument("--gpus", metavar="N", type=int, default=1, help="so many jobs on GPUs at a time (1)")
+    plan.add_argument("-o", "--output", metavar="HTML", type=Path, help="also write a page, which needs no other file")
+    plan.set_defaults(run=_plan)
     fetch = commands.add_parser(
         "fetch",
         help="download ahead what a config needs, where the network is",
@@ -173,6 +191,24 @@ def _example(asked: argparse.Namespace) -> int:
 
     for path in lab_files.write(asked.folder, asked.species):
         print(path)
+    return 0
+
+
+def _plan(asked: argparse.Namespace) -> int:
+    if asked.cores < 1 or asked.gpus < 0:
+        raise InputError("--cores must be 1 or more, and --gpus 0 or more")
+    _, config = _read_here(asked)
+
+    from chrom2expr.config import folds
+    from chrom2expr.planning import bill, jobs
+
+    # The base is left to the Snakefile, as in a run: laid over in another order, jobs would seem to have changed.
+    planned = jobs.planned(SNAKEFILE, asked.configs, {}, asked.targets, asked.cores)
+    found = bill.draw_up(folds.spread(config), planned, RATES, asked.cores, asked.gpus)
+    print("\n".join(bill.summary(found)))
+    if asked.output:
+        bill.write(asked.output, found)
+        print(f"Wrote {asked.output}")
     return 0
 
 

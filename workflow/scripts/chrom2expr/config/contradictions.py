@@ -5,10 +5,19 @@ from pathlib import Path
 from typing import Any
 
 from chrom2expr import registry
-from chrom2expr.config.folds import folded
+from chrom2expr.config.folds import fold_names, folded
 from chrom2expr.config.places import bare_roots, barren_templates
 from chrom2expr.config.resources import faults
-from chrom2expr.config.runs import RUN, attention_models, figure_runs, layout, named_runs, reduction, takes
+from chrom2expr.config.runs import (
+    RUN,
+    attention_models,
+    figure_runs,
+    layout,
+    named_runs,
+    reduction,
+    spelled_out,
+    takes,
+)
 from chrom2expr.errors import InputError
 from chrom2expr.figures.rows import BASELINE
 from chrom2expr.genome.windows import Geometry, central
@@ -21,6 +30,8 @@ OWN_KEYS = {
 }
 
 
+# The sections that hold what the parts of a run name.
+SECTIONS = {"source": "sources", "inputs": "inputs", "head": "heads", "loss": "losses"}
 # Resources that every run needs.
 NEEDED = ("gene_annotation", "gene_expression")
 
@@ -84,6 +95,8 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         labels[label] = name
     for name in config["figures"]:
         yield from _figure_contradictions(config, name)
+    for name, section in config["variants"].items():
+        yield from _variant_contradictions(config, name, section)
     for name, simulated in config.get("simulation", {}).get("backbones", {}).items():
         if name not in backbones:
             yield f"simulation.backbones.{name}: is not among backbones"
@@ -129,6 +142,36 @@ def _measured_contradictions(
         yield f"sources.{name}.records: {records} is not among resources"
     elif not resources[records].get("path") and "obtain" not in resources[records]:
         yield f"resources.{records}.path: is needed, since nothing fetches the folder that sources.{name}.records is"
+
+
+def _variant_contradictions(config: Mapping[str, Any], name: str, section: Mapping[str, Any]) -> Iterator[str]:
+    """Lines that say why a run cannot score a file of variants."""
+    where = f"variants.{name}"
+    written = section.get("assembly")
+    if written is not None and written not in config["assemblies"]:
+        yield f"{where}.assembly: {written} is not among assemblies"
+        return
+    # A model of each fold, by the name that the fold has.
+    folds = {fold: source for source in folded(config) for fold in fold_names(config, "sources", source)}
+    for named in spelled_out(section["runs"]):
+        run = named | {"source": folds.get(named["source"], named["source"]), "run": "/".join(named[k] for k in RUN)}
+        if unknown := [part for part in RUN if run[part] not in config[SECTIONS[part]]]:
+            yield from (f"{where}.runs: {part} {run[part]} is not among {SECTIONS[part]}" for part in unknown)
+        elif _has_no_place(config, run["source"]):
+            continue  # reported with the source
+        elif config["sources"][run["source"]]["kind"] == "measured":
+            yield f"{where}.runs: {run['run']} reads measured tracks, and a variant has none: take a predicted source"
+        elif named["source"] in folded(config):
+            first = fold_names(config, "sources", run["source"])[0]
+            yield f"{where}.runs: source {run['source']} has a model for each fold: name one, as {first}"
+        else:
+            yield from _run_contradictions(config, run)
+            there = layout(config, run["source"])["assembly"]
+            if written not in (None, there) and there not in config["assemblies"][written]["lift_to"]:
+                yield (
+                    f"{where}.assembly: {run['run']} reads {there}: assemblies.{written}.lift_to.{there} must name the "
+                    f"chain that leads there from {written}"
+                )
 
 
 def _place_contradictions(name: str, source: Mapping[str, Any], backbones: Mapping[str, Any]) -> Iterator[str]:
@@ -363,18 +406,12 @@ def _has_no_place(config: Mapping[str, Any], name: str) -> bool:
 
 
 def _figure_contradictions(config: Mapping[str, Any], name: str) -> Iterator[str]:
-    sections = {
-        "source": ("sources", config["sources"]),
-        "inputs": ("inputs", config["inputs"]),
-        "head": ("heads", config["heads"]),
-        "loss": ("losses", config["losses"]),
-    }
     where = f"figures.{name}.runs"
     unknown = [
-        f"{where}: {part} {run[part]} is not among {sections[part][0]}"
+        f"{where}: {part} {run[part]} is not among {SECTIONS[part]}"
         for run in named_runs(config, name)
         for part in RUN
-        if run[part] not in sections[part][1]
+        if run[part] not in config[SECTIONS[part]]
     ]
     if unknown:
         yield from dict.fromkeys(unknown)

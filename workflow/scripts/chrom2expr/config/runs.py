@@ -1,6 +1,6 @@
 """What the runs of a figure are, how they are labelled, and what the figure takes of them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import Any
 
@@ -64,9 +64,18 @@ def figure_runs(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
 
 
 def named_runs(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
-    """The runs of a figure as written: every combination of a line's names, with its group, label and colour if any."""
+    """The runs of a figure as written (see spelled_out)."""
+    return spelled_out(config["figures"][figure]["runs"])
+
+
+def spelled_out(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """The runs of lines: every combination of a line's names, with its group, label and colour if any.
+
+    >>> spelled_out([{"source": "s", "inputs": "all", "head": ["ridge", "cnn"], "loss": "mse"}])[1]
+    {'source': 's', 'inputs': 'all', 'head': 'cnn', 'loss': 'mse'}
+    """
     runs = []
-    for line in config["figures"][figure]["runs"]:
+    for line in lines:
         names = ([line[part]] if isinstance(line[part], str) else line[part] for part in RUN)
         own = {key: line[key] for key in ("group", "label", "colour") if key in line}
         runs += [dict(zip(RUN, chosen, strict=True)) | own for chosen in product(*names)]
@@ -119,10 +128,10 @@ def lifted_to(config: Mapping[str, Any]) -> list[str]:
 
 
 def comparing_tissues(config: Mapping[str, Any]) -> list[str]:
-    """The runs of figures whose loss compares tissues (see loss.Loss), and so needs several."""
+    """The runs of figures and variants whose loss compares tissues (see loss.Loss), and so needs several."""
     needed = []
-    for figure in config["figures"]:
-        for run in named_runs(config, figure):
+    for section in (*config["figures"].values(), *config["variants"].values()):
+        for run in spelled_out(section["runs"]):
             loss = config["losses"][run["loss"]]
             if not registry.has_trait(registry.find("losses", loss["type"]).declares, "one_tissue", loss):
                 needed.append("/".join(run[part] for part in RUN))

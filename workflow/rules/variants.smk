@@ -1,0 +1,70 @@
+# Fitted runs and files of variants -> the effects of these on expression, gene by gene and tissue by tissue.
+
+
+rule score_variants:
+    """Predict what the variants of a file do to the expression of one shard of genes, in every tissue."""
+    input:
+        vcf=variants_file("vcf"),
+        pairs=variants_file("pairs"),
+        model=f"<results>/models/{RUN}/model.pt",
+        summary=f"<results>/models/{RUN}/summary.json",
+        weights=variants_weights,
+        tss="<results>/genes/tss.tsv",
+        lifted="<results>/genes/contigs.json",
+        fasta=genome_of("fa"),
+        fai=genome_of("fa.fai"),
+        info=genome_of("json"),
+        chain=variants_chain,
+        source=variants_genome("fa"),
+        source_fai=variants_genome("fa.fai"),
+        source_info=variants_genome("json"),
+    output:
+        temp(f"<results>/variants/{{variants}}/{VARIANT_RUN}/{{shard}}.parquet"),
+    log:
+        f"<logs>/score_variants/{{variants}}/{VARIANT_RUN}/{{shard}}.log",
+    benchmark:
+        f"<benchmarks>/score_variants/{{variants}}/{VARIANT_RUN}/{{shard}}.tsv"
+    wildcard_constraints:
+        source=one_of(FITTED),
+    conda:
+        backbone_environment
+    threads: config["threads"]["predict_tracks"]
+    resources:
+        mem_mb=setting("backbones", "mem_mb"),
+        runtime=setting("variants", "runtime"),
+        gpu=1,
+        allow_cpu=ALLOW_CPU,
+        # Decides memory and speed, not the result: as a resource it triggers no rerun.
+        batch_size=setting("variants", "batch_size"),
+    params:
+        code=lambda wildcards: code("score_variants.py", *used_classes(wildcards), without=("attend", "fit")),
+        assembly=param(layout("assembly")),
+        written_on=param(variants_assembly),
+        ref_mismatch=param(setting("variants", "ref_mismatch")),
+        shard=param(lambda wildcards: int(wildcards.shard)),
+        shards=param(setting("variants", "shards")),
+    script:
+        "../scripts/score_variants.py"
+
+
+rule join_variants:
+    """Join the effects on the genes of each shard, and tell each variant's strongest effect on each gene."""
+    input:
+        shards=variants_shards,
+    output:
+        table=f"<results>/variants/{{variants}}/{VARIANT_RUN}.parquet",
+        strongest=f"<results>/variants/{{variants}}/{VARIANT_RUN}.tsv.gz",
+    log:
+        f"<logs>/join_variants/{{variants}}/{VARIANT_RUN}.log",
+    benchmark:
+        f"<benchmarks>/join_variants/{{variants}}/{VARIANT_RUN}.tsv"
+    conda:
+        "../envs/model.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        code=code("join_variants.py"),
+    script:
+        "../scripts/join_variants.py"
