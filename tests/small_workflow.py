@@ -236,6 +236,9 @@ def _score(model: str, vcf: str, shard: int = 0, shards: int = 1, **changes: Any
     )
 
 
+# The effects of two runs; those of shards are joined.
+EFFECTS = {"cnn": of("join_variants", "table"), "lifted": of("score_lifted")}
+SCORING = [{"run": RUNS[0]["run"], "series": "CNN"}, {"run": RUNS[1]["run"], "series": "Ridge"}]
 STEPS = {
     "simulate": _step(
         "simulate_genome",
@@ -427,6 +430,23 @@ STEPS = {
         "join_variants",
         {"table": "effects.parquet", "strongest": "effects.tsv.gz"},
         {"shards": each("score_0", "score_1")},
+    ),
+    **{
+        f"compare_{run}": _step(
+            "compare_effects",
+            "effects.truth.tsv",
+            {"effects": effects, "truth": Raw("effects.tsv")},
+            {"resamples": 20, "seed": 1},
+        )
+        for run, effects in EFFECTS.items()
+    },
+    "tabulate_variants": _step(
+        "tabulate_variants",
+        {"table": "variants.tsv"},
+        {"effects": [*EFFECTS.values()], "agreements": each("compare_cnn", "compare_lifted")}
+        | {"truth": Raw("effects.tsv")},
+        {"figure": "effects", "kind": "variant_effects", "runs": SCORING}
+        | {"settings": {"variants": "mine", "top": 5}},
     ),
     **{
         f"evaluate_{head}": _step(

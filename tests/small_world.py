@@ -372,6 +372,7 @@ def write_raw(folder: Path) -> None:
     gene = next(gene["id"] for gene in genes[1:] if gene["seqnames"] == "chr14")
     pairs = [f"chr14_{at}\t{gene}\n" for at in range(10, lengths["chr14"] - 100, 30)]
     (folder / "pairs.tsv").write_text("variant_id\tgene_id\n" + "".join(pairs))
+    _write_effects(folder, genes)
     _write_weights(folder)
     shutil.copy(ROOT / "config" / "thesis_values.tsv", folder / "thesis_values.tsv")
     header, *rows = [row.split("\t") for row in (folder / "thesis_values.tsv").read_text().splitlines()]
@@ -440,6 +441,22 @@ def _write_variants(path: Path, genome: Mapping[str, np.ndarray], random: np.ran
     rows[0] = (*rows[0][:3], "CATG"[("ACGT".index(ref[0]) + 1) % 4] + ref[1:], "T" * 5, *rows[0][5:])
     header = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
     path.write_text(header + "".join("\t".join(map(str, row)) + "\n" for row in rows), encoding="ascii")
+
+
+def _write_effects(folder: Path, genes: list[dict[str, Any]]) -> None:
+    """Effects of the variants around the genes of chr1 in two tissues, and others in another table."""
+    for name, seed in (("effects.tsv", 7), ("effects_other.tsv", 8)):
+        random = np.random.default_rng(seed)
+        rows = ["variant_id\tgene_id\ttissue\teffect\tkind"]
+        for gene in genes:
+            near = range(10, GENES["chr1"] * SPACING, 30) if gene["seqnames"] == "chr1" else ()
+            for at in near:
+                if abs(at - gene["CAGE_representative_TSS"]) < 200:
+                    rows += [
+                        f"chr1_{at}\t{gene['id']}\ttissue {tissue}\t{random.normal():.3f}\t{random.choice(['made', 'lost'])}"
+                        for tissue in (1, 2)
+                    ]
+        (folder / name).write_text("\n".join(rows) + "\n")
 
 
 def _write_annotation(folder: Path, lengths: Mapping[str, int], random: np.random.Generator) -> list[dict[str, Any]]:

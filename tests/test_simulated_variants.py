@@ -30,14 +30,14 @@ def planted(simulation) -> list[variants.Planted]:
 @pytest.fixture(scope="module")
 def files(simulation, planted, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("variants")
-    genome.write_fasta(folder / "grch38.fa", simulation.grch38)
+    genome.write_fasta(folder / "grch37.fa", simulation.grch37)
     variants.write_vcf(folder / "variants.vcf", simulation, planted)
     variants.write_truth(folder / "effects.tsv", simulation, planted)
     return folder
 
 
 def test_the_vcf_reads_and_its_ref_is_the_fastas(simulation, planted, files):
-    contigs = read_fasta(files / "grch38.fa")
+    contigs = read_fasta(files / "grch37.fa")
     with pysam.VariantFile(str(files / "variants.vcf")) as vcf:
         assert {name: contig.length for name, contig in vcf.header.contigs.items()} == {
             name: len(sequence) for name, sequence in contigs.items()
@@ -51,6 +51,9 @@ def test_the_vcf_reads_and_its_ref_is_the_fastas(simulation, planted, files):
         assert (len(record.ref), len(record.alts[0])) == lengths
     places = [(record.rid, record.start) for record in records]
     assert places == sorted(places)
+    for record in records:  # and GRCh38 has it too, from where it lifts to
+        start = simulation.lift(record.chrom, np.array([record.start]))[0]
+        assert decode(simulation.grch38[record.chrom][start : start + len(record.ref)]) == record.ref
 
 
 def test_each_gene_has_one_variant_of_each_kind(simulation, planted):

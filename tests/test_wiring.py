@@ -22,7 +22,20 @@ from chrom2expr import registry
 from chrom2expr.heads import cnn, finetuned, frozen_trunk
 from chrom2expr.simulation import genome
 from chrom2expr.tracks.store_reader import FeatureStore
-from small_workflow import AUDITED, CATALOGUED, METRICS, MODELS, OVERVIEW, PLAN, RUNS, STEPS, each, weights
+from small_workflow import (
+    AUDITED,
+    CATALOGUED,
+    EFFECTS,
+    METRICS,
+    MODELS,
+    OVERVIEW,
+    PLAN,
+    RUNS,
+    SCORING,
+    STEPS,
+    each,
+    weights,
+)
 from small_world import ROOT, SCRIPTS, Raw, Refusal, World, differing, of
 
 # What is in the world beside the files that the base steps read.
@@ -318,6 +331,22 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.source_info": refused(of("index_grch38", "info"), "not the index that was made with it"),
     },
     "join_variants": {"input.shards": each("score_0", "score_1", input__vcf=Raw("variants_other.vcf"))},
+    "compare_cnn": {
+        "input.effects": of("score_lifted"),
+        "input.truth": Raw("effects_other.tsv"),
+        "params.resamples": 30,
+        "params.seed": 2,
+    },
+    "tabulate_variants": {
+        "params.figure": "other",
+        "params.kind": NO_KIND,
+        "params.runs": [SCORING[0], {**SCORING[1], "series": "Another"}],
+        "params.settings.variants": same("yours", "the rule gives the files"),
+        "params.settings.top": 4,
+        "input.effects": [*EFFECTS.values()][::-1],
+        "input.agreements": each("compare_lifted", "compare_cnn"),
+        "input.truth": Raw("effects_other.tsv"),
+    },
     "encoded_beluga": {
         "params.assembly": given(PRIMARY, "grch38"),
         "params.geometry.window": 322,

@@ -387,12 +387,26 @@ def variants_shards(wildcards):
 
 
 def scored_variants():
-    """The tables of the effects of all variants by all runs that they name."""
+    """The tables of the effects of all variants by all runs that they name, and of how they agree with true ones."""
     return [
-        f"<results>/variants/{name}/{VARIANT_RUN}.parquet".format(**run)
+        f"<results>/variants/{name}/{VARIANT_RUN}{suffix}".format(**run)
         for name, section in VARIANTS.items()
+        for suffix in (".parquet", ".truth.tsv")[: 1 + ("truth" in section)]
         for run in runs.spelled_out(section["runs"])
     ]
+
+
+def figure_effects(suffix):
+    """The files with this suffix of the variants that the wildcards' figure shows, run by run."""
+
+    def files(wildcards):
+        name = config["figures"][wildcards.figure]["variants"]
+        if suffix == ".truth.tsv" and "truth" not in VARIANTS[name]:
+            return []
+        shown = runs.figure_runs(config, wildcards.figure)
+        return [f"<results>/variants/{name}/{VARIANT_RUN}{suffix}".format(**run) for run in shown]
+
+    return files
 
 
 def environment(backbone):

@@ -1,4 +1,4 @@
-# What the kinds of figures take of runs (scores, attention, models, sources) -> a figure's table -> the figure.
+# What the kinds of figures take of runs (scores, attention, models, sources, variants) -> a figure's table -> the figure.
 
 
 rule tabulate_scores:
@@ -122,6 +122,41 @@ rule tabulate_sources:
         heads=param(figure_heads),
     script:
         "../scripts/tabulate_sources.py"
+
+
+rule tabulate_variants:
+    """Gather the effects of variants by a figure's runs, and the true ones if there are any."""
+    input:
+        effects=figure_effects(".parquet"),
+        agreements=figure_effects(".truth.tsv"),
+        truth=lambda wildcards: own_table(VARIANTS[setting("figures", "variants")(wildcards)], "truth"),
+    output:
+        table="<results>/figures/{figure}.tsv",
+    log:
+        "<logs>/tabulate_variants/{figure}.log",
+    benchmark:
+        "<benchmarks>/tabulate_variants/{figure}.tsv"
+    wildcard_constraints:
+        figure=one_of(figures_of("variants")),
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=20,
+    params:
+        code=tabulating("tabulate_variants.py"),
+        figure=param(lambda wildcards: wildcards.figure),
+        kind=param(setting("figures", "kind")),
+        settings=param(figure_settings),
+        runs=param(
+            lambda wildcards: [
+                {key: run[key] for key in ("series", "run")}
+                for run in runs.figure_runs(config, wildcards.figure)
+            ]
+        ),
+    script:
+        "../scripts/tabulate_variants.py"
 
 
 rule tabulate_variation:

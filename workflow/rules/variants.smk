@@ -68,3 +68,30 @@ rule join_variants:
         code=code("join_variants.py"),
     script:
         "../scripts/join_variants.py"
+
+
+rule compare_effects:
+    """Compare a run's effects with the true ones that a table gives: their rank correlation, and that of shuffled ones."""
+    input:
+        effects=f"<results>/variants/{{variants}}/{VARIANT_RUN}.parquet",
+        truth=variants_file("truth"),
+    output:
+        f"<results>/variants/{{variants}}/{VARIANT_RUN}.truth.tsv",
+    log:
+        f"<logs>/compare_effects/{{variants}}/{VARIANT_RUN}.log",
+    benchmark:
+        f"<benchmarks>/compare_effects/{{variants}}/{VARIANT_RUN}.tsv"
+    wildcard_constraints:
+        variants=one_of(name for name, section in VARIANTS.items() if "truth" in section),
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code("compare_effects.py"),
+        resamples=param(config["bootstrap_resamples"]),
+        seed=param(config["seed"]),
+    script:
+        "../scripts/compare_effects.py"

@@ -430,6 +430,15 @@ def _figure_contradictions(config: Mapping[str, Any], name: str) -> Iterator[str
             )
     if taken == "scores":
         yield from _score_contradictions(config, name)
+    if taken == "variants":
+        chosen = config["figures"][name]["variants"]
+        if chosen not in config["variants"]:
+            yield f"figures.{name}.variants: {chosen} is not among variants"
+            return
+        scored = ["/".join(run[part] for part in RUN) for run in spelled_out(config["variants"][chosen]["runs"])]
+        for run in runs:
+            if run["run"] not in scored:
+                yield f"{where}: {run['run']} is not among the runs of variants.{chosen}"
     # A run without a window of its own is refused by what figures of attention demand of runs (see schema).
     if taken == "attention" and all("geometry" in config["sources"][run["source"]] for run in runs):
         yield from _attention_contradictions(config, name)

@@ -5,7 +5,8 @@ gone; `created`: an intact copy of its motif is inserted behind it; `control`: a
 The effect is the difference of what the genome's own grammar expects of the sites after and before, without noise (see
 Simulation.expected); what lies further from the TSS than an insertion or deletion moves with it.
 
-Positions are of GRCh37, 0-based half-open, but for the files: these are on GRCh38, and a VCF counts from 1.
+Positions are of GRCh37, 0-based half-open; only the VCF counts from 1. Around the sites that are taken, GRCh38 has the
+same bases, so that all variants lift.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -67,16 +68,16 @@ def plant(simulation: Simulation, genes: Mapping[str, int]) -> list[Planted]:
 
 
 def write_vcf(path: str | Path, simulation: Simulation, planted: Sequence[Planted]) -> None:
-    """The variants as a VCF on GRCh38, sorted; an insertion or deletion with the base before it."""
+    """The variants as a VCF, sorted; an insertion or deletion with the base before it."""
     lines = ["##fileformat=VCFv4.3"]
-    lines += [f"##contig=<ID={name},length={len(encoded)}>" for name, encoded in simulation.grch38.items()]
+    lines += [f"##contig=<ID={name},length={len(encoded)}>" for name, encoded in simulation.grch37.items()]
     lines.append("\t".join(["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO"]))
-    contigs, rows = list(simulation.grch38), []
+    contigs, rows = list(simulation.grch37), []
     for one in planted:
-        start, ref, alt = int(simulation.lift(one.chrom, np.array([one.start]))[0]), one.ref, one.alt
+        start, ref, alt = one.start, one.ref, one.alt
         if not ref or not alt:
             start -= 1
-            before = windows.decode(simulation.grch38[one.chrom][start : start + 1])
+            before = windows.decode(simulation.grch37[one.chrom][start : start + 1])
             ref, alt = before + ref, before + alt
         rows.append((contigs.index(one.chrom), start, one.id, ref, alt))
     for contig, start, name, ref, alt in sorted(rows):
