@@ -177,11 +177,13 @@ class _Estimate(NamedTuple):
         step = max(1, _AT_ONCE // len(effect))
         parts = [slice(start, start + step) for start in range(0, len(drawn), step)]
         resampled = [statistics.resampled_cross_gene(x, y, drawn[part][:, variant])[:, 0] for part in parts]
-        shuffled = []
-        for part in parts:
-            order = np.argsort(keys[part][:, variant], axis=1, kind="stable")
-            shuffled.append(metrics.cross_celltype(np.broadcast_to(predicted, order.shape), effect[order]))
-        return cls(float(metrics.cross_gene(x, y)[0]), np.concatenate(resampled), np.concatenate(shuffled), same)
+        # Ranks stay what they are when they are shuffled.
+        first, second = (pl.Series(values).rank().to_numpy() for values in (predicted, effect))
+        scale = len(effect) * first.std() * second.std()
+        orders = (np.argsort(keys[part][:, variant], axis=1, kind="stable") for part in parts)
+        shuffled = np.concatenate([(second - second.mean())[order] @ (first - first.mean()) for order in orders])
+        shuffled = shuffled / scale if scale > 0 else np.full(len(shuffled), np.nan)
+        return cls(float(metrics.cross_gene(x, y)[0]), np.concatenate(resampled), shuffled, same)
 
     @classmethod
     def mean(cls, found: Sequence["_Estimate"]) -> tuple["_Estimate", metrics.Summary]:
