@@ -1,6 +1,8 @@
 """Predicted expression as a file: a table of text, Parquet, or h5ad, by the ending of its name."""
 
 import gzip
+import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import polars
 from chrom2expr.application.prediction import Prediction
 from chrom2expr.errors import InputError, system_errors_named
 from chrom2expr.files.hdf5 import create_others
-from chrom2expr.files.whole import whole_file, write_json
+from chrom2expr.files.whole import whole_file
 
 ENDINGS = (".tsv", ".tsv.gz", ".parquet", ".h5ad")
 
@@ -34,18 +36,18 @@ def write(path: str | Path, prediction: Prediction) -> None:
     check_name(path)
     if clash := [name for name in prediction.tissue if name in prediction.genes]:
         raise InputError(f"{path}: a tissue is called {clash[0]}, as is a column of the genes")
-    with system_errors_named(path):
-        if str(path).endswith((".tsv", ".tsv.gz")):
-            # First what says what the numbers are: no table is there without it.
-            write_json(f"{path}.json", dict(prediction.about), indent=1)
-        with whole_file(path) as partial:
-            if str(path).endswith(".h5ad"):
-                _write_h5ad(partial, prediction)
-            elif str(path).endswith(".parquet"):
-                _frame(prediction).write_parquet(partial, metadata=dict(prediction.about))
-            else:
-                text = _frame(prediction).write_csv(separator="\t").encode()
-                partial.write_bytes(gzip.compress(text, mtime=0) if str(path).endswith(".gz") else text)
+    text = str(path).endswith((".tsv", ".tsv.gz"))
+    with system_errors_named(path), ExitStack() as files:
+        beside = files.enter_context(whole_file(f"{path}.json")) if text else None
+        partial = files.enter_context(whole_file(path))
+        if beside:
+            beside.write_text(json.dumps(prediction.about, indent=1) + "\n", encoding="utf-8")
+            lines = _frame(prediction).write_csv(separator="\t").encode()
+            partial.write_bytes(gzip.compress(lines, mtime=0) if str(path).endswith(".gz") else lines)
+        elif str(path).endswith(".parquet"):
+            _frame(prediction).write_parquet(partial, metadata=dict(prediction.about))
+        else:
+            _write_h5ad(partial, prediction)
 
 
 def _frame(prediction: Prediction) -> polars.DataFrame:
