@@ -97,6 +97,7 @@ ELSEWHERE = refused("elsewhere", "elsewhere")
 NO_KIND = refused("pies", "there is no pies among figures")
 ONE_POINT = "an ordinary regression has nothing to choose and draws nothing"
 EXACT = "the solution is exact: nothing is trained step by step, and nothing drawn"
+NOT_TRAINED = "its models are read, and the config refuses runs of other losses"
 BATCHES = "how many genes are read at a time"
 A_GPU = "of a GPU; a CPU computes in float32 by itself"
 
@@ -124,24 +125,30 @@ TRAINED = {
     "input.split": OTHER_GENES,
     "input.expression": OTHER_TARGETS,
 }
-CNN = TRAINED | {
-    "params.patience": given(BARE | {"params.max_epochs": 4}, 1),
-    "params.seed": several(2, given(BARE, 2)),
-    "params.tracks": "all",
-    "params.bins": 4,
-    "params.orientation": "genomic",
-    "params.features": refused("spatial_basis", "no chrom2expr reduced feature file"),
-    "params.settings.transform": "none",
-    "params.settings.width": 6,
-    "params.settings.kernel_size": 5,
-    "params.settings.blocks": 1,
-    "params.grid.dropout": [0.6],
-    "params.job": given({"params.jobs": 2}, 1),
-    "params.jobs": 2,
-    "input.features": of("merge_predicted", input__shards=OTHER_PREDICTED),
-    "input.shards": swapped(OTHER_PREDICTED),
-}
-LINEAR = {
+# Of heads that fit_head trains.
+OWN_MODELS = {"input.models": same([Raw("expecto/resources/modellist")], "only heads that are not trained read them")}
+CNN = (
+    TRAINED
+    | OWN_MODELS
+    | {
+        "params.patience": given(BARE | {"params.max_epochs": 4}, 1),
+        "params.seed": several(2, given(BARE, 2)),
+        "params.tracks": "all",
+        "params.bins": 4,
+        "params.orientation": "genomic",
+        "params.features": refused("spatial_basis", "no chrom2expr reduced feature file"),
+        "params.settings.transform": "none",
+        "params.settings.width": 6,
+        "params.settings.kernel_size": 5,
+        "params.settings.blocks": 1,
+        "params.grid.dropout": [0.6],
+        "params.job": given({"params.jobs": 2}, 1),
+        "params.jobs": 2,
+        "input.features": of("merge_predicted", input__shards=OTHER_PREDICTED),
+        "input.shards": swapped(OTHER_PREDICTED),
+    }
+)
+LINEAR = OWN_MODELS | {
     "params.type": ELSEWHERE,
     "params.loss.alpha": refused(1, "compares tissues|a loss that is one"),
     "params.loss.beta": same(3, "a factor of the whole loss"),
@@ -503,7 +510,20 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.grid": same({"penalty": [1]}, ONE_POINT),
         "input.features": of("means", params__bins=4),
     },
+    "fit_expecto": LINEAR
+    | {
+        "params.loss.alpha": same(1, NOT_TRAINED),
+        "params.bins": refused(4, "its features have bins 8"),
+        "params.orientation": refused("genomic", "its features have orientation gene"),
+        "params.select_by": same("validation_loss", NOT_TRAINED),
+        "params.settings.models": same("another", "the name of the resource, whose files are inputs"),
+        "params.settings.base_score": 3,
+        "params.grid": same({"penalty": [1]}, NOT_TRAINED),
+        "input.features": of("sums", params__bins=4),
+        "input.models": [Raw("expecto_other/resources/modellist")],
+    },
     "fit_frozen": TUNED
+    | OWN_MODELS
     | {
         "params.tracks": refused("chromatin", "none of its 48 tracks is of the kind 'chromatin'"),
         "params.bins": 2,

@@ -137,7 +137,19 @@ def test_every_env_holds_what_its_scripts_import():
 
 
 # The packages of the library in the order in which data flows; each imports its own modules and those above it only.
-LAYERS = ("files", "genome", "tracks", "backbones", "losses", "evaluation", "heads", "figures", "simulation", "config")
+LAYERS = (
+    "files",
+    "genome",
+    "tracks",
+    "backbones",
+    "losses",
+    "evaluation",
+    "heads",
+    "application",
+    "figures",
+    "simulation",
+    "config",
+)
 
 
 def layer(path):

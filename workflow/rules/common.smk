@@ -482,6 +482,23 @@ def head_shards(wildcards):
     return feature_shards(wildcards) if setting("heads", "features")(wildcards) == "store" else []
 
 
+@cache
+def listed_models(head):
+    """The list of fitted models that a head reads, and the files that it names; none of a head that is trained."""
+    from chrom2expr.heads import expecto_models
+
+    section = config["heads"][head]
+    named = registry.find("heads", section["type"]).declares.get("models")
+    if not named:
+        return []
+    return expecto_models.files_of(config["resources"][section["settings"][named]]["path"])
+
+
+def head_models(wildcards):
+    """The files of the models of the wildcards' head, if it reads such."""
+    return [in_place(file) for file in listed_models(wildcards.head)]
+
+
 def source_geometry(wildcards):
     """The geometry of a source: its own, or its backbone's."""
     return SOURCES[wildcards.source].get("geometry") or layout("geometry")(wildcards)
