@@ -3,23 +3,30 @@
 import math
 import re
 from dataclasses import replace
+from functools import reduce
+from operator import getitem
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from scipy.stats import spearmanr
 
 from chrom2expr import command_line
 from chrom2expr.application import expecto as effects_of
+from chrom2expr.config import schema
 from chrom2expr.errors import InputError
 from chrom2expr.genome.windows import Geometry
 from chrom2expr.heads import expecto, expecto_models
 from chrom2expr.heads.tasks import Split
 from chrom2expr.tracks.reductions import SpatialBasis
 from made_expecto import write_dump, write_intermediate, write_models
+from planned_jobs import planned_jobs
 from test_ridge import Rows, make_task
 
+ROOT = Path(__file__).resolve().parents[1]
 TRACKS, DECAYS = 6, (0.01, 0.02, 0.05, 0.1, 0.2)
 SHIFTS = (0, -200, -400, -600, -800, 200, 400, 600, 800)
 TISSUES = ["Whole_Blood", "GM12878", "GM12878.1", "liver", "Liver", "HT-29"]
@@ -92,7 +99,7 @@ def test_dumps_that_are_not_there_or_of_other_tracks_are_named(models, tmp_path)
     with pytest.raises(InputError, match=r"liver.dump: there is no such file; get ExPecto's models again"):
         expecto_models.read_models(path)
     # What Snakemake then says is missing.
-    assert str(path.parent / "models" / dump.name) in expecto_models.files_of(path)
+    assert str(dump) in expecto_models.files_of(path)
 
 
 @pytest.mark.parametrize(
@@ -358,3 +365,58 @@ def test_effects_that_are_missing_or_not_named_by_shift(models, tmp_path, capsys
     assert run(vcf, table, pattern, models[0], tmp_path / "out.tsv") == 1
     assert "shift_-600.diff.h5: there is no such file" in capsys.readouterr().err
     assert not (tmp_path / "out.tsv").exists()
+
+
+# --- the config --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def config(models):
+    """The thesis run, with a figure of ExPecto's models."""
+    full = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    full["resources"]["expecto_models"] = {"path": str(models[0])}
+    settings = {"models": "expecto_models"}
+    full["heads"]["expecto"] = {"type": "expecto", "features": "spatial_basis", "settings": settings}
+    run = {"source": "beluga_predicted", "inputs": "chromatin", "head": ["ridge", "expecto"], "loss": "mse"}
+    full["figures"]["expecto"] = {"kind": "scores", "series": "head", "runs": [run]}
+    return full
+
+
+def test_a_config_may_name_the_models(config):
+    head = schema.checked(config)["heads"]["expecto"]
+    assert head["settings"] == {"models": "expecto_models", "base_score": 2} and head["label"] == "expecto"
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "said"),
+    [
+        ("heads.expecto.settings", {}, "heads.expecto.settings.models: is needed"),
+        ("heads.expecto.settings.models", "nowhere", "heads.expecto.settings.models: nowhere is not among resources"),
+        ("heads.expecto.settings.models", "beluga_tracks", "resources.beluga_tracks.path: is needed, since nothing"),
+        ("heads.expecto.settings.base_scor", 2, "base_scor: is unknown; known are models, base_score"),
+        ("heads.expecto.features", "central_means", "heads.expecto.features: 'spatial_basis' was expected"),
+        ("heads.expecto.grid", {"penalty": [1]}, "heads.expecto.grid.penalty: is unknown"),
+        ("heads.expecto.jobs", 2, "heads.expecto.jobs: the tissues of type expecto"),
+        ("resources.expecto_models", {"obtain": "Clone it."}, "chrom2expr cannot fetch it. Clone it. Then give its"),
+        ("figures.expecto.runs.0.source", "beluga_experimental", "source.kind: 'predicted' was expected"),
+        ("figures.expecto.runs.0.loss", "hybrid_1", "expecto/hybrid_1: loss.squared_error: True was expected"),
+        ("inputs.chromatin.bins", 150, "chromatin/expecto/mse: inputs.bins: 0 was expected"),
+    ],
+)
+def test_a_config_that_cannot_work_is_refused(config, keys, value, said):
+    *path, last = (int(key) if key.isdigit() else key for key in keys.split("."))
+    reduce(getitem, path, config)[last] = value
+    with pytest.raises(InputError, match=re.escape(said)):
+        schema.checked(config)
+
+
+@pytest.mark.slow
+def test_the_list_and_its_dumps_are_inputs_of_the_job(config, models, tmp_path):
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config))
+    jobs = planned_jobs(["results/figures/expecto.pdf"], [tmp_path / "mine.yaml"])
+    given = {output: set(job.inputs) for (rule, output), job in jobs.items() if rule == "fit_head"}
+    own, ridge = (
+        given[f"results/models/beluga_predicted/chromatin/{head}/mse/model.pt"] for head in ("expecto", "ridge")
+    )
+    dumps = {str(row.dump) for row in expecto_models.read_list(models[0])}
+    assert own - ridge == {str(models[0]), *dumps} and len(dumps) == len(TISSUES)

@@ -19,9 +19,11 @@ import pandas as pd
 import pytest
 
 from chrom2expr import registry
-from chrom2expr.heads import cnn, finetuned, frozen_trunk
+from chrom2expr.evaluation.predictions import read_predictions
+from chrom2expr.heads import cnn, finetuned, frozen_trunk, ridge
 from chrom2expr.simulation import genome
 from chrom2expr.tracks.store_reader import FeatureStore
+from made_expecto import write_dump
 from small_workflow import AUDITED, CATALOGUED, METRICS, MODELS, OVERVIEW, PLAN, RUNS, STEPS, each, weights
 from small_world import ROOT, SCRIPTS, Raw, Refusal, World, differing, of
 
@@ -984,3 +986,20 @@ def test_the_world_has_genes_on_both_strands_some_of_them_turned(world):
     dropped = pd.read_csv(world.make("lift").output["dropped"], sep="\t")
     assert dropped["reason"].str.contains("lift over").any()
     assert (genes["chrom_grch38"] == "chr2_alt").any()
+
+
+def test_a_ridge_written_as_models_of_expecto_predicts_the_same(world, tmp_path):
+    fitted = world.make("fit_ridge")
+    head = ridge.Ridge.load(fitted.output["model"])
+    rows = ["ModelName\tTissue"]
+    # In another order, by which no tissue could find its own.
+    for column, tissue in reversed([*enumerate(head.metadata["tissue"])]):
+        write_dump(
+            tmp_path / f"mine.{tissue}.dump", head.coefficients[:, column].reshape(10, -1), head.intercept[column] - 2
+        )
+        rows.append(f"mine.{tissue}.save\t{tissue}")
+    (tmp_path / "modellist").write_text("\n".join(rows) + "\n")
+    read = world.make("fit_expecto", {"input.models": [str(tmp_path / "modellist")]})
+    one, other = (read_predictions(made.output["predictions"]) for made in (fitted, read))
+    np.testing.assert_allclose(other.predicted, one.predicted, atol=1e-4)
+    assert one.tissue.tolist() == other.tissue.tolist() and one.gene_id.tolist() == other.gene_id.tolist()

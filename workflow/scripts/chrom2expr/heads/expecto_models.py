@@ -155,9 +155,10 @@ def _numbers(path: Path, lines: Sequence[str]) -> np.ndarray:
 
 
 def _found(folder: Path, name: str) -> Path:
-    """Where a file of the list in `folder` lies; if nowhere, where it is looked for first."""
+    """Where a file of the list in `folder` lies; if nowhere, where others of its folder do."""
     places = [folder / name, folder.parent / name, Path(name)]
-    return next((place for place in places if place.is_file()), places[0])
+    of_others = (place for place in places if place.parent.is_dir())
+    return next((place for place in places if place.is_file()), next(of_others, places[0]))
 
 
 def _stems(row: Listed) -> list[str]:
