@@ -138,6 +138,35 @@ def _parser() -> argparse.ArgumentParser:
     clean.add_argument("--drop", action="store_true", help="delete what is listed")
     clean.set_defaults(run=_clean)
     _add_predict(commands)
+    expecto = commands.add_parser(
+        "expecto",
+        help="ExPecto's effects of variants, from its own files",
+        description="Compute the effects of variants on expression that ExPecto's predict.py gives, without xgboost, "
+        "from what its chromatin.py leaves and its models' text dumps. Positions are 1-based, on GRCh37.",
+        epilog="Example, with ExPecto's own: chrom2expr expecto --vcf example.vcf --genes "
+        "example.vcf.bed.sorted.bed.closestgene --effects 'example.vcf.shift_{shift}.diff.h5' --models "
+        "resources/modellist -o effects.tsv",
+    )
+    expecto.add_argument(
+        "--vcf", metavar="FILE", type=Path, required=True, help="the variants, as chromatin.py read them"
+    )
+    expecto.add_argument(
+        "--genes",
+        metavar="CLOSESTGENE",
+        type=Path,
+        required=True,
+        help="the gene of each variant: chromosome and position in columns 1 and 3; strand, gene and TSS - variant in "
+        "the last three",
+    )
+    expecto.add_argument(
+        "--effects",
+        metavar="PATTERN",
+        required=True,
+        help="chromatin.py's files, with {shift} where their names have -800, -600, ..., 800",
+    )
+    expecto.add_argument("--models", metavar="MODELLIST", type=Path, required=True, help="the list of the models")
+    expecto.add_argument("-o", "--output", metavar="TSV", type=Path, required=True, help="the file to write")
+    expecto.set_defaults(run=_expecto)
     return parser
 
 
@@ -257,6 +286,14 @@ def _plan(asked: argparse.Namespace) -> int:
     if asked.output:
         bill.write(asked.output, found)
         print(f"Wrote {asked.output}")
+    return 0
+
+
+def _expecto(asked: argparse.Namespace) -> int:
+    from chrom2expr.application import expecto
+
+    variants, tissues = expecto.write_effects(asked.vcf, asked.genes, asked.effects, asked.models, asked.output)
+    print(f"Wrote {asked.output}: the effects of {variants:,} variants in {tissues} tissues.")
     return 0
 
 
