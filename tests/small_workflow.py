@@ -179,9 +179,10 @@ def _fit(
     settings: Any,
     grid: Any,
     kind: str = "store",
+    models: list[Raw] | None = None,
     **changes: Any,
 ) -> Step:
-    given = {"features": features, "shards": shards, **_targets()}
+    given = {"features": features, "shards": shards, "models": models or [], **_targets()}
     params = {"type": type, "tracks": tracks, "bins": 0, "orientation": "gene", "features": kind}
     params |= {"loss": HYBRID, "settings": settings, "grid": grid, "batch_size": 8}
     params |= {"max_epochs": 4, "patience": 4, "select_by": "validation_loss", "seed": 1, "job": 0, "jobs": 1}
@@ -196,9 +197,16 @@ def _single(job: int = 0, jobs: int = 1) -> Step:
     return _fit("single_cnn", of("merge_predicted"), shards, "chromatin", settings, grid, **changes)
 
 
-def _linear(type: str, features: Of, kind: str, grid: dict[str, Any], settings: dict[str, Any]) -> Step:
+def _linear(
+    type: str,
+    features: Of,
+    kind: str,
+    grid: dict[str, Any],
+    settings: dict[str, Any],
+    models: list[Raw] | None = None,
+) -> Step:
     changes = {"loss": MSE, "select_by": "validation_cross_gene"}
-    return _fit(type, features, [], "chromatin", settings, grid, kind, **changes)
+    return _fit(type, features, [], "chromatin", settings, grid, kind, models, **changes)
 
 
 def _train(backbone: str, assembly: str, geometry: dict[str, int], measured: str, **settings: Any) -> Step:
@@ -222,6 +230,7 @@ CATALOGUED = [
 ]
 ANNOTATION = {"tss": "canonical", "columns": {}}
 LIFT = {"only_types": [], "exclude_types": ["rRNA"], "exclude_chromosomes": ["chrX"], "contigs": "all"} | ANNOTATION
+EXPECTO = [Raw("expecto/resources/modellist")]
 OTHER_FOLD = of("fit_ridge", "predictions", input__split=of("split_beluga"))
 
 
@@ -385,6 +394,7 @@ STEPS = {
     "fit_job_1": _single(1, 2),
     "fit_ridge": _linear("ridge", of("sums"), "spatial_basis", {"penalty": [1e-2, 1, 100]}, {"standardise": False}),
     "fit_probe": _linear("probe", of("means"), "central_means", {}, {}),
+    "fit_expecto": _linear("expecto", of("sums"), "spatial_basis", {}, {"models": "expecto", "base_score": 2}, EXPECTO),
     "fit_frozen": _fit(
         "frozen",
         of("merge_embedded"),

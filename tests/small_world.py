@@ -32,6 +32,7 @@ from chrom2expr.backbones import beluga, enformer
 from chrom2expr.backbones.backbone import write_checkpoint
 from chrom2expr.genome import windows
 from file_server import FileServer
+from made_expecto import write_models
 from small_records import write_data_set
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -374,6 +375,8 @@ def write_raw(folder: Path) -> None:
     (folder / "pairs.tsv").write_text("variant_id\tgene_id\n" + "".join(pairs))
     _write_effects(folder, genes)
     _write_weights(folder)
+    for seed, name in enumerate(("expecto", "expecto_other")):
+        write_models(folder / name, [f"tissue {number}" for number in range(TISSUES)], tracks=4, seed=seed)
     shutil.copy(ROOT / "config" / "thesis_values.tsv", folder / "thesis_values.tsv")
     header, *rows = [row.split("\t") for row in (folder / "thesis_values.tsv").read_text().splitlines()]
     others = [[*row[:2], str(float(row[2]) / 2), *row[3:]] for row in rows]

@@ -14,6 +14,7 @@ from chrom2expr.genome.features import Features
 from chrom2expr.heads import tasks
 from chrom2expr.heads.tasks import Split
 from chrom2expr.losses.loss import build
+from made_expecto import write_models
 from small_enformer import Files
 
 HERE = Path(__file__).parent
@@ -25,7 +26,7 @@ SHAPES = {"store": (16, 5), "reduced_features": (10,)}
 # Values for the keys of a grid, where its schema has no example of its own; and smaller sizes than the defaults, of the
 # settings that a type has.
 GRID = {"learning_rate": [3e-3, 1e-2], "dropout": [0.1], "penalty": [0.01, 1.0]}
-SMALL = {"width": 8, "blocks": 2, "kernel_size": 3, "warmup_steps": 2}
+SMALL = {"width": 8, "blocks": 2, "kernel_size": 3, "warmup_steps": 2, "models": "mine"}
 
 
 class Made(Features):
@@ -61,8 +62,8 @@ def section(name):
     return full
 
 
-def made_task(name, tissues=range(TISSUES)):
-    """A task on features from which expression follows, with missing values."""
+def made_task(name, tissues=range(TISSUES), models=None):
+    """A task on features from which expression follows, with missing values; and a list of fitted models, if any."""
     takes, random = registry.find("heads", name).declares["takes"], np.random.default_rng(3)
     count = sum(GENES.values())
     values = random.gamma(1, 1, (count, *SHAPES[takes])).astype(np.float16 if takes == "store" else np.float32)
@@ -85,6 +86,7 @@ def made_task(name, tissues=range(TISSUES)):
         loss=build({"type": "hybrid", "alpha": 0, "beta": 1}),
         seed=1,
         device=torch.device("cpu"),
+        models=models,
         **section(name),
     )
 
@@ -102,7 +104,8 @@ def fitted(request, files):
         task = files.task()
         made = head.fit(task, files.trunk())
     else:
-        task = made_task(request.param)
+        models, *_ = write_models(files.folder / "models", [f"tissue{tissue}" for tissue in range(TISSUES)], tracks=1)
+        task = made_task(request.param, models=models if "models" in head.declares else None)
         made = head.fit(task)
     features = task.data.splits["test"].features
     return made, task, torch.from_numpy(features.read(np.arange(features.shape[0])))

@@ -19,9 +19,11 @@ import pandas as pd
 import pytest
 
 from chrom2expr import registry
-from chrom2expr.heads import cnn, finetuned, frozen_trunk
+from chrom2expr.evaluation.predictions import read_predictions
+from chrom2expr.heads import cnn, finetuned, frozen_trunk, ridge
 from chrom2expr.simulation import genome
 from chrom2expr.tracks.store_reader import FeatureStore
+from made_expecto import write_dump
 from small_workflow import (
     AUDITED,
     CATALOGUED,
@@ -110,6 +112,7 @@ ELSEWHERE = refused("elsewhere", "elsewhere")
 NO_KIND = refused("pies", "there is no pies among figures")
 ONE_POINT = "an ordinary regression has nothing to choose and draws nothing"
 EXACT = "the solution is exact: nothing is trained step by step, and nothing drawn"
+NOT_TRAINED = "its models are read, and the config refuses runs of other losses"
 BATCHES = "how many genes are read at a time"
 A_GPU = "of a GPU; a CPU computes in float32 by itself"
 
@@ -137,24 +140,30 @@ TRAINED = {
     "input.split": OTHER_GENES,
     "input.expression": OTHER_TARGETS,
 }
-CNN = TRAINED | {
-    "params.patience": given(BARE | {"params.max_epochs": 4}, 1),
-    "params.seed": several(2, given(BARE, 2)),
-    "params.tracks": "all",
-    "params.bins": 4,
-    "params.orientation": "genomic",
-    "params.features": refused("spatial_basis", "no chrom2expr reduced feature file"),
-    "params.settings.transform": "none",
-    "params.settings.width": 6,
-    "params.settings.kernel_size": 5,
-    "params.settings.blocks": 1,
-    "params.grid.dropout": [0.6],
-    "params.job": given({"params.jobs": 2}, 1),
-    "params.jobs": 2,
-    "input.features": of("merge_predicted", input__shards=OTHER_PREDICTED),
-    "input.shards": swapped(OTHER_PREDICTED),
-}
-LINEAR = {
+# Of heads that fit_head trains.
+OWN_MODELS = {"input.models": same([Raw("expecto/resources/modellist")], "only heads that are not trained read them")}
+CNN = (
+    TRAINED
+    | OWN_MODELS
+    | {
+        "params.patience": given(BARE | {"params.max_epochs": 4}, 1),
+        "params.seed": several(2, given(BARE, 2)),
+        "params.tracks": "all",
+        "params.bins": 4,
+        "params.orientation": "genomic",
+        "params.features": refused("spatial_basis", "no chrom2expr reduced feature file"),
+        "params.settings.transform": "none",
+        "params.settings.width": 6,
+        "params.settings.kernel_size": 5,
+        "params.settings.blocks": 1,
+        "params.grid.dropout": [0.6],
+        "params.job": given({"params.jobs": 2}, 1),
+        "params.jobs": 2,
+        "input.features": of("merge_predicted", input__shards=OTHER_PREDICTED),
+        "input.shards": swapped(OTHER_PREDICTED),
+    }
+)
+LINEAR = OWN_MODELS | {
     "params.type": ELSEWHERE,
     "params.loss.alpha": refused(1, "compares tissues|a loss that is one"),
     "params.loss.beta": same(3, "a factor of the whole loss"),
@@ -557,7 +566,20 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.grid": same({"penalty": [1]}, ONE_POINT),
         "input.features": of("means", params__bins=4),
     },
+    "fit_expecto": LINEAR
+    | {
+        "params.loss.alpha": same(1, NOT_TRAINED),
+        "params.bins": refused(4, "its features have bins 8"),
+        "params.orientation": refused("genomic", "its features have orientation gene"),
+        "params.select_by": same("validation_loss", NOT_TRAINED),
+        "params.settings.models": same("another", "the name of the resource, whose files are inputs"),
+        "params.settings.base_score": 3,
+        "params.grid": same({"penalty": [1]}, NOT_TRAINED),
+        "input.features": of("sums", params__bins=4),
+        "input.models": [Raw("expecto_other/resources/modellist")],
+    },
     "fit_frozen": TUNED
+    | OWN_MODELS
     | {
         "params.tracks": refused("chromatin", "none of its 48 tracks is of the kind 'chromatin'"),
         "params.bins": 2,
@@ -1027,3 +1049,20 @@ def test_the_world_has_genes_on_both_strands_some_of_them_turned(world):
     dropped = pd.read_csv(world.make("lift").output["dropped"], sep="\t")
     assert dropped["reason"].str.contains("lift over").any()
     assert (genes["chrom_grch38"] == "chr2_alt").any()
+
+
+def test_a_ridge_written_as_models_of_expecto_predicts_the_same(world, tmp_path):
+    fitted = world.make("fit_ridge")
+    head = ridge.Ridge.load(fitted.output["model"])
+    rows = ["ModelName\tTissue"]
+    # In another order, by which no tissue could find its own.
+    for column, tissue in reversed([*enumerate(head.metadata["tissue"])]):
+        write_dump(
+            tmp_path / f"mine.{tissue}.dump", head.coefficients[:, column].reshape(10, -1), head.intercept[column] - 2
+        )
+        rows.append(f"mine.{tissue}.save\t{tissue}")
+    (tmp_path / "modellist").write_text("\n".join(rows) + "\n")
+    read = world.make("fit_expecto", {"input.models": [str(tmp_path / "modellist")]})
+    one, other = (read_predictions(made.output["predictions"]) for made in (fitted, read))
+    np.testing.assert_allclose(other.predicted, one.predicted, atol=1e-4)
+    assert one.tissue.tolist() == other.tissue.tolist() and one.gene_id.tolist() == other.gene_id.tolist()

@@ -144,9 +144,9 @@ LAYERS = (
 
 
 def layer(path):
-    """The place of a module of the library: 0 for those beside the packages, but for the command, which is above all."""
+    """The place of a module of the library: 0 for those beside the packages, but for what a user starts from."""
     first, *rest = path.relative_to(LIBRARY).parts
-    if first == "command_line.py":
+    if first in ("command_line.py", "__init__.py"):
         return len(LAYERS) + 1
     return LAYERS.index(first) + 1 if rest else 0
 
@@ -233,7 +233,7 @@ def test_a_backbone_may_bring_an_environment_of_its_own(tmp_path):
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.split("FOUND ")[1])
     own = {rule for rule, file in found.items() if file == str(tmp_path / "own.yaml")}
-    loading = ("predict_tracks", "embed_sequences", "attend_base", "attend_run", "finetune_backbone")
+    loading = ("predict_tracks", "embed_sequences", "attend_base", "attend_run", "finetune_backbone", "score_variants")
     trained = {f"train_simulated_beluga {source}" for source in ("enformer_50kb", "beluga_predicted")}
     assert own == {f"{rule} beluga_predicted" for rule in loading} | trained
     for rule in loading:

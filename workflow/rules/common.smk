@@ -70,7 +70,7 @@ WINDOWS = {
 # A run: one head, fitted to one source with one loss.
 RUN = "{source}/{inputs}/{head}/{loss}"
 # The same as one name, of what a run says of a file of variants.
-VARIANT_RUN = RUN.replace("/", "__")
+VARIANT_RUN = "{source}__{inputs}__{head}__{loss}"
 VARIANTS = config["variants"]
 # The wildcard, or the key of a source, that names an entry of a section.
 WILDCARDS = {
@@ -556,6 +556,23 @@ def of_tissue_jobs(file):
 def head_shards(wildcards):
     """The shards that a head reads through the feature store."""
     return feature_shards(wildcards) if setting("heads", "features")(wildcards) == "store" else []
+
+
+@cache
+def listed_models(head):
+    """The list of fitted models that a head reads, and the files that it names; none of a head that is trained."""
+    from chrom2expr.heads import expecto_models
+
+    section = config["heads"][head]
+    named = registry.find("heads", section["type"]).declares.get("models")
+    if not named:
+        return []
+    return expecto_models.files_of(config["resources"][section["settings"][named]]["path"])
+
+
+def head_models(wildcards):
+    """The files of the models of the wildcards' head, if it reads such."""
+    return [in_place(file) for file in listed_models(wildcards.head)]
 
 
 def source_geometry(wildcards):

@@ -8,6 +8,7 @@ rule fit_head:
         shards=head_shards,
         split=split_of,
         expression="<results>/genes/expression.h5",
+        models=head_models,
     output:
         model=f"<results>/models/{RUN}/model.pt",
         grid=f"<results>/models/{RUN}/grid.tsv",

@@ -21,6 +21,8 @@ with job(snakemake) as call:
         params.features,
     )
     device = choose_device(call.resources.allow_cpu)
-    task = tasks.Task.of(tasks.of_tissues(data, params.job, params.jobs), params, device)
+    # A list of fitted models comes before the files that it names.
+    models = next(iter(given.models), None)
+    task = tasks.Task.of(tasks.of_tissues(data, params.job, params.jobs), params, device, models)
     head = registry.find("heads", params.type).load().fit(task)
     run_files.write_run(task, head, made.model, made.grid, made.predictions, made.summary)

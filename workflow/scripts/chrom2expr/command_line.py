@@ -9,11 +9,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from chrom2expr import __version__
-from chrom2expr.errors import InputError
+from chrom2expr.errors import InputError, SystemTrouble
 
 # By these a folder is known as the workflow's.
 BASE, SNAKEFILE, LIBRARY = Path("config/config.yaml"), Path("Snakefile"), Path("workflow/scripts/chrom2expr")
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     try:
         return asked.run(asked)
-    except InputError as error:
+    except (InputError, SystemTrouble) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -136,7 +137,83 @@ def _parser() -> argparse.ArgumentParser:
     _add_configs(clean)
     clean.add_argument("--drop", action="store_true", help="delete what is listed")
     clean.set_defaults(run=_clean)
+    _add_predict(commands)
+    expecto = commands.add_parser(
+        "expecto",
+        help="ExPecto's effects of variants, from its own files",
+        description="Compute the effects of variants on expression that ExPecto's predict.py gives, without xgboost, "
+        "from what its chromatin.py leaves and its models' text dumps. Positions are 1-based, on GRCh37.",
+        epilog="Example, with ExPecto's own: chrom2expr expecto --vcf example.vcf --genes "
+        "example.vcf.bed.sorted.bed.closestgene --effects 'example.vcf.shift_{shift}.diff.h5' --models "
+        "resources/modellist -o effects.tsv",
+    )
+    expecto.add_argument(
+        "--vcf", metavar="FILE", type=Path, required=True, help="the variants, as chromatin.py read them"
+    )
+    expecto.add_argument(
+        "--genes",
+        metavar="CLOSESTGENE",
+        type=Path,
+        required=True,
+        help="the gene of each variant: chromosome and position in columns 1 and 3; strand, gene and TSS - variant in "
+        "the last three",
+    )
+    expecto.add_argument(
+        "--effects",
+        metavar="PATTERN",
+        required=True,
+        help="chromatin.py's files, with {shift} where their names have -800, -600, ..., 800",
+    )
+    expecto.add_argument("--models", metavar="MODELLIST", type=Path, required=True, help="the list of the models")
+    expecto.add_argument("-o", "--output", metavar="TSV", type=Path, required=True, help="the file to write")
+    expecto.set_defaults(run=_expecto)
     return parser
+
+
+def _add_predict(commands: Any) -> None:
+    predict = commands.add_parser(
+        "predict",
+        help="predict expression of new sequences by a trained run",
+        description="Predict expression in every tissue by a trained run: of the genes of a file and a genome, or of "
+        "windows in a FASTA. Works in any folder.",
+        epilog="Example: chrom2expr predict results/models/enformer_predicted/chromatin/multi_cnn/mse --genes "
+        "genes.gtf.gz --genome hg38.fa -o expression.parquet",
+    )
+    predict.add_argument(
+        "folder", metavar="RUN", type=Path, help="a run's folder, results/models/SOURCE/INPUTS/HEAD/LOSS"
+    )
+    predict.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, required=True, help="what to write: .tsv, .tsv.gz, .parquet, .h5ad"
+    )
+    given = predict.add_mutually_exclusive_group(required=True)
+    given.add_argument(
+        "--genes", metavar="FILE", type=Path, help="GTF, GFF3, BED, or a table with gene_id, chrom, tss, strand"
+    )
+    given.add_argument(
+        "--fasta",
+        metavar="FILE",
+        type=Path,
+        help="a window a record, forward strand: of the run's length, or longer with tss=POSITION (1-based) and "
+        "strand=+ or - after its name",
+    )
+    predict.add_argument("--genome", metavar="FASTA", type=Path, help="with --genes: the genome, unpacked")
+    predict.add_argument(
+        "--tss-of",
+        choices=["canonical", "most_upstream", "all"],
+        default="canonical",
+        help="with --genes: which transcript's TSS is a gene's (canonical)",
+    )
+    predict.add_argument(
+        "--tss", metavar="TABLE", type=Path, help="with --fasta: a table with tabs and the columns name, tss, strand"
+    )
+    predict.add_argument(
+        "--weights", metavar="FILE", type=Path, help="the backbone's, if they lie elsewhere than when the run was made"
+    )
+    predict.add_argument(
+        "--batch-size", metavar="N", type=int, default=1, help="windows at a time (1, which a CPU likes; more on a GPU)"
+    )
+    predict.add_argument("--allow-cpu", action="store_true", help="compute on the CPU where a GPU cannot be used")
+    predict.set_defaults(run=_predict)
 
 
 def _add_configs(command: argparse.ArgumentParser) -> None:
@@ -212,6 +289,14 @@ def _plan(asked: argparse.Namespace) -> int:
     return 0
 
 
+def _expecto(asked: argparse.Namespace) -> int:
+    from chrom2expr.application import expecto
+
+    variants, tissues = expecto.write_effects(asked.vcf, asked.genes, asked.effects, asked.models, asked.output)
+    print(f"Wrote {asked.output}: the effects of {variants:,} variants in {tissues} tissues.")
+    return 0
+
+
 def _fetch(asked: argparse.Namespace) -> int:
     from chrom2expr.config import downloads
 
@@ -261,6 +346,44 @@ def _check(asked: argparse.Namespace) -> int:
     status, planned = _planned(files)
     print(f"\n{planned}")
     return status
+
+
+def _predict(asked: argparse.Namespace) -> int:
+    for option, wants in (("genome", "genes"), ("tss", "fasta")):
+        if getattr(asked, option) and not getattr(asked, wants):
+            raise InputError(f"--{option} goes with --{wants}")
+    if asked.genes and not asked.genome:
+        raise InputError("--genes needs the genome that they lie on: --genome FASTA")
+    if asked.batch_size < 1:
+        raise InputError("--batch-size must be 1 or more")
+    for path in (asked.genes, asked.genome, asked.fasta, asked.tss):
+        if path and not path.is_file():
+            raise InputError(f"{path}: there is no such file")
+    from chrom2expr.application import expression_files, new_sequences, prediction, window_fasta
+    from chrom2expr.application.trained_run import load_run
+    from chrom2expr.backbones.device import choose_device
+    from chrom2expr.genome.sequences import temporarily_indexed
+    from chrom2expr.job import stopped_by_sigterm
+
+    expression_files.check_name(asked.output)
+    run = load_run(asked.folder, asked.weights)
+    with stopped_by_sigterm(), ExitStack() as opened:
+        if asked.fasta:
+            sequences = window_fasta.of_fasta(asked.fasta, run.geometry, asked.tss)
+        else:
+            genome, sha256 = opened.enter_context(temporarily_indexed(asked.genome))
+            if sha256 != run.genome_sha256:
+                print(
+                    f"Warning: {asked.genome} is not the genome that the run was made with ({run.assembly}): its "
+                    f"SHA-256 is {sha256}, that one's {run.genome_sha256}",
+                    file=sys.stderr,
+                )
+            sequences = new_sequences.of_genes(asked.genes, genome, run.geometry, run.assembly, asked.tss_of)
+        found = prediction.predict(run.to(choose_device(asked.allow_cpu)), sequences, asked.batch_size)
+    expression_files.write(asked.output, found)
+    count, tissues = len(found.genes), len(found.tissue)
+    print(f"Wrote {asked.output}: {found.about['values']} of {count:,} genes in {tissues:,} tissues")
+    return 0
 
 
 def _runs(config: Mapping[str, Any]) -> str:

@@ -59,7 +59,7 @@ def job(snakemake: Any) -> Iterator[Call]:
         open(log, "w", buffering=1, encoding="utf-8") as handle,
         redirect_stdout(handle),
         redirect_stderr(handle),
-        _stopped_by_sigterm(),
+        stopped_by_sigterm(),
     ):
         try:
             if again:
@@ -103,7 +103,7 @@ def tell(message: str) -> None:
 
 
 @contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
+def stopped_by_sigterm() -> Iterator[None]:
     """Let SIGTERM, which ends a process at once otherwise, run the `finally` clauses first."""
 
     def stop(number: int, _: Any) -> None:

@@ -33,6 +33,7 @@ OWN: dict[str, dict[str, str]] = {
     "heads": {
         "ridge": "chrom2expr.heads.ridge:Ridge",
         "probe": "chrom2expr.heads.linear_probe:LinearProbe",
+        "expecto": "chrom2expr.heads.expecto:ExPecto",
         "cnn": "chrom2expr.heads.cnn:MultiTissueCNN",
         "single_cnn": "chrom2expr.heads.single_cnn:SingleTissueCNNs",
         "frozen": "chrom2expr.heads.frozen_trunk:FrozenTrunk",
@@ -64,7 +65,7 @@ OWN: dict[str, dict[str, str]] = {
 # What the classes of each kind may declare beside `api` and `schema`; their base classes say what it means.
 DECLARED: dict[str, set[str]] = {
     "backbones": {"offers"},
-    "heads": {"takes", "run", "by_tissue", "devices", "halves_bins"},
+    "heads": {"takes", "run", "by_tissue", "devices", "halves_bins", "models"},
     "losses": {"labels", "traits"},
     "figures": {"takes", "run"},
     "adaptations": set(),

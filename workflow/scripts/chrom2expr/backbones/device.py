@@ -36,7 +36,8 @@ def choose_device(allow_cpu: bool = False) -> torch.device:
         if not allow_cpu:
             raise SystemTrouble(
                 f"{said}. Install a driver, or a PyTorch, that fits (nvidia-smi shows the driver's CUDA version); to "
-                "compute on the CPU, set allow_cpu: true in the config, or CUDA_VISIBLE_DEVICES to nothing"
+                "compute on the CPU, set allow_cpu: true in the config (a command has --allow-cpu), or "
+                "CUDA_VISIBLE_DEVICES to nothing"
             )
         print(f"Warning: {said}; this job computes on the CPU", file=sys.__stderr__)
     print(f"device: cpu ({torch.get_num_threads()} threads)")

@@ -41,6 +41,11 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     resources, backbones, sources = config["resources"], config["backbones"], config["sources"]
     for name, head in config["heads"].items():
         yield from _head_contradictions(name, head)
+    for where, named in _model_lists(config).items():
+        if named not in resources:
+            yield f"{where}: {named} is not among resources"
+        elif not resources[named].get("path") and "obtain" not in resources[named]:
+            yield f"resources.{named}.path: is needed, since nothing fetches the models that {where} lists"
     yield from _assembly_contradictions(config)
     yield from faults(resources, config["pathvars"]["resources"], _used_resources(config))
     yield from bare_roots(config["pathvars"])
@@ -238,7 +243,17 @@ def _used_resources(config: Mapping[str, Any]) -> list[str]:
     for assembly in config["assemblies"].values():
         named += [assembly["fasta"], *assembly["lift_to"].values()]
     sources = config["sources"].values()
-    return [*named, *(source[key] for source in sources for key in ("tracks", "records") if key in source)]
+    named += [source[key] for source in sources for key in ("tracks", "records") if key in source]
+    return [*named, *_model_lists(config).values()]
+
+
+def _model_lists(config: Mapping[str, Any]) -> dict[str, str]:
+    """The resource that each head which reads a list of fitted models names, by the path of its key."""
+    found = {}
+    for name, head in config["heads"].items():
+        if key := registry.find("heads", head["type"]).declares.get("models"):
+            found[f"heads.{name}.settings.{key}"] = head["settings"][key]
+    return found
 
 
 def _not_offered(config: Mapping[str, Any], backbone: str, needed: str, where: str) -> Iterator[str]:

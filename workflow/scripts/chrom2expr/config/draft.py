@@ -1,7 +1,6 @@
 """A first config for a lab's own files, with comments, and what it takes for granted: `chrom2expr init`."""
 
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,11 +10,10 @@ import pyBigWig
 import yaml
 
 from chrom2expr.errors import InputError
-from chrom2expr.files.whole import read_json
 from chrom2expr.genome import annotation, expression
-from chrom2expr.genome.contigs import called, check_lengths, plain
+from chrom2expr.genome.contigs import called, check_lengths, lacking, listed, plain
 from chrom2expr.genome.liftover import build_genes
-from chrom2expr.genome.sequences import index_genome
+from chrom2expr.genome.sequences import temporarily_indexed
 from chrom2expr.genome.splits import SCORED
 
 # Where bigWigs are binned, unless something else is asked for: Enformer's bins and context.
@@ -26,8 +24,6 @@ _HELD_OUT = 0.1
 _ENDINGS = (".bw", ".bigwig", ".bigWig")
 # A correlation over fewer says nothing.
 _FEWEST_TISSUES = 3
-# With a larger share of the genes on contigs that the genome lacks, the two do not belong together.
-_MOST_UNKNOWN = 0.5
 
 
 class Files(NamedTuple):
@@ -61,9 +57,10 @@ def draft(files: Files, name: str, config: Path, window: int = WINDOW) -> tuple[
     for path in (files.genome, files.genes, files.expression):
         if not path.is_file():
             raise InputError(f"{path}: there is no such file")
-    contigs = _contigs_of(files.genome)
+    with temporarily_indexed(files.genome) as (genome, _):
+        contigs = genome.contigs
     genes = annotation.read(files.genes, contigs=contigs)
-    unknown = _unknown_contigs(files, genes, contigs)
+    unknown = lacking(genes["chrom"], files.genes, contigs, files.genome)
     genes, _ = build_genes(
         genes, files.genes, name, [], contigs, exclude_types=[], exclude_chromosomes=unknown, contigs="all"
     )
@@ -85,14 +82,14 @@ def draft(files: Files, name: str, config: Path, window: int = WINDOW) -> tuple[
     assumed = [
         f"{len(genes):,} genes of {files.genes}, {with_values:,} of them with a row in {files.expression}; their TSSs "
         f"are on the genome of {files.genome}, here called {name}",
-        f"expression is in {files.unit}, of {_listed(matrix.tissue, 'tissue')}",
+        f"expression is in {files.unit}, of {listed(matrix.tissue, 'tissue')}",
         f"all {len(bigwigs):,} bigWigs (*{ending}) of {files.bigwigs} are tracks of the same genome, averaged over "
         f"bins of {BIN_SIZE} bp in the {window:,} bp around each TSS",
         f"genes of {validation} ({sizes[plain(validation)]:,}) are for validation, of {test} "
         f"({sizes[plain(test)]:,}) for test, all others for training",
     ]
     if unknown:
-        assumed.append(f"genes on {_listed(unknown, 'contig')} that {files.genome} lacks are left out")
+        assumed.append(f"genes on {listed(unknown, 'contig')} that {files.genome} lacks are left out")
     few = len(matrix.tissue) < _FEWEST_TISSUES
     if few:
         assumed.append(
@@ -122,36 +119,6 @@ def _check_name(name: str) -> None:
             f"{name}: cannot be the name of a folder and an assembly, which has letters, digits and _ and begins with "
             "a letter, and is no word of YAML's: give another one (--name)"
         )
-
-
-def _listed(names: Sequence[str], what: str) -> str:
-    """How many there are, and the first of them.
-
-    >>> _listed(["a", "b", "c", "d"], "tissue"), _listed(["a"], "tissue")
-    ('4 tissues (a, b, c, …)', '1 tissue (a)')
-    """
-    return f"{len(names):,} {what}{'s' * (len(names) != 1)} ({', '.join(names[:3])}{', …' * (len(names) > 3)})"
-
-
-def _contigs_of(genome: Path) -> dict[str, int]:
-    """The contigs of a FASTA, {name: length in bp}; see sequences.index_genome."""
-    with tempfile.TemporaryDirectory() as folder:
-        index_genome(genome.resolve(), Path(folder, "genome.fa"), Path(folder, "genome.json"))
-        return read_json(Path(folder, "genome.json"))["contigs"]
-
-
-def _unknown_contigs(files: Files, genes: pd.DataFrame, contigs: Mapping[str, int]) -> list[str]:
-    """The contigs that genes lie on and the genome lacks. Raises InputError if it lacks those of half of the genes."""
-    known = called(genes["chrom"], contigs)
-    unknown = ~genes["chrom"].isin(known)
-    if unknown.mean() > _MOST_UNKNOWN:
-        raise InputError(
-            f"{files.genes}: {unknown.sum():,} of {len(genes):,} genes lie on contigs that {files.genome} lacks: they "
-            f"are {_listed([*genes.loc[unknown, 'chrom'].unique()], 'contig')}, the genome has "
-            f"{_listed([*contigs], 'contig')}. "
-            "Is one of the two of another species, or another release?"
-        )
-    return [*genes.loc[unknown, "chrom"].unique()]
 
 
 def _quoted(text: str) -> str:
@@ -184,7 +151,7 @@ def _check_bigwig(path: Path, files: Files, chrom: pd.Series, genome: Mapping[st
     if not called(names, contigs):
         raise InputError(
             f"{path}: no gene of {files.genes} lies on a contig that it has: the genes lie on "
-            f"{_listed(names, 'contig')}, it has {_listed([*contigs], 'contig')}. Is it of another species?"
+            f"{listed(names, 'contig')}, it has {listed([*contigs], 'contig')}. Is it of another species?"
         )
     used = called(names, genome).values()
     check_lengths(used, contigs, genome, str(path), f"it is of another assembly than {files.genome}")

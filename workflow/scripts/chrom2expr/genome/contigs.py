@@ -2,9 +2,15 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
 
 from chrom2expr.errors import InputError
+
+# With a larger share of the genes on contigs that the genome lacks, the two do not belong together.
+_MOST_UNKNOWN = 0.5
 
 
 def plain(name: str) -> str:
@@ -73,3 +79,28 @@ def check_lengths(
     if wrong:
         named = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
         print(f"{what}: {named} of another length than in the genome; no gene lies there, so nothing depends on it")
+
+
+def lacking(chrom: pd.Series, path: str | Path, contigs: Collection[str], fasta: str | Path) -> list[str]:
+    """The contigs that genes of the file `path` lie on, `chrom` (gene,), and a genome lacks, which has `contigs`.
+
+    Raises InputError if it lacks those of half of the genes.
+    """
+    unknown = ~chrom.isin(called(chrom, contigs))
+    found = [*chrom[unknown].unique()]
+    if unknown.mean() > _MOST_UNKNOWN:
+        raise InputError(
+            f"{path}: {unknown.sum():,} of {len(chrom):,} genes lie on contigs that {fasta} lacks: they are "
+            f"{listed(found, 'contig')}, the genome has {listed([*contigs], 'contig')}. Is one of the two of another "
+            "species, or another release?"
+        )
+    return found
+
+
+def listed(names: Sequence[str], what: str) -> str:
+    """How many there are, and the first of them.
+
+    >>> listed(["a", "b", "c", "d"], "tissue"), listed(["a"], "tissue")
+    ('4 tissues (a, b, c, …)', '1 tissue (a)')
+    """
+    return f"{len(names):,} {what}{'s' * (len(names) != 1)} ({', '.join(names[:3])}{', …' * (len(names) > 3)})"

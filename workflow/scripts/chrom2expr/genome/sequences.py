@@ -4,6 +4,9 @@ All coordinates are 0-based half-open, on the forward strand.
 """
 
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +19,7 @@ from chrom2expr.errors import InputError, system_trouble
 from chrom2expr.files.foreign import foreign_table, start_of
 from chrom2expr.files.hdf5 import create_file
 from chrom2expr.files.packed import opener
-from chrom2expr.files.whole import sha256, whole_file, write_json
+from chrom2expr.files.whole import read_json, sha256, whole_file, write_json
 from chrom2expr.genome import windows
 from chrom2expr.genome.genes import locate
 from chrom2expr.genome.sequence_store import FORMAT
@@ -92,6 +95,15 @@ class Genome:
                 )
             encoded[first - start : last - start] = windows.encode(sequence)
         return encoded
+
+
+@contextmanager
+def temporarily_indexed(fasta: str | Path) -> Iterator[tuple[Genome, str]]:
+    """A FASTA, indexed in a temporary folder, and its SHA-256. Raises InputError as `index_genome`."""
+    with tempfile.TemporaryDirectory(prefix="chrom2expr-") as folder:
+        link, info = Path(folder, "genome.fa"), Path(folder, "genome.json")
+        index_genome(Path(fasta).resolve(), link, info)
+        yield Genome(link), read_json(info)["sha256"]
 
 
 def shard_of(genes: pd.DataFrame, shard: int, shards: int) -> pd.DataFrame:

@@ -21,7 +21,8 @@ class Head(ABC):
     that it can fit, which sees the sections of the config that a run names (source, backbone, inputs, head, loss; of a
     loss, whether it has each trait); `by_tissue`: true where a tissue learns nothing from others, so that jobs can be
     dealt some each (`jobs`) and `join` joins them; `devices`: true where several GPUs can share its work;
-    `halves_bins`: the setting that says how often it halves the bins.
+    `halves_bins`: the setting that says how often it halves the bins; `models`: the setting that names a resource, a
+    list of fitted models that it reads (see expecto_models), which becomes the task's `models`.
 
     table: the rows of grid.tsv, a row for each point tried, with `chosen` yes or no; empty of a head that was loaded.
     metadata: track_id, tissue, inputs and loss (see tasks.described), and what else the head says.

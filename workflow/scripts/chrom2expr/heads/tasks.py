@@ -63,7 +63,10 @@ class Data:
 
 @dataclass(frozen=True)
 class Task:
-    """Everything that decides a fit: the data, the loss, prepared, and the head's section of the config."""
+    """Everything that decides a fit: the data, the loss, prepared, and the head's section of the config.
+
+    `models` is the list of fitted models of a head that reads such (see expecto_models), None for others.
+    """
 
     data: Data
     loss: Loss
@@ -77,15 +80,16 @@ class Task:
     device: torch.device
     devices: int = 1
     type: str = ""
+    models: Path | None = None
 
     @classmethod
-    def of(cls, data: Data, params: Any, device: torch.device) -> "Task":
+    def of(cls, data: Data, params: Any, device: torch.device, models: Path | None = None) -> "Task":
         """The task of a job, from the params of its rule, which have the fields' names; the loss is prepared."""
         loss = losses.build(params.loss)
         loss.prepare(data.splits["train"].observed, data.pseudocount, data.tissue)
-        names = {each.name for each in fields(cls)} - {"data", "loss", "device"}
+        names = {each.name for each in fields(cls)} - {"data", "loss", "device", "models"}
         given = {name: getattr(params, name) for name in names if hasattr(params, name)}
-        return cls(data=data, loss=loss, device=device, **given)
+        return cls(data=data, loss=loss, device=device, models=models, **given)
 
 
 def read_data(

@@ -3,10 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 
 from chrom2expr import registry
 from chrom2expr.errors import InputError
@@ -17,6 +16,9 @@ from chrom2expr.job import Progress
 from chrom2expr.tracks.reduced_features import FORMAT
 from chrom2expr.tracks.store_reader import FeatureStore, Kind, Means, Selection
 from chrom2expr.tracks.store_writer import embedding_names
+
+if TYPE_CHECKING:
+    import torch
 
 # A batch of the store; two or three are in memory.
 BATCH_BYTES = 1 << 26
@@ -47,7 +49,7 @@ class Reduction(ABC):
         No gene and no track may depend on the others. What is not a finite number must not become one.
         """
 
-    def of_tensor(self, tracks: torch.Tensor) -> torch.Tensor:
+    def of_tensor(self, tracks: "torch.Tensor") -> "torch.Tensor":
         """The same of a tensor (gene, bin, track) float32, with gradients: what a trained run asks for."""
         raise InputError(
             f"{type(self).__name__} reduces arrays only: define its of_tensor, and runs on its features can be asked "

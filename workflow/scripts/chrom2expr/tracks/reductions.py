@@ -5,11 +5,15 @@ a = 0.01, 0.02, 0.05, 0.1, 0.2, five for upstream (s <= 0) and five for downstre
 gene orientation, and s = 0 is on both sides. The means are what the thesis's linear probes take (section 2.2).
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
 
 from chrom2expr.genome.windows import Geometry, central
 from chrom2expr.tracks.reduction import Reduction
+
+if TYPE_CHECKING:
+    import torch
 
 DECAYS = (0.01, 0.02, 0.05, 0.1, 0.2)
 DECAY_LENGTH = 200  # bp
@@ -58,8 +62,9 @@ class SpatialBasis(Reduction):
         sums = np.stack([self.basis @ gene.astype(np.float64) for gene in tracks])
         return sums.astype(np.float32).reshape(len(tracks), -1)
 
-    def of_tensor(self, tracks: torch.Tensor) -> torch.Tensor:
-        return (torch.from_numpy(self.basis).to(tracks.device) @ tracks.double()).float().flatten(1)
+    def of_tensor(self, tracks: "torch.Tensor") -> "torch.Tensor":
+        exact = tracks.double()
+        return (exact.new_tensor(self.basis) @ exact).float().flatten(1)
 
 
 class CentralMeans(Reduction):
@@ -78,5 +83,5 @@ class CentralMeans(Reduction):
     def __call__(self, tracks: np.ndarray) -> np.ndarray:
         return tracks.mean(axis=1, dtype=np.float32)
 
-    def of_tensor(self, tracks: torch.Tensor) -> torch.Tensor:
+    def of_tensor(self, tracks: "torch.Tensor") -> "torch.Tensor":
         return tracks.mean(1)
