@@ -17,13 +17,13 @@ import pytest
 import torch
 
 from chrom2expr.backbones import enformer
-from chrom2expr.evaluation import metrics, scores
+from chrom2expr.evaluation import effect_truth, metrics, scores
 from chrom2expr.tracks import store_reader
 from test_dependencies import UNUSED, UNUSED_BACKBONE, rewritten
 from test_workflow import ROOT, planned_jobs, snakemake
 
 DEMO = ("--cores", "2", "--resources", "gpu=2", "--configfile", "config/demo.yaml")
-FIGURES = [f"fig2_{n}" for n in range(1, 6)] + [f"fig3_{n}" for n in range(1, 8)]
+FIGURES = [f"fig2_{n}" for n in range(1, 6)] + [f"fig3_{n}" for n in range(1, 8)] + ["variants"]
 # Figure, its runs, its groups of bars.
 CHARTS = [
     ("fig2_3", 9, 3),
@@ -154,6 +154,30 @@ class TestDemo:
         assert real > 0.15 > abs(chance) + 0.05, (real, chance)
         assert abs(metrics.summarise(metrics.cross_gene(predicted, shuffled)).mean) < 0.25
 
+    @pytest.mark.parametrize(
+        ("run", "least"),
+        [("beluga_predicted__chromatin__ridge__mse", 0.6), ("enformer_predicted__chromatin__multi_cnn__mse", 0.25)],
+    )
+    def test_effects_of_variants_are_those_that_were_planted(self, demo, run, least):
+        rows = effect_truth.read(demo / f"results/demo/variants/planted/{run}.truth.tsv")
+        assert {row.sign for row in rows} == {"all", "positive", "negative"} and len(rows) == 3 * (2 + 24)
+        for row in rows:
+            assert row.variants > 100 and row.undefined == 0, row
+            if row.sign == "all":
+                assert row.spearman > least and row.ci_low > 1.5 * row.shuffled > 0, row
+            else:  # within a sign there is less to rank
+                assert row.spearman > 0.1 and (row.ci_low > row.shuffled or least < 0.5), row
+        # Controls do next to nothing, and what is created undoes what is deleted.
+        points = [
+            row for row in table(demo / "results/demo/figures/variants.tsv") if row["run"] == run.replace("__", "/")
+        ]
+        effect = {row["variant_id"]: abs(float(row["y"])) for row in points if row["panel"] == "distance"}
+        kinds = {
+            kind: np.median([effect[name] for name in effect if name.endswith(kind)])
+            for kind in ("weakened", "deleted", "created", "control")
+        }
+        assert min(kinds["deleted"], kinds["created"]) > kinds["weakened"] > kinds["control"], kinds
+
     def test_run_twice_recomputes_nothing(self, demo):
         assert "Nothing to be done" in run(demo, *DEMO)
 
@@ -184,6 +208,10 @@ class TestDemo:
             "evaluate_baseline",
             "tabulate_attention",
             "tabulate_scores",
+            "score_variants",
+            "join_variants",
+            "compare_effects",
+            "tabulate_variants",
             "tabulate_models",
             "tabulate_sources",
             "tabulate_variation",
