@@ -302,7 +302,7 @@ STEPS = {
     "collect_lab": _collect("lab_tracks.txt", {"": "RAW/bigwigs/{identifier}.bw"}, "error", 0, 1),
     "tabulate_catalogue": _step(
         "tabulate_catalogue",
-        "catalogue.tsv",
+        {"table": "catalogue.tsv", "page": "catalogue.html"},
         {"tracks": [Raw("targets_human.txt"), Raw("beluga.tsv")], "overrides": [Raw("overrides.tsv")]},
         {"sources": CATALOGUED},
         thesis="{}",

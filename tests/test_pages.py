@@ -57,6 +57,19 @@ def test_a_page_needs_no_other_file_and_sorts(tmp_path):
     assert "aria-sort" in page and "@media print" in page
 
 
+def test_what_columns_mean_stands_below_the_caption(tmp_path):
+    page = written(tmp_path, pages.Table("T", ("a",), [["x"]], text=["a: <some> thing"]))
+    assert "<caption>T<p>a: &lt;some&gt; thing</p>\n</caption>" in page and not Reader(page).open
+
+
+def test_of_many_rows_only_those_in_view_are_laid_out(tmp_path):
+    rows = [["x" * 30 if row % 4 else "", "y" * 500, row] for row in range(1000)]
+    few, many = (written(tmp_path, pages.Table("T", ("a", "text", "number"), own)) for own in (rows[1:], rows))
+    assert "<table>" in few
+    assert '<table class="many" style="--columns: minmax(6ch, 30fr) minmax(9ch, 60fr) minmax(11ch, 11fr)">' in many
+    assert Reader(many).cells[-1] == "999"
+
+
 def test_marks_have_a_style(tmp_path):
     page = written(tmp_path, pages.Table("T", ("a",), [["x"]]))
     assert all(f".{mark} {{" in page for mark in pages.MARKS)

@@ -11,6 +11,9 @@ from chrom2expr.files.whole import whole_file
 
 # How a cell may be marked.
 MARKS = ("good", "bad", "faint")
+# From so many rows on, the browser lays out only those in view; its columns then have widths that are given.
+_MANY = 1000
+_WIDEST = 60  # characters
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -19,6 +22,7 @@ h1 { font-size: 1.5rem; margin: 0 0 .6rem; }
 p { max-width: 48rem; margin: .4rem 0; }
 table { border-collapse: collapse; margin: 1.5rem 0; width: 100%; }
 caption { text-align: left; font-weight: 600; padding: .3rem 0; }
+caption p { font-weight: 400; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .45rem; border-bottom: 1px solid #ddd; }
 th { position: sticky; top: 0; background: #f3f4f6; border-bottom: 2px solid #888; }
 th button { all: unset; cursor: pointer; font-weight: 600; white-space: nowrap; }
@@ -31,10 +35,16 @@ th[aria-sort=descending] button::after { content: " \\2193"; color: #1a1a1a; }
 .good { color: #10613a; font-weight: 600; }
 .bad { color: #a3231b; font-weight: 600; }
 .faint { color: #6b6b6b; }
+.many, .many caption, .many thead, .many tbody { display: block; }
+.many tr { display: grid; grid-template-columns: var(--columns); }
+.many thead { position: sticky; top: 0; }
+.many th, .many td { min-width: 0; overflow-wrap: anywhere; }
+.many tbody tr { content-visibility: auto; contain-intrinsic-height: auto 2.6rem; }
 @page { size: A4 landscape; margin: 12mm; }
 @media print {
   body { font-size: 7pt; margin: 0; padding: 0; max-width: none; }
-  th { position: static; }
+  th, .many thead { position: static; }
+  .many tbody tr { content-visibility: visible; }
   th, td { padding: .1rem .25rem; }
   th button { white-space: normal; }
   th button::after { content: "" !important; }
@@ -46,21 +56,21 @@ th[aria-sort=descending] button::after { content: " \\2193"; color: #1a1a1a; }
 
 # Rows without a value stay last, whichever way a column is sorted.
 _SCRIPT = """
+const texts = new Intl.Collator("en", {numeric: true});
 for (const button of document.querySelectorAll("th button")) {
   button.addEventListener("click", () => {
     const head = button.closest("th"), body = head.closest("table").tBodies[0], column = head.cellIndex;
     const way = head.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending";
     for (const other of head.parentNode.cells) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", way);
-    const value = row => row.cells[column].dataset.value ?? row.cells[column].textContent;
-    const compare = (a, b) => a !== "" && b !== "" && !isNaN(a) && !isNaN(b)
-      ? a - b : a.localeCompare(b, "en", {numeric: true});
+    const compare = (a, b) => a !== "" && b !== "" && !isNaN(a) && !isNaN(b) ? a - b : texts.compare(a, b);
     const sign = way === "ascending" ? 1 : -1;
-    const rows = [...body.rows].sort((one, other) => {
-      const a = value(one), b = value(other);
-      return (a === "") - (b === "") || sign * compare(a, b);
+    const keyed = [...body.rows].map(row => {
+      const cell = row.cells[column];
+      return [cell.dataset.value ?? cell.textContent, row];
     });
-    body.append(...rows);
+    keyed.sort(([a], [b]) => (a === "") - (b === "") || sign * compare(a, b));
+    body.replaceChildren(...keyed.map(([, row]) => row));
   });
 }
 """
@@ -69,23 +79,24 @@ for (const button of document.querySelectorAll("th button")) {
 class Table(NamedTuple):
     """A table of a page: texts and numbers; NaN and None are empty cells.
 
-    `marks` says how cells with a certain text are set off: one of MARKS.
+    `marks` says how cells with a certain text are set off: one of MARKS. `text` is paragraphs below the caption, which
+    may say what the columns mean.
     """
 
     caption: str
     header: Sequence[str]
     rows: Sequence[Sequence[Any]]
     marks: Mapping[str, str] = {}
+    text: Sequence[str] = ()
 
 
 def write_page(path: str | Path, title: str, text: Sequence[str], tables: Sequence[Table]) -> None:
     """Write a page: its title, paragraphs of plain text, and tables. Nothing in them is taken for HTML."""
-    paragraphs = "".join(f"<p>{html.escape(paragraph)}</p>\n" for paragraph in text)
     page = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>{html.escape(title)}</h1>\n{paragraphs}{''.join(map(_table, tables))}<script>{_SCRIPT}</script>\n"
+        f"<h1>{html.escape(title)}</h1>\n{_paragraphs(text)}{''.join(map(_table, tables))}<script>{_SCRIPT}</script>\n"
         "</body>\n</html>\n"
     )
     with whole_file(path) as partial:
@@ -105,6 +116,10 @@ def shown(value: Any) -> str:
     return f"{int(value):,}" if value == int(value) else f"{value:.4g}"
 
 
+def _paragraphs(text: Sequence[str]) -> str:
+    return "".join(f"<p>{html.escape(paragraph)}</p>\n" for paragraph in text)
+
+
 def _table(table: Table) -> str:
     numbers = [_is_number(column) for column in zip(*table.rows, strict=True)] or [False] * len(table.header)
     head = "".join(
@@ -112,8 +127,20 @@ def _table(table: Table) -> str:
         for name, number in zip(table.header, numbers, strict=True)
     )
     rows = "".join(f"<tr>{''.join(_cell(cell, table.marks) for cell in row)}</tr>\n" for row in table.rows)
-    caption = f"<caption>{html.escape(table.caption)}</caption>"
-    return f"<table>\n{caption}\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
+    caption = f"<caption>{html.escape(table.caption)}{_paragraphs(table.text)}</caption>"
+    return f"<table{_widths(table)}>\n{caption}\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
+
+
+def _widths(table: Table) -> str:
+    """The widths of the columns of a table with many rows: shares, by the texts in them; nothing of another table."""
+    if len(table.rows) < _MANY:
+        return ""
+    columns = []
+    for name, column in zip(table.header, zip(*table.rows, strict=True), strict=True):
+        least = len(name) + 5  # the arrow and the padding
+        usual = sorted(len(shown(cell)) for cell in column)[len(column) * 9 // 10]
+        columns.append(f"minmax({least}ch, {max(least, min(usual, _WIDEST))}fr)")
+    return f' class="many" style="--columns: {" ".join(columns)}"'
 
 
 def _is_number(column: Sequence[Any]) -> bool:
