@@ -354,7 +354,7 @@ def test_the_page_has_both_scores_side_by_side(tmp_path):
     without_leaks.write(*made, rows, rescored)
     page = made[2].read_text()
     for name in (*without_leaks.Summary._fields, *without_leaks.Rescored._fields, "difference"):
-        assert f">{name}</button>" in page
+        assert f">{name.replace('_', '_<wbr>')}</button>" in page
     assert (
         '>0.375</td><td class="number" data-value="5.0">5</td><td class="number" data-value="-0.125">-0.125</td>'
         in page

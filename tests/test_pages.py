@@ -4,6 +4,8 @@ import math
 import re
 from html.parser import HTMLParser
 
+import numpy as np
+
 from chrom2expr.files import pages
 
 VOID = {"meta", "wbr"}
@@ -39,7 +41,7 @@ def written(folder, *tables, title="A <title>", text=("One & two",)):
 
 
 def test_a_page_holds_its_tables_and_nothing_is_taken_for_html(tmp_path):
-    rows = [["<b>a</b>", 0.123456, "holds"], ['é & "x"', math.nan, "no"], [None, 22828, "holds"]]
+    rows = [["<b>a</b>", 0.123456, "holds"], ['é & "x"', math.nan, "no"], [None, np.int64(22828), "holds"]]
     page = written(tmp_path, pages.Table("Some <caption>", ("name", "number", "verdict"), rows, {"holds": "good"}))
     read = Reader(page)
     assert not read.open
@@ -66,7 +68,7 @@ def test_of_many_rows_only_those_in_view_are_laid_out(tmp_path):
     rows = [["x" * 30 if row % 4 else "", "y" * 500, row] for row in range(1000)]
     few, many = (written(tmp_path, pages.Table("T", ("a", "text", "number"), own)) for own in (rows[1:], rows))
     assert "<table>" in few
-    assert '<table class="many" style="--columns: minmax(6ch, 30fr) minmax(9ch, 60fr) minmax(11ch, 11fr)">' in many
+    assert '<table class="many" style="--columns: minmax(16ch, 30fr) minmax(16ch, 60fr) minmax(11ch, 11fr)">' in many
     assert Reader(many).cells[-1] == "999"
 
 

@@ -4,6 +4,7 @@ import html
 import math
 import re
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from chrom2expr.files.whole import whole_file
 MARKS = ("good", "bad", "faint")
 # From so many rows on, the browser lays out only those in view; its columns then have widths that are given.
 _MANY = 1000
-_WIDEST = 60  # characters
+_LONGEST_WORD, _WIDEST = 14, 60  # characters
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -25,11 +26,11 @@ caption { text-align: left; font-weight: 600; padding: .3rem 0; }
 caption p { font-weight: 400; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .45rem; border-bottom: 1px solid #ddd; }
 th { position: sticky; top: 0; background: #f3f4f6; border-bottom: 2px solid #888; }
-th button { all: unset; cursor: pointer; font-weight: 600; white-space: nowrap; }
+th button { all: unset; cursor: pointer; font-weight: 600; }
 th button:focus-visible { outline: 2px solid #1b5fa8; outline-offset: 2px; }
-th button::after { content: " \\2195"; color: #999; }
-th[aria-sort=ascending] button::after { content: " \\2191"; color: #1a1a1a; }
-th[aria-sort=descending] button::after { content: " \\2193"; color: #1a1a1a; }
+th button::after { content: "\\a0\\2195"; color: #999; }
+th[aria-sort=ascending] button::after { content: "\\a0\\2191"; color: #1a1a1a; }
+th[aria-sort=descending] button::after { content: "\\a0\\2193"; color: #1a1a1a; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .long { min-width: 13rem; }
 .good { color: #10613a; font-weight: 600; }
@@ -46,7 +47,6 @@ th[aria-sort=descending] button::after { content: " \\2193"; color: #1a1a1a; }
   th, .many thead { position: static; }
   .many tbody tr { content-visibility: visible; }
   th, td { padding: .1rem .25rem; }
-  th button { white-space: normal; }
   th button::after { content: "" !important; }
   .long { min-width: 0; }
   thead { display: table-header-group; }
@@ -111,7 +111,7 @@ def shown(value: Any) -> str:
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    if not isinstance(value, int | float):
+    if not isinstance(value, Real):
         return str(value)
     return f"{int(value):,}" if value == int(value) else f"{value:.4g}"
 
@@ -123,7 +123,7 @@ def _paragraphs(text: Sequence[str]) -> str:
 def _table(table: Table) -> str:
     numbers = [_is_number(column) for column in zip(*table.rows, strict=True)] or [False] * len(table.header)
     head = "".join(
-        f'<th scope="col"{_class("number" if number else "")}><button type="button">{html.escape(name)}</button></th>'
+        f'<th scope="col"{_class("number" if number else "")}><button type="button">{_broken(name)}</button></th>'
         for name, number in zip(table.header, numbers, strict=True)
     )
     rows = "".join(f"<tr>{''.join(_cell(cell, table.marks) for cell in row)}</tr>\n" for row in table.rows)
@@ -137,25 +137,34 @@ def _widths(table: Table) -> str:
         return ""
     columns = []
     for name, column in zip(table.header, zip(*table.rows, strict=True), strict=True):
-        least = len(name) + 5  # the arrow and the padding
-        usual = sorted(len(shown(cell)) for cell in column)[len(column) * 9 // 10]
-        columns.append(f"minmax({least}ch, {max(least, min(usual, _WIDEST))}fr)")
+        texts = [shown(cell) for cell in column]
+        word = _usual([max(map(len, re.split(r"[/_:\s]", text))) for text in texts])
+        least = max(len(name) + 5, min(word, _LONGEST_WORD) + 2)  # the arrow and the padding
+        columns.append(f"minmax({least}ch, {max(least, min(_usual(list(map(len, texts))), _WIDEST))}fr)")
     return f' class="many" style="--columns: {" ".join(columns)}"'
+
+
+def _usual(lengths: Sequence[int]) -> int:
+    """What nine of ten do not exceed."""
+    return sorted(lengths)[len(lengths) * 9 // 10]
 
 
 def _is_number(column: Sequence[Any]) -> bool:
     filled = [cell for cell in column if shown(cell)]
-    return bool(filled) and all(isinstance(cell, int | float) for cell in filled)
+    return bool(filled) and all(isinstance(cell, Real) for cell in filled)
 
 
 def _cell(cell: Any, marks: Mapping[str, str]) -> str:
     text = shown(cell)
-    if isinstance(cell, int | float):
+    if isinstance(cell, Real):
         return f'<td class="number" data-value="{repr(float(cell)) if text else ""}">{text}</td>'
     kind = "long" if len(text) > 60 else ""
-    # Names of runs and of keys may break where their parts do.
-    broken = re.sub(r"([/_:]|(?<=[a-z])\.(?=[a-z]))", r"\1<wbr>", html.escape(text))
-    return f"<td{_class(f'{kind} {marks.get(text, str())}'.strip())}>{broken}</td>"
+    return f"<td{_class(f'{kind} {marks.get(text, str())}'.strip())}>{_broken(text)}</td>"
+
+
+def _broken(text: str) -> str:
+    """A text as HTML, in which names of columns, runs and keys may break where their parts do."""
+    return re.sub(r"([/_:]|(?<=[a-z])\.(?=[a-z]))", r"\1<wbr>", html.escape(text))
 
 
 def _class(name: str) -> str:
