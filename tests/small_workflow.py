@@ -48,8 +48,20 @@ MODELS = [
     {"series": "Fine-tuned", "colour": "", "source": "enformer_50kb", "run": "enformer_50kb/embedding/finetuned/mse"},
 ]
 RUNS = [
-    {"run": "enformer_predicted/chromatin/multi_cnn/mse", "series": "Multi-tissue CNN", "x": "Beluga", "colour": ""},
-    {"run": "enformer_predicted/chromatin/ridge/mse", "series": "Ridge", "x": "Beluga", "colour": "tab:red"},
+    {
+        "run": "enformer_predicted/chromatin/multi_cnn/mse",
+        "source": "mine",
+        "series": "Multi-tissue CNN",
+        "x": "Beluga",
+        "colour": "",
+    },
+    {
+        "run": "enformer_predicted/chromatin/ridge/mse",
+        "source": "mine",
+        "series": "Ridge",
+        "x": "Beluga",
+        "colour": "tab:red",
+    },
     {"run": "baseline/chr14", "x": "Beluga"},
 ]
 # Windows of which some neighbours' overlap.
@@ -337,7 +349,7 @@ STEPS = {
     "collect_lab": _collect("lab_tracks.txt", {"": "RAW/bigwigs/{identifier}.bw"}, "error", 0, 1),
     "tabulate_catalogue": _step(
         "tabulate_catalogue",
-        "catalogue.tsv",
+        {"table": "catalogue.tsv", "page": "catalogue.html"},
         {"tracks": [Raw("targets_human.txt"), Raw("beluga.tsv")], "overrides": [Raw("overrides.tsv")]},
         {"sources": CATALOGUED},
         thesis="{}",
@@ -505,9 +517,10 @@ STEPS = {
         "tabulate_scores",
         {"table": "bars.tsv", "pairs": "bars.pairs.tsv"},
         {"scores": each(*SCORED, name="scores"), "bootstrap": each(*SCORED, name="bootstrap")}
-        | {"thesis": Raw("thesis_values.tsv")},
+        | {"thesis": Raw("thesis_values.tsv"), "audits": [of("audit", input__compared=[OF_REPEATS])]}
+        | {"predictions": each("fit_cnn", "fit_ridge", name="predictions", input__split=of("split_file"))},
         {"figure": "bars", "kind": "scores", "settings": BARS, "metrics": METRICS, "runs": RUNS}
-        | {"compare_with_thesis": True},
+        | {"compare_with_thesis": True, "sources": [AUDITED], "shared": 0.5},
     ),
     "tabulate_sources": _step(
         "tabulate_sources",
@@ -567,7 +580,7 @@ STEPS = {
     ),
     "tabulate_leakage": _step(
         "tabulate_leakage",
-        {"table": "leakage.tsv", "scores": "leakage.scores.tsv"},
+        {"table": "leakage.tsv", "scores": "leakage.scores.tsv", "page": "leakage.html"},
         {
             "audits": [of("audit", input__compared=[OF_REPEATS])],
             "predictions": [of("fit_ridge", "predictions", input__split=of("split_file"))],

@@ -162,7 +162,7 @@ def source(name, backbone, templates, assembly, overridden=False):
 def run(tmp_path, sources, tracks, overrides=(), compare=1):
     given = scripts.snakemake(
         input=SimpleNamespace(tracks=tracks, overrides=list(overrides)),
-        output=[tmp_path / "catalogue.tsv"],
+        output=SimpleNamespace(table=tmp_path / "catalogue.tsv", page=tmp_path / "catalogue.html"),
         params=scripts.params(sources=sources),
         resources=SimpleNamespace(thesis=json.dumps({"beluga_experimental": 1158} if compare else {})),
         log=[tmp_path / "log"],
@@ -212,6 +212,11 @@ def test_the_real_tables(tmp_path, shared_data, templates, compare, capfd):
         f"beluga_experimental: 1,187 of 2,002 tracks have a bigWig by a rule{thesis}; ENCODE 0 of 815, Roadmap 1,187 "
         "of 1,187; 156 addresses are doubtful (see their remark)"
     ) in said
+    page = (tmp_path / "catalogue.html").read_text()
+    assert page.count("<tr>") == 3 + 2 + 5 + 5313 + 2002  # a head, and a row for each source, reason and track
+    for number in (5313, 4506, 807, 638, 169, 2002, 1187, 156, 815):
+        assert f'<td class="number" data-value="{number}.0">{number:,}</td>' in page
+    assert page.count('<td class="bad">none</td>') == 807 + 815
 
 
 def test_a_table_of_overrides_goes_to_the_source_that_names_it(tmp_path, templates):

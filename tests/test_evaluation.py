@@ -16,7 +16,8 @@ from chrom2expr.errors import InputError
 from chrom2expr.evaluation import baseline, metric, predictions, scores, statistics, variation
 from chrom2expr.figures import figure as kinds
 from chrom2expr.figures import plots, score_tables
-from chrom2expr.figures.rows import Bar
+from chrom2expr.figures.rows import BASELINE, Bar
+from chrom2expr.genome import audits
 from made_files import write_expression, write_split
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -179,7 +180,9 @@ def test_figure_table_is_the_mean_and_sem_of_the_defined_scores(figure, tmp_path
     kind.write(tmp_path / "t.tsv", bars)
     table = rows(tmp_path / "t.tsv")
     contract = ["figure", "panel", "series", "x", "mean", "sem", "n", "undefined", "thesis", "ci_low", "ci_high", "run"]
-    assert list(table[0]) == [*contract, "metric", "quantity", "unit", "colour"]
+    leakage = ["test_genes", "train_overlap", "train_same_tss", "val_overlap", "trained_on", "trained_on_tss"]
+    leakage += ["similar", "leaking", "mean_without", "n_without"]
+    assert list(table[0]) == [*contract, "metric", "quantity", "unit", "colour", *leakage]
     assert {row["figure"] for row in table} == {"any_name"} and {row["quantity"] for row in table} == {
         "Spearman correlation"
     }
@@ -215,7 +218,7 @@ def test_figure_table_is_the_mean_and_sem_of_the_defined_scores(figure, tmp_path
     assert float(table[9]["mean"]) > 0.1, "but something of cell types"
     assert [row["thesis"] for row in table] == [*[""] * 5, "0.427000", *[""] * 4]
     again = kind.read(tmp_path / "t.tsv")
-    assert [(*bar[:4], *bar[11:]) for bar in again] == [(*bar[:4], *bar[11:]) for bar in bars]
+    assert [(*bar[:4], *bar[11:16]) for bar in again] == [(*bar[:4], *bar[11:16]) for bar in bars]
     np.testing.assert_allclose([bar[4:11] for bar in again], [bar[4:11] for bar in bars], atol=1e-6)
 
 
@@ -398,7 +401,7 @@ def test_a_baseline_without_its_files_is_refused(targets):
         baseline.training_means(targets.split, targets.expression)
 
 
-REST = "\tr\tm\tq\tu\t"
+REST = "\tr\tm\tq\tu\t" + "\t" * 10
 
 
 @pytest.mark.parametrize(
@@ -442,7 +445,7 @@ def run_script(folder, script, **snakemake):
 
 
 @pytest.mark.parametrize("compare", [True, False])
-def test_the_scripts_lead_from_predictions_to_a_figures_table(run, targets, tmp_path, compare):
+def test_the_scripts_lead_from_predictions_to_a_figures_table(run, targets, tmp_path, compare, capfd):
     metrics = [{"name": name, "type": name} for name in METRICS]
     settings = {"resamples": 20, "seed": 1, "metrics": metrics}
 
@@ -463,10 +466,15 @@ def test_the_scripts_lead_from_predictions_to_a_figures_table(run, targets, tmp_
     )
     thesis = REPOSITORY / "config" / "thesis_values.tsv"
     bootstrap = [run_scores.bootstrap, means.bootstrap]
+    unlike = audits.Audited("", "", 0, 0.0, "", "", 0, 0.0, "", "", 0.0, "no", "", 0.0)
+    tested = [f"ENSG{gene:03d}" for gene in np.flatnonzero(run.test)]
+    genes = [unlike._replace(gene_id=gene, similar=number / 30) for number, gene in enumerate(tested)]
+    audits.write(tmp_path / "audited.tsv", genes, audits.Audited)
+    given = {"audits": [tmp_path / "audited.tsv"], "predictions": [run.path]}
     run_script(
         tmp_path,
         "tabulate_scores.py",
-        input=SimpleNamespace(scores=[*run_scores.scores, *means.scores], bootstrap=bootstrap, thesis=thesis),
+        input=SimpleNamespace(scores=[*run_scores.scores, *means.scores], bootstrap=bootstrap, thesis=thesis, **given),
         output=SimpleNamespace(table=tmp_path / "fig.tsv", pairs=tmp_path / "pairs.tsv"),
         params=scripts.params(
             figure="mine",
@@ -474,9 +482,17 @@ def test_the_scripts_lead_from_predictions_to_a_figures_table(run, targets, tmp_
             settings={},
             metrics=metrics,
             runs=[
-                {"run": "enformer_predicted/chromatin/multi_cnn/mse", "x": "A", "series": "B", "colour": ""},
+                {
+                    "run": "enformer_predicted/chromatin/multi_cnn/mse",
+                    "source": "mine",
+                    "x": "A",
+                    "series": "B",
+                    "colour": "",
+                },
                 {"run": "baseline/enformer", "x": "A"},
             ],
+            sources=[{"source": "mine", "split": "s", "assembly": "a", "window_bp": 200}],
+            shared=0.655,
             compare_with_thesis=compare,
         ),
     )
@@ -487,6 +503,20 @@ def test_the_scripts_lead_from_predictions_to_a_figures_table(run, targets, tmp_
     stated = [bar.thesis for bar in bars if bar.series == "B"]
     np.testing.assert_array_equal(stated, [0.831, 0.427] if compare else [np.nan, np.nan])
     assert not rows(tmp_path / "pairs.tsv"), "other genes: no pair"
+    # Of 30 test genes, the last ten are too much like training genes.
+    assert "mine: test genes that leak from training: 10 of 30 of mine" in capfd.readouterr().err
+    observed, predicted = (values[run.test][:20] for values in (run.observed, run.predicted))
+    across = {"cross_gene": (predicted.T, observed.T), "cross_celltype": (predicted, observed)}
+    for bar in bars:
+        counted = (bar.test_genes, bar.similar, bar.leaking, bar.train_overlap, bar.trained_on, bar.trained_on_tss)
+        if bar.series == BASELINE:
+            assert np.isnan([bar.test_genes, bar.leaking, bar.mean_without]).all() and not bar.trained_on
+            continue
+        assert counted == (30, 10, 10, 0, "yes", 0)
+        without = [spearman(*pair) for pair in zip(*across[bar.metric], strict=True)]
+        without = [value for value in without if value is not None]
+        assert (bar.mean_without, bar.n_without) == (pytest.approx(np.mean(without), abs=1e-6), len(without))
+        assert abs(bar.mean_without - bar.mean) > 1e-3
     run_script(
         tmp_path,
         "tabulate_variation.py",
@@ -568,11 +598,11 @@ def test_a_metric_of_ones_own_is_in_the_table_and_the_figure(tmp_path):
     run_script(
         tmp_path,
         "tabulate_scores.py",
-        input=SimpleNamespace(scores=tables, bootstrap=[tmp_path / "b.h5"], thesis=REPOSITORY / "config/thesis_values.tsv"),
+        input=SimpleNamespace(scores=tables, bootstrap=[tmp_path / "b.h5"], thesis=REPOSITORY / "config/thesis_values.tsv", audits=[], predictions=[]),
         output=SimpleNamespace(table=tmp_path / "t.tsv", pairs=tmp_path / "pairs.tsv"),
         params=scripts.params(
             figure="mine", kind="scores", settings=settings, metrics=sections, compare_with_thesis=True,
-            runs=[{"run": "a/b/c/d", "x": "A", "series": "B", "colour": ""}],
+            runs=[{"run": "a/b/c/d", "x": "A", "series": "B", "colour": ""}], sources=[], shared=0.5,
         ),
     )  # fmt: skip
     expected = [0.5 * stats.pearsonr(one, other).statistic for one, other in zip(predicted.T, observed.T, strict=True)]

@@ -347,6 +347,21 @@ def test_scores_without_are_scipys_over_the_other_genes():
     assert all(np.isnan(row.mean_without) and row.n_without == 0 for row in none)
 
 
+def test_the_page_has_both_scores_side_by_side(tmp_path):
+    rows = [without_leaks.summarise(SOURCE, AUDITED, 0.5)]
+    rescored = [without_leaks.Rescored("mine/a", "mine", "cross_gene", "cell types", 12, 3, 0.5, 6, 0.375, 5)]
+    made = [tmp_path / name for name in ("leakage.tsv", "leakage.scores.tsv", "leakage.html")]
+    without_leaks.write(*made, rows, rescored)
+    page = made[2].read_text()
+    for name in (*without_leaks.Summary._fields, *without_leaks.Rescored._fields, "difference"):
+        assert f">{name.replace('_', '_<wbr>')}</button>" in page
+    assert (
+        '>0.375</td><td class="number" data-value="5.0">5</td><td class="number" data-value="-0.125">-0.125</td>'
+        in page
+    )
+    assert made[1].read_text().splitlines()[1].split("\t")[-4:] == ["0.500000", "6", "0.375000", "5"]
+
+
 # --- the config --------------------------------------------------------------------------------------------------
 
 

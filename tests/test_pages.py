@@ -4,6 +4,8 @@ import math
 import re
 from html.parser import HTMLParser
 
+import numpy as np
+
 from chrom2expr.files import pages
 
 VOID = {"meta", "wbr"}
@@ -39,7 +41,7 @@ def written(folder, *tables, title="A <title>", text=("One & two",)):
 
 
 def test_a_page_holds_its_tables_and_nothing_is_taken_for_html(tmp_path):
-    rows = [["<b>a</b>", 0.123456, "holds"], ['é & "x"', math.nan, "no"], [None, 22828, "holds"]]
+    rows = [["<b>a</b>", 0.123456, "holds"], ['é & "x"', math.nan, "no"], [None, np.int64(22828), "holds"]]
     page = written(tmp_path, pages.Table("Some <caption>", ("name", "number", "verdict"), rows, {"holds": "good"}))
     read = Reader(page)
     assert not read.open
@@ -55,6 +57,19 @@ def test_a_page_needs_no_other_file_and_sorts(tmp_path):
     assert not re.search(r"https?:|//|\b(src|href|import|url)\b\s*[=(]", page)
     assert page.count('<button type="button">') == 3 and page.count("<script>") == 1
     assert "aria-sort" in page and "@media print" in page
+
+
+def test_what_columns_mean_stands_below_the_caption(tmp_path):
+    page = written(tmp_path, pages.Table("T", ("a",), [["x"]], text=["a: <some> thing"]))
+    assert "<caption>T<p>a: &lt;some&gt; thing</p>\n</caption>" in page and not Reader(page).open
+
+
+def test_of_many_rows_only_those_in_view_are_laid_out(tmp_path):
+    rows = [["x" * 30 if row % 4 else "", "y" * 500, row] for row in range(1000)]
+    few, many = (written(tmp_path, pages.Table("T", ("a", "text", "number"), own)) for own in (rows[1:], rows))
+    assert "<table>" in few
+    assert '<table class="many" style="--columns: minmax(16ch, 30fr) minmax(16ch, 60fr) minmax(11ch, 11fr)">' in many
+    assert Reader(many).cells[-1] == "999"
 
 
 def test_marks_have_a_style(tmp_path):

@@ -142,8 +142,20 @@ def test_its_classes_keep_the_contracts(site):
 
 LOSS = {"type": "huber", "delta": 0.5}
 RUNS = [
-    {"run": "dilated/chromatin/nearest_genes/huber", "series": "Nearest genes", "x": "Dilated", "colour": ""},
-    {"run": "dilated/chromatin/multi_cnn/huber", "series": "CNN", "x": "Dilated", "colour": "tab:red"},
+    {
+        "run": "dilated/chromatin/nearest_genes/huber",
+        "source": "mine",
+        "series": "Nearest genes",
+        "x": "Dilated",
+        "colour": "",
+    },
+    {
+        "run": "dilated/chromatin/multi_cnn/huber",
+        "source": "mine",
+        "series": "CNN",
+        "x": "Dilated",
+        "colour": "tab:red",
+    },
     {"run": "baseline/chr14", "x": "Dilated"},
 ]
 FIGURE = {"across": "cross_gene", "up": "cross_celltype"}

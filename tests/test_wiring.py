@@ -692,8 +692,12 @@ CHANGES: dict[str, dict[str, Any]] = {
         ),
         "params.compare_with_thesis": False,
         "input.scores": OTHER_SCORES,
+        "params.sources": refused([{**AUDITED, "source": "other"}], "mine", error=KeyError),
+        "params.shared": 1,
         "input.bootstrap": each("evaluate_cnn", "evaluate_ridge", "baseline", name="bootstrap", params__seed=2),
         "input.thesis": Raw("thesis_other.tsv"),
+        "input.audits": [of("audit", params__trained_on=None)],
+        "input.predictions": each("fit_ridge", "fit_cnn", name="predictions", input__split=of("split_file")),
     },
     "tabulate_sources": {
         "params.figure": "other",

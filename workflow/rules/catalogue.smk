@@ -7,7 +7,8 @@ rule tabulate_catalogue:
         tracks=catalogued(track_table),
         overrides=[table for table in catalogued(overrides) if table],
     output:
-        "<results>/tables/catalogue.tsv",
+        table="<results>/tables/catalogue.tsv",
+        page="<results>/tables/catalogue.html",
     log:
         "<logs>/tabulate_catalogue.log",
     benchmark:

@@ -453,6 +453,16 @@ def figure_scores(*files):
     ]
 
 
+def audited_sources(wildcards):
+    """The sources of the runs of the wildcards' figure."""
+    return audited.sources(config, [wildcards.figure])
+
+
+def figure_audits(wildcards):
+    """The audits of leakage of the sources of the wildcards' figure."""
+    return expand("<results>/leakage/{source}.tsv", source=audited_sources(wildcards))
+
+
 def figures_of(taken):
     """The figures whose kind takes this of their runs."""
     return [figure for figure in config["figures"] if runs.takes(config, figure) == taken]

@@ -6,6 +6,10 @@ rule tabulate_scores:
     input:
         scores=figure_scores(*(f"{name}.tsv" for name in config["metrics"])),
         bootstrap=figure_scores("bootstrap.h5"),
+        audits=figure_audits,
+        predictions=lambda wildcards: [
+            f"<results>/models/{run['run']}/predictions.h5" for run in figure_models(wildcards)
+        ],
         thesis=thesis_values(),
     output:
         table="<results>/figures/{figure}.tsv",
@@ -29,6 +33,10 @@ rule tabulate_scores:
         settings=param(figure_settings),
         metrics=param(METRICS),
         runs=param(lambda wildcards: runs.figure_entries(config, wildcards.figure)),
+        sources=param(
+            lambda wildcards: [audited.summarised(config, source) for source in audited_sources(wildcards)]
+        ),
+        shared=param(config["leakage"]["shared"]),
         compare_with_thesis=param(config["compare_with_thesis"]),
     script:
         "../scripts/tabulate_scores.py"

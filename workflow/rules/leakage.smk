@@ -70,6 +70,7 @@ rule tabulate_leakage:
     output:
         table="<results>/tables/leakage.tsv",
         scores="<results>/tables/leakage.scores.tsv",
+        page="<results>/tables/leakage.html",
     log:
         "<logs>/tabulate_leakage.log",
     benchmark:

@@ -1,4 +1,4 @@
-"""Track tables and overrides of the measured sources in; the table of which bigWig measures each track out."""
+"""Track tables and overrides of the measured sources in; which bigWig measures each track, as table and page, out."""
 
 from chrom2expr.job import job
 
@@ -13,7 +13,7 @@ with job(snakemake) as call:
     given, made, params = call.input, call.output, call.params
     thesis = json.loads(call.resources.thesis)
     tables, own = iter(given.tracks), iter(given.overrides)
-    entries = []
+    entries = []  # source by source
     for source in params.sources:
         tracks = read_tracks(next(tables))
         overrides = read_overrides(next(own), tracks["track_id"]) if source["overridden"] else {}
@@ -21,5 +21,5 @@ with job(snakemake) as call:
             source["name"], source["backbone"], source["assembly"], tracks, source["templates"], overrides
         )
         tell(catalogue.counted(found, thesis.get(source["name"])))
-        entries += found
-    catalogue.write(made[0], entries)
+        entries.append(found)
+    catalogue.write(made.table, made.page, entries)

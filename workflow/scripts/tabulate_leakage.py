@@ -3,20 +3,12 @@
 from chrom2expr.job import job
 
 with job(snakemake) as call:
-    from chrom2expr.evaluation import metric, scores, without_leaks
-    from chrom2expr.genome import audits
+    from chrom2expr.evaluation import metric, without_leaks
 
     given, made, params = call.input, call.output, call.params
     metrics = metric.build(params.metrics)
-    rows, leaks = [], {}
-    for source, file in zip(params.sources, given.audits, strict=True):
-        genes = audits.read(file, audits.Audited)
-        rows.append(without_leaks.summarise(source, genes, params.shared))
-        leaks[source["source"]] = without_leaks.leaking(genes, params.shared)
-    rescored = []
-    for run, file in zip(params.runs, given.predictions, strict=True):
-        test = scores.read_test_predictions(file)
-        rescored += without_leaks.rescore(run, test, metrics, leaks[run["source"]])
-    without_leaks.write(made.table, rows, without_leaks.Summary)
-    without_leaks.write(made.scores, rescored, without_leaks.Rescored)
+    sources = without_leaks.read_sources(params.sources, given.audits, params.shared)
+    rescored = without_leaks.read_rescored(params.runs, given.predictions, metrics, sources)
+    rows = [source.summary for source in sources.values()]
+    without_leaks.write(made.table, made.scores, made.page, rows, rescored)
     without_leaks.say(rows, made.table)

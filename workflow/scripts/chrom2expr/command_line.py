@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from chrom2expr import __version__
@@ -138,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     clean.add_argument("--drop", action="store_true", help="delete what is listed")
     clean.set_defaults(run=_clean)
     _add_predict(commands)
+    _add_variants(commands)
     expecto = commands.add_parser(
         "expecto",
         help="ExPecto's effects of variants, from its own files",
@@ -186,9 +188,7 @@ def _add_predict(commands: Any) -> None:
         "-o", "--output", metavar="FILE", type=Path, required=True, help="what to write: .tsv, .tsv.gz, .parquet, .h5ad"
     )
     given = predict.add_mutually_exclusive_group(required=True)
-    given.add_argument(
-        "--genes", metavar="FILE", type=Path, help="GTF, GFF3, BED, or a table with gene_id, chrom, tss, strand"
-    )
+    given.add_argument("--genes", metavar="FILE", type=Path, help="GTF, GFF3, BED, or a table of TSSs")
     given.add_argument(
         "--fasta",
         metavar="FILE",
@@ -206,14 +206,70 @@ def _add_predict(commands: Any) -> None:
     predict.add_argument(
         "--tss", metavar="TABLE", type=Path, help="with --fasta: a table with tabs and the columns name, tss, strand"
     )
-    predict.add_argument(
+    _add_use(predict)
+    predict.set_defaults(run=_predict)
+
+
+def _add_use(command: argparse.ArgumentParser) -> None:
+    """How a run is loaded and computed."""
+    command.add_argument(
         "--weights", metavar="FILE", type=Path, help="the backbone's, if they lie elsewhere than when the run was made"
     )
-    predict.add_argument(
+    command.add_argument(
         "--batch-size", metavar="N", type=int, default=1, help="windows at a time (1, which a CPU likes; more on a GPU)"
     )
-    predict.add_argument("--allow-cpu", action="store_true", help="compute on the CPU where a GPU cannot be used")
-    predict.set_defaults(run=_predict)
+    command.add_argument("--allow-cpu", action="store_true", help="compute on the CPU where a GPU cannot be used")
+
+
+def _add_variants(commands: Any) -> None:
+    variants = commands.add_parser(
+        "variants",
+        help="score variants by a trained run: what they do to expression",
+        description="Predict what each variant of a VCF does to the expression of every gene whose window holds it, in "
+        "every tissue, by a trained run. Works in any folder; for many variants let the workflow do it, in several "
+        "jobs (config: variants).",
+        epilog="Example: chrom2expr variants results/models/beluga_predicted/chromatin/ridge/mse --vcf mine.vcf.gz "
+        "--genome hg19.fa --genes genes.gtf.gz -o effects.parquet",
+    )
+    variants.add_argument(
+        "folder", metavar="RUN", type=Path, help="a run's folder, results/models/SOURCE/INPUTS/HEAD/LOSS"
+    )
+    variants.add_argument(
+        "--vcf", metavar="FILE", type=Path, required=True, help="VCF, as it is or packed by bgzip, or BCF"
+    )
+    variants.add_argument(
+        "--genome", metavar="FASTA", type=Path, required=True, help="the genome of the run's assembly, unpacked"
+    )
+    variants.add_argument(
+        "--genes",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="GTF, GFF3, BED, or a table of TSSs",
+    )
+    variants.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="a row for each variant, gene and tissue: .parquet; beside it .tsv.gz, a row for each variant and gene",
+    )
+    variants.add_argument(
+        "--pairs", metavar="TABLE", type=Path, help="only these: a table with tabs, with variant_id and gene_id"
+    )
+    variants.add_argument(
+        "--lift",
+        metavar=("CHAIN", "FASTA"),
+        nargs=2,
+        type=Path,
+        help="the variants are of another assembly: the chain from it to the run's, and its genome",
+    )
+    variants.add_argument(
+        "--ref-mismatch", choices=["error", "skip"], default="error", help="a row whose REF is not the genome's (error)"
+    )
+    _add_use(variants)
+    variants.set_defaults(run=_variants)
 
 
 def _add_configs(command: argparse.ArgumentParser) -> None:
@@ -372,17 +428,58 @@ def _predict(asked: argparse.Namespace) -> int:
             sequences = window_fasta.of_fasta(asked.fasta, run.geometry, asked.tss)
         else:
             genome, sha256 = opened.enter_context(temporarily_indexed(asked.genome))
-            if sha256 != run.genome_sha256:
-                print(
-                    f"Warning: {asked.genome} is not the genome that the run was made with ({run.assembly}): its "
-                    f"SHA-256 is {sha256}, that one's {run.genome_sha256}",
-                    file=sys.stderr,
-                )
+            _warn_of_other(asked.genome, sha256, run)
             sequences = new_sequences.of_genes(asked.genes, genome, run.geometry, run.assembly, asked.tss_of)
         found = prediction.predict(run.to(choose_device(asked.allow_cpu)), sequences, asked.batch_size)
     expression_files.write(asked.output, found)
     count, tissues = len(found.genes), len(found.tissue)
     print(f"Wrote {asked.output}: {found.about['values']} of {count:,} genes in {tissues:,} tissues")
+    return 0
+
+
+def _warn_of_other(genome: Path, sha256: str, run: Any) -> None:
+    if sha256 != run.genome_sha256:
+        print(
+            f"Warning: {genome} is not the genome that the run was made with ({run.assembly}): its SHA-256 is "
+            f"{sha256}, that one's {run.genome_sha256}",
+            file=sys.stderr,
+        )
+
+
+def _variants(asked: argparse.Namespace) -> int:
+    if asked.batch_size < 1:
+        raise InputError("--batch-size must be 1 or more")
+    if asked.output.suffix != ".parquet":
+        raise InputError(f"{asked.output}: the name must end in .parquet (a .tsv.gz comes beside it)")
+    for path in (asked.vcf, asked.genome, asked.genes, asked.pairs, *(asked.lift or ())):
+        if path and not path.is_file():
+            raise InputError(f"{path}: there is no such file")
+    from chrom2expr.application import effect_files, new_sequences
+    from chrom2expr.application.scoring import Question, score
+    from chrom2expr.application.trained_run import load_run
+    from chrom2expr.backbones.device import choose_device
+    from chrom2expr.genome.liftover import read_chain
+    from chrom2expr.genome.sequences import temporarily_indexed
+    from chrom2expr.job import stopped_by_sigterm
+
+    run = load_run(asked.folder, asked.weights)
+    with stopped_by_sigterm(), ExitStack() as opened:
+        genome, sha256 = opened.enter_context(temporarily_indexed(asked.genome))
+        _warn_of_other(asked.genome, sha256, run)
+        chain = source = None
+        if asked.lift:
+            chain = read_chain(asked.lift[0], "the variants'", run.assembly)
+            source, _ = opened.enter_context(temporarily_indexed(asked.lift[1]))
+        found = new_sequences.of_genes(asked.genes, genome, run.geometry, run.assembly, "canonical").genes
+        genes = found[["gene_id", "chrom", "strand"]].assign(tss=found["tss"] - 1)
+        whole = Path(
+            opened.enter_context(TemporaryDirectory(prefix="chrom2expr-", dir=asked.output.parent)), "all.parquet"
+        )
+        question = Question(asked.vcf, genome, genes, asked.pairs, chain, source, asked.ref_mismatch)
+        score(run, whole, question, size=asked.batch_size, device=choose_device(asked.allow_cpu))
+        strongest = asked.output.with_suffix(".tsv.gz")
+        pairs = effect_files.join([whole], asked.output, strongest)
+    print(f"Wrote {asked.output} and {strongest}: effects of {pairs:,} pairs of a variant and a gene")
     return 0
 
 

@@ -17,6 +17,7 @@ from chrom2expr.application.variant_genes import Pairs, Wanted
 from chrom2expr.application.variants import Skipped, Variant
 from chrom2expr.backbones.device import precision
 from chrom2expr.errors import InputError
+from chrom2expr.genome.contigs import called, check_lengths
 from chrom2expr.genome.liftover import Chain
 from chrom2expr.genome.sequences import Genome
 from chrom2expr.job import Progress
@@ -61,6 +62,10 @@ def score(
     variant_files.read and variant_genes do, and writes nothing then.
     """
     device = device or torch.device("cpu")
+    if asked.chain and asked.source:
+        for contigs, genome in ((asked.chain.source, asked.source), (asked.chain.target, asked.genome)):
+            what = f"{asked.chain.path}: leads between other genomes than {genome.fasta}"
+            check_lengths(called(contigs, genome.contigs).values(), contigs, genome.contigs, what, asked.chain.wanted)
     part = _neighbours(asked.genes, shard, shards)
     genes = asked.genes.iloc[part]
     wanted = variant_genes.read_wanted(asked.wanted, asked.genes) if asked.wanted else None

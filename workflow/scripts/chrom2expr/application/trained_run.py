@@ -124,9 +124,10 @@ def load_run(folder: str | Path, weights: str | Path | None = None) -> TrainedRu
     predicted by: those that the workflow used, by the path that it used, or `weights`, a file or folder of the same
     content. A fine-tuned backbone has its own in model.pt.
 
-    >>> run = load_run("results/models/enformer_predicted/chromatin/multi_cnn/mse")  # doctest: +SKIP
-    >>> run(torch.zeros(1, 4, run.window), ["+"]).shape  # doctest: +SKIP
-    torch.Size([1, 218])
+    Example (docs/predict.md has more, which a test runs)::
+
+        run = load_run("results/models/enformer_predicted/chromatin/multi_cnn/mse")
+        expression = run(dna, ["+"])
 
     Raises InputError where a file is missing or damaged, for weights of another checksum, and for a run on measured
     tracks, or of folds, which has no one model.

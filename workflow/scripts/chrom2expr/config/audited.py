@@ -1,6 +1,6 @@
 """Which sources and runs the audit of leakage is about, and which windows it compares for them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -9,9 +9,10 @@ from chrom2expr.config.runs import figure_runs, layout, takes
 from chrom2expr.genome.windows import Geometry
 
 
-def sources(config: Mapping[str, Any]) -> list[str]:
-    """The sources of the runs of all figures."""
-    return list(dict.fromkeys(run["source"] for figure in config["figures"] for run in figure_runs(config, figure)))
+def sources(config: Mapping[str, Any], figures: Iterable[str] | None = None) -> list[str]:
+    """The sources of the runs of these figures, or of all."""
+    shown = config["figures"] if figures is None else figures
+    return list(dict.fromkeys(run["source"] for figure in shown for run in figure_runs(config, figure)))
 
 
 def scored_runs(config: Mapping[str, Any]) -> list[dict[str, str]]:

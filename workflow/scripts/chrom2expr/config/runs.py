@@ -83,13 +83,15 @@ def spelled_out(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
 
 
 def figure_entries(config: Mapping[str, Any], figure: str) -> list[dict[str, str]]:
-    """What a figure of scores has rows for: `run`, `x`, `series`, `colour` of its runs, then `run`, `x` of baselines.
+    """What a figure of scores has rows for: its runs, then baselines.
+
+    Of a run there are `run`, `source`, `x`, `series`, `colour`, of a baseline `run` and `x`.
 
     The baseline of a group is that of its sources' split.
     """
     runs = figure_runs(config, figure)
     splits = {run["x"]: config["sources"][run["source"]]["split"] for run in runs}
-    return [{key: run[key] for key in ("run", "x", "series", "colour")} for run in runs] + [
+    return [{key: run[key] for key in ("run", "source", "x", "series", "colour")} for run in runs] + [
         {"run": f"baseline/{split}", "x": x} for x, split in splits.items()
     ]
 

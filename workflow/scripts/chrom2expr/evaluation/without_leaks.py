@@ -13,9 +13,11 @@ import numpy as np
 from chrom2expr.evaluation import metrics as summaries
 from chrom2expr.evaluation.metric import Metric
 from chrom2expr.evaluation.predictions import Predictions
-from chrom2expr.evaluation.scores import UNITS
+from chrom2expr.evaluation.scores import UNITS, read_test_predictions
+from chrom2expr.files.pages import Table, write_page
 from chrom2expr.files.tables import write_table
-from chrom2expr.genome.audits import NO, NONE, YES, Audited
+from chrom2expr.genome import audits
+from chrom2expr.genome.audits import NO, NONE, UNKNOWN, YES, Audited
 from chrom2expr.job import tell
 
 
@@ -44,6 +46,33 @@ class Summary(NamedTuple):
     leaking: int
 
 
+# What the page says above its tables.
+_ABOUT = (
+    "Of how many test genes something may have been learned in training, and what every run scores without them. "
+    "docs/leakage.md says what the columns mean, and what they do not."
+)
+_SOURCES = (
+    "Of how many test_genes a training gene's window overlaps (train_overlap) or has the same TSS (train_same_tss); a "
+    "validation gene's does (val_overlap, val_same_tss), which is context, since no weight is fitted to it.",
+    "Whether it is known what the backbone was trained on (trained_on: yes, unknown, or none for measured tracks); on "
+    "the bin of how many TSSs it was (trained_on_tss), and on what share of the windows (trained_on_share).",
+    "Of how many more 31-mers than the config's leakage: shared are in one training window (similar), or this is "
+    "unknown (similar_unknown). leaking: the genes of train_overlap, train_same_tss and similar together. window_bp: "
+    "how much around a TSS heads are given.",
+)
+_SCORES = (
+    "mean: the score in the figures, over n units. mean_without: the score without the leaking of the test_genes, over "
+    "n_without. difference: mean_without minus mean. Genes that only the backbone has seen are left in."
+)
+
+
+class Source(NamedTuple):
+    """The row of a source, and the ids of its test genes that leak."""
+
+    summary: Summary
+    leaking: set[str]
+
+
 class Rescored(NamedTuple):
     """One row of leakage.scores.tsv: the mean score of a run over its `n` units (`unit`), and without leaking genes."""
 
@@ -57,6 +86,29 @@ class Rescored(NamedTuple):
     n: int
     mean_without: float
     n_without: int
+
+
+def read_sources(sources: Sequence[Mapping[str, Any]], files: Sequence[str | Path], shared: float) -> dict[str, Source]:
+    """What the audits of sources (see `summarise`) say, by source; `files` as audits.write leaves them."""
+    found = {}
+    for source, file in zip(sources, files, strict=True):
+        genes = audits.read(file, Audited)
+        found[source["source"]] = Source(summarise(source, genes, shared), leaking(genes, shared))
+    return found
+
+
+def read_rescored(
+    runs: Sequence[Mapping[str, str]],
+    files: Sequence[str | Path],
+    metrics: Mapping[str, Metric],
+    sources: Mapping[str, Source],
+) -> list[Rescored]:
+    """The rows of runs (`run`, `source`) with these predictions, run by run."""
+    return [
+        row
+        for run, file in zip(runs, files, strict=True)
+        for row in rescore(run, read_test_predictions(file), metrics, sources[run["source"]].leaking)
+    ]
 
 
 def leaking(genes: Sequence[Audited], shared: float) -> set[str]:
@@ -115,6 +167,26 @@ def say(rows: Sequence[Summary], path: str | Path) -> None:
     tell("\n".join([f"Test genes that leak from training ({path}, docs/leakage.md):", *lines]))
 
 
-def write(path: str | Path, rows: Sequence[Summary] | Sequence[Rescored], kind: type[NamedTuple]) -> None:
-    """Write a table of rows of a kind, whole or not at all."""
-    write_table(path, kind._fields, rows)
+def said(figure: str, sources: Mapping[str, Source]) -> str:
+    """One line on the sources of a figure: how many of their test genes leak.
+
+    >>> row = Summary("mine", "chr8", "grch37", 2000, 1200, 3, 0, 9, 0, NONE, None, np.nan, 1, 0, 4)
+    >>> said("fig1", {"mine": Source(row, {"G1", "G2", "G3", "G4"})})
+    'fig1: test genes that leak from training: 4 of 1,200 of mine (docs/leakage.md)'
+    """
+    parts = (f"{row.leaking:,} of {row.test_genes:,} of {name}" for name, (row, _) in sources.items())
+    return f"{figure}: test genes that leak from training: {', '.join(parts)} (docs/leakage.md)"
+
+
+def write(
+    table: str | Path, scores: str | Path, page: str | Path, rows: Sequence[Summary], rescored: Sequence[Rescored]
+) -> None:
+    """Write the table of sources, that of scores without leaking genes, and a page of both."""
+    write_table(table, Summary._fields, rows)
+    write_table(scores, Rescored._fields, rescored)
+    compared = [(*row, row.mean_without - row.mean) for row in rescored]
+    tables = (
+        Table("Sources", Summary._fields, rows, dict.fromkeys((NONE, UNKNOWN), "faint"), _SOURCES),
+        Table("Scores with and without leaking genes", (*Rescored._fields, "difference"), compared, text=[_SCORES]),
+    )
+    write_page(page, "Leakage", [_ABOUT], tables)

@@ -1,5 +1,6 @@
 """The rows of figures' tables: what a figure of scores, of attention, or of the effects of variants is drawn from."""
 
+from math import nan
 from typing import NamedTuple
 
 # The series of the baseline: every gene is predicted the training genes' mean expression in each cell type.
@@ -16,7 +17,8 @@ class Bar(NamedTuple):
     over the `n` defined scores, and NaN where those are too few; `thesis` is the value the thesis states, NaN if it
     states none. `ci_low` to `ci_high` is the mean's 95 % bootstrap interval over test genes. `run` is the run's folder
     in models/. `metric` is the metric's name in the config, `quantity` what it measures, `unit` what has a score each.
-    `colour` is the run's, empty if it has none of its own.
+    `colour` is the run's, empty if it has none of its own. What follows says how many of its source's test genes leak,
+    and its score without them (see evaluation.without_leaks); of the baseline, which is given no sequence, nothing.
     """
 
     figure: str
@@ -35,6 +37,16 @@ class Bar(NamedTuple):
     quantity: str
     unit: str
     colour: str
+    test_genes: float = nan
+    train_overlap: float = nan
+    train_same_tss: float = nan
+    val_overlap: float = nan
+    trained_on: str = ""
+    trained_on_tss: float = nan
+    similar: float = nan
+    leaking: float = nan
+    mean_without: float = nan
+    n_without: float = nan
 
 
 class Point(NamedTuple):

@@ -1,9 +1,9 @@
 """The tables of figures of scores: the mean of every run by every metric, and what pairs of runs differ by."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from chrom2expr.evaluation import metrics as summaries
 from chrom2expr.evaluation import scores, statistics
 from chrom2expr.evaluation.contrasts import contrast
 from chrom2expr.evaluation.metric import Metric
+from chrom2expr.evaluation.without_leaks import Rescored, Source
 from chrom2expr.figures.rows import BASELINE, Bar
 from chrom2expr.files.tables import write_table
 
@@ -51,12 +52,17 @@ class ScoredRun(NamedTuple):
 class Scored(NamedTuple):
     """What a figure of scores shows: its runs, the config's metrics, the thesis's values (scores.read_thesis_values).
 
-    `thesis` is empty where the thesis's values are not comparable.
+    `thesis` is empty where the thesis's values are not comparable. `leakage` is as `leakage_columns` gives it.
     """
 
     runs: Sequence[ScoredRun]
     metrics: Mapping[str, Metric]
     thesis: Mapping[tuple[str, str], float]
+    leakage: Mapping[tuple[str, str], Mapping[str, Any]] = {}
+
+
+# The columns of Bar that are counts of a source.
+_COUNTED = ("test_genes", "train_overlap", "train_same_tss", "val_overlap", "trained_on", "similar", "leaking")
 
 
 def read_runs(
@@ -73,6 +79,19 @@ def read_runs(
         )
         for run, own in zip(runs, files, strict=True)
     ]
+
+
+def leakage_columns(
+    sources: Mapping[str, Source], rescored: Iterable[Rescored]
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """What a figure's table says of leakage, column by column (see Bar), by (metric, run)."""
+    columns = {}
+    for row in rescored:
+        source = sources[row.source].summary
+        seen = np.nan if source.trained_on_tss is None else source.trained_on_tss
+        counted = {name: getattr(source, name) for name in _COUNTED} | {"trained_on_tss": seen}
+        columns[row.metric, row.run] = counted | {"mean_without": row.mean_without, "n_without": row.n_without}
+    return columns
 
 
 def bars(figure: str, scored: Scored) -> list[Bar]:
@@ -103,6 +122,7 @@ def bars(figure: str, scored: Scored) -> list[Bar]:
                     metric.declares["quantity"],
                     scores.UNITS[metric.declares["unit"]][2],
                     run.colour,
+                    **scored.leakage.get((name, run.run), {}),
                 )
             )
     return rows

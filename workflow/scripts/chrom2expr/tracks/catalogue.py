@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from chrom2expr.errors import InputError
+from chrom2expr.files.pages import Table, write_page
 from chrom2expr.files.tables import write_table
 from chrom2expr.tracks.bigwig_places import NO_TEMPLATE, Override, is_url, located
 
@@ -43,6 +44,19 @@ class Entry(NamedTuple):
     remark: str
 
 
+class Counts(NamedTuple):
+    """How many of a source's tracks there are, have a bigWig by a rule or by overrides, are doubtful, or have none."""
+
+    source: str
+    backbone: str
+    assembly: str
+    tracks: int
+    by_rule: int
+    by_overrides: int
+    doubtful: int
+    without: int
+
+
 class Naming(NamedTuple):
     """How a publisher names what a table calls by identifiers of this pattern.
 
@@ -57,6 +71,27 @@ class Naming(NamedTuple):
     sure: bool = True
 
 
+# What the page says above its tables.
+_ABOUT = (
+    "Which bigWig measures each track of the config's measured sources, and where there is none, why. This is where a "
+    "run looks: no address has been tried. docs/catalogue.md says more, and how to give what no rule can tell."
+)
+_SOURCES = (
+    "assembly: the one that a run takes the files to be on. tracks: in the source's table. by_rule: with a bigWig that "
+    "a template of the config names; doubtful of these may be at no such address (see their notes). by_overrides: "
+    "named by the user's own table. without: no bigWig."
+)
+_OF_PUBLISHERS = ("source", "publisher", "rule", "reason", "tracks")
+_PUBLISHERS = (
+    "How many tracks of a publisher, told by their identifiers, have a bigWig by which rule of the config, or none for "
+    "which reason."
+)
+_OF_TRACKS = ("source", "identifier", "kind", "cell_type", "assay", "publisher", "rule", "bigwig", "note")
+_TRACKS = (
+    "A row for each track, in the order of its table. kind: dnase, atac, histone, tf for any other protein, cage, chip "
+    "where the target is not named. rule: what in the config names the bigWig. bigwig: its address or path, or none. "
+    "note: the reason why there is none, or a remark: what a rule cannot tell of the file, or the user's own."
+)
 # The first pattern that an identifier begins with counts.
 NAMINGS = (
     Naming(
@@ -163,27 +198,53 @@ def _chip(target: str) -> str:
     return "histone" if _HISTONE.match(target) else "tf"
 
 
+def counts(entries: Sequence[Entry]) -> Counts:
+    """The counts of a source's tracks, of which there is one at least; no assembly if none has a bigWig."""
+    by_rule = [entry for entry in entries if entry.rule.startswith("bigwigs.")]
+    return Counts(
+        entries[0].source,
+        entries[0].backbone,
+        max(entry.assembly for entry in entries),
+        len(entries),
+        len(by_rule),
+        sum(entry.rule == "overrides" for entry in entries),
+        sum(not naming_of(entry.identifier).sure and is_url(entry.bigwig) for entry in by_rule),
+        sum(entry.bigwig == NONE for entry in entries),
+    )
+
+
 def counted(entries: Sequence[Entry], thesis: float | None) -> str:
     """How many of a source's tracks have a bigWig, by a rule and by overrides, and of which publishers.
 
     thesis: how many the thesis found, if that is to be said.
     """
-    by_rule = [entry for entry in entries if entry.rule.startswith("bigwigs.")]
-    own = sum(entry.rule == "overrides" for entry in entries)
-    doubtful = sum(not naming_of(entry.identifier).sure and is_url(entry.bigwig) for entry in by_rule)
+    counted = counts(entries)
     stated = "" if thesis is None else f" (the thesis found {thesis:,.0f})"
     total = Counter(entry.publisher for entry in entries)
     found = Counter(entry.publisher for entry in entries if entry.rule)
     parts = [f"{name or 'others'} {found[name]:,} of {total[name]:,}" for name in sorted(total)]
-    said = f"{entries[0].source}: {len(by_rule):,} of {len(entries):,} tracks have a bigWig by a rule{stated}"
-    said += f", {own:,} by overrides" if own else ""
+    said = f"{counted.source}: {counted.by_rule:,} of {counted.tracks:,} tracks have a bigWig by a rule{stated}"
+    said += f", {counted.by_overrides:,} by overrides" if counted.by_overrides else ""
     said += f"; {', '.join(parts)}"
-    return said + (f"; {doubtful:,} addresses are doubtful (see their remark)" if doubtful else "")
+    return said + (f"; {counted.doubtful:,} addresses are doubtful (see their remark)" if counted.doubtful else "")
 
 
-def write(path: str | Path, entries: Iterable[Entry]) -> None:
-    """Write the catalogue, a row for each entry. Raises InputError if there is none."""
-    rows = list(entries)
+def write(table: str | Path, page: str | Path, sources: Iterable[Sequence[Entry]]) -> None:
+    """Write the catalogue of sources, a row for each entry, and a page of it. Raises InputError if there is none."""
+    found = [entries for entries in sources if entries]
+    rows = [entry for entries in found for entry in entries]
     if not rows:
         raise InputError("no measured source of the config has bigwigs and a table of tracks: nothing to list")
-    write_table(path, Entry._fields, rows)
+    write_table(table, Entry._fields, rows)
+    notes = dict.fromkeys({entry.remark for entry in rows}, "faint")
+    why = Counter((entry.source, entry.publisher, entry.rule, entry.reason) for entry in rows)
+    tables = (
+        Table("Sources", Counts._fields, list(map(counts, found)), text=[_SOURCES]),
+        Table("Publishers", _OF_PUBLISHERS, [(*key, tracks) for key, tracks in why.items()], text=[_PUBLISHERS]),
+        Table("Tracks", _OF_TRACKS, [_listed(entry) for entry in rows], {NONE: "bad", **notes}, [_TRACKS]),
+    )
+    write_page(page, "The catalogue of tracks", [_ABOUT], tables)
+
+
+def _listed(entry: Entry) -> tuple[str, ...]:
+    return (*(getattr(entry, name) for name in _OF_TRACKS[:-1]), entry.reason or entry.remark)
