@@ -1126,3 +1126,20 @@ def test_what_contradicts_records_is_named(recorded, name, changes, said):
 def test_records_that_are_not_there_say_how_to_get_them(recorded):
     del recorded["resources"]["basenji_tracks"]["path"]
     assert "resources.basenji_tracks: chrom2expr cannot fetch it. Its bucket serves no https" in refusal(recorded)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "named"),
+    [
+        (["variants"], "elsewhere", "figures.variants.variants: elsewhere is not among variants"),
+        (["top"], 0, "figures.variants.top: 0 is less than the minimum"),
+        (
+            ["runs"],
+            [{"source": "beluga_predicted", "inputs": "chromatin", "head": "multi_cnn", "loss": "mse"}],
+            "figures.variants.runs: beluga_predicted/chromatin/multi_cnn/mse is not among the runs of variants.planted",
+        ),
+    ],
+)
+def test_a_figure_of_variants_shows_runs_that_score_them(demo, keys, value, named):
+    with pytest.raises(InputError, match=named):
+        schema.checked(broken(demo, ["figures", "variants", *keys], value))

@@ -446,7 +446,7 @@ def _figure_contradictions(config: Mapping[str, Any], name: str) -> Iterator[str
     if taken == "scores":
         yield from _score_contradictions(config, name)
     if taken == "variants":
-        chosen = config["figures"][name]["variants"]
+        chosen = config["figures"][name].get("variants")
         if chosen not in config["variants"]:
             yield f"figures.{name}.variants: {chosen} is not among variants"
             return
