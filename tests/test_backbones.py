@@ -153,6 +153,23 @@ def test_batch_size_does_not_matter(small):
     assert_alike(results(small, backbone, encoded), together)
 
 
+def test_bins_of_its_own_reach_are_those_of_a_shorter_sequence(small):
+    backbone, encoded = small.build(), small.encoded()
+    if not backbone.reach:
+        pytest.skip("its bins depend on the whole sequence")
+    with torch.no_grad():
+        whole = backbone(encoded).tracks
+        for first, last in ((0, 0), (1, 3), (2, small.geometry.bins - 1)):
+            base = first * small.geometry.bin_size
+            end = last * small.geometry.bin_size + backbone.reach
+            torch.testing.assert_close(backbone(encoded[:, base:end]).tracks, whole[:, first : last + 1], **ALIKE)
+        # No other base decides a bin.
+        other = encoded.clone()
+        other[:, small.geometry.bin_size + backbone.reach :] = 4
+        torch.testing.assert_close(backbone(other).tracks[:, :2], whole[:, :2], **ALIKE)
+        assert not torch.equal(backbone(other).tracks, whole)
+
+
 def test_both_strands(small):
     backbone, here = small.build(), small.encoded()
     there = torch.from_numpy(windows.reverse_complement(here.numpy()).copy())

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from chrom2expr import registry
@@ -11,7 +12,7 @@ from chrom2expr.config import runs, schema
 from chrom2expr.errors import InputError
 from chrom2expr.genome.windows import Geometry
 from chrom2expr.tracks.reduced_features import ReducedFeatureStore
-from chrom2expr.tracks.reduction import reduce_store
+from chrom2expr.tracks.reduction import Reduction, reduce_store
 from chrom2expr.tracks.store_writer import ShardWriter
 
 HERE = Path(__file__).parent
@@ -66,6 +67,20 @@ def test_no_gene_and_no_track_depends_on_another(name):
     by_track = whole.reshape(5, reduction.features_per_track, TRACKS)
     for track in range(TRACKS):
         np.testing.assert_allclose(reduction(tracks[:, :, [track]]), by_track[..., track], rtol=1e-6)
+
+
+def test_a_tensor_is_reduced_alike_and_has_gradients(name):
+    reduction, tracks = made(name), values()[:, INSIDE]
+    if type(reduction).of_tensor is Reduction.of_tensor:
+        with pytest.raises(InputError, match="define its of_tensor"):
+            reduction.of_tensor(torch.from_numpy(tracks).float())
+        return
+    given = torch.from_numpy(tracks).float().requires_grad_()
+    found = reduction.of_tensor(given)
+    np.testing.assert_allclose(found.detach(), reduction(tracks), rtol=1e-6, atol=1e-6)
+    assert found.dtype == torch.float32
+    found.sum().backward()
+    assert (given.grad != 0).all()
 
 
 def test_what_is_not_finite_does_not_vanish(name):

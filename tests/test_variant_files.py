@@ -105,6 +105,12 @@ def test_contigs_by_other_names_are_found_and_said_once(read, capsys):
     )
 
 
+def test_contigs_by_refseqs_accessions_as_dbsnp_has_them(read):
+    found, skipped = read(vcf("NC_000001.11 1 rs1 A C", "NC_012920.1 2 rs2 C G", "NC_000067.7 1 rs3 A C"))
+    assert [one.contig for one in found] == ["chr1", "chrM"]
+    assert skipped == {"a contig that the FASTA lacks": 1}
+
+
 def test_rows_in_any_order_and_ten_thousand_alternatives(read):
     alternatives = [bin(number)[2:].replace("0", "G").replace("1", "T") for number in range(1, 10_001)]
     found, skipped = read(vcf("chr1 9 . A C", "chr1 1 . A " + ",".join(alternatives), "chr1 5 . A C"))

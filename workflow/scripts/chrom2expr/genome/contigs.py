@@ -1,4 +1,4 @@
-"""What a file calls the contigs of a genome: chr1 or 1, chrM or MT."""
+"""What a file calls the contigs of a genome: chr1 or 1, chrM or MT, and RefSeq's NC_000001.11 of a human one."""
 
 import re
 from collections import defaultdict
@@ -16,9 +16,17 @@ _MOST_UNKNOWN = 0.5
 def plain(name: str) -> str:
     """A contig's name without `chr`, and M for MT: the same for all spellings of one name.
 
-    >>> plain("chrMT"), plain("1"), plain("chrUn_gl000220")
-    ('M', '1', 'Un_gl000220')
+    RefSeq's accessions of the human chromosomes, which dbSNP's files use, are such spellings in any version: which
+    assembly they are of shows in their lengths.
+
+    >>> plain("chrMT"), plain("1"), plain("chrUn_gl000220"), plain("NC_000023.11"), plain("NC_012920.1")
+    ('M', '1', 'Un_gl000220', 'X', 'M')
     """
+    if human := re.fullmatch(r"NC_0000(0[1-9]|1\d|2[0-4])\.\d+", name):
+        number = int(human[1])
+        return {23: "X", 24: "Y"}.get(number, str(number))
+    if re.fullmatch(r"NC_012920\.\d+", name):
+        return "M"
     bare = re.sub(r"^chr", "", name, flags=re.IGNORECASE)
     return "M" if bare == "MT" else bare
 
