@@ -95,7 +95,8 @@ def _beside_truth(
     # Above the points, where none can lie.
     low, high = axes.get_ylim()
     axes.set_ylim(low, high + 0.3 * (high - low))
-    axes.text(0.02, 0.98, text, transform=axes.transAxes, ha="left", va="top", fontsize=8)
+    white = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+    axes.text(0.02, 0.98, text, transform=axes.transAxes, ha="left", va="top", fontsize=8, bbox=white)
 
 
 def _heat_map(axes: Axes, points: Sequence[EffectPoint], most: float) -> None:
