@@ -387,11 +387,12 @@ def variants_shards(wildcards):
 
 
 def scored_variants():
-    """The tables of the effects of all variants by all runs that they name."""
+    """The tables of the effects of all variants by all runs that they name, and the annotated files that are wanted."""
     return [
-        f"<results>/variants/{name}/{VARIANT_RUN}.parquet".format(**run)
+        f"<results>/variants/{name}/{VARIANT_RUN}.{kind}".format(**run)
         for name, section in VARIANTS.items()
         for run in runs.spelled_out(section["runs"])
+        for kind in ("parquet", *(["vcf.gz"] if section["annotated_vcf"] else []))
     ]
 
 
