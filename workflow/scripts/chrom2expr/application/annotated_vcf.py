@@ -106,8 +106,8 @@ def _described(about: dict[str, Any]) -> str:
     told = (
         "Predicted effect of each alternative on each gene, in the tissue where it is largest: allele|gene_id|tissue|"
         "log_fold_change|distance|flags. log_fold_change: ln(alternative) - ln(reference) of expression in "
-        f"{about['unit']} + {about['pseudocount']}; distance: bp from the TSS, positive downstream of it; flags: joined "
-        "by &. Names are percent-encoded. ##chrom2expr tells of the run"
+        f"{about['unit']} + {about['pseudocount']}; distance: bp from the TSS, positive downstream of it; flags: "
+        "joined by &. Names are percent-encoded. ##chrom2expr tells of the run"
     ).replace('"', "'")
     description = f'##INFO=<ID={FIELD},Number=.,Type=String,Description="{told}">'
     return f"{description}\n##chrom2expr={json.dumps(run, sort_keys=True)}\n"
