@@ -35,6 +35,8 @@ EFFECTS = [
     ("rs1", "1", 10, "A", "C", "G;1", -5, (0.5, -2.0), ""),
     ("rs1", "1", 10, "A", "G", "G;1", -5, (0.25, 0.125), "reference_swapped;unchanged"),
     ("rs1", "1", 10, "A", "C", "G2", 7, (3.0, 0), ""),
+    # As a row that stands twice in a file gives it.
+    ("rs1", "1", 10, "A", "C", "G2", 7, (3.0, 0), ""),
     ("rs2", "1", 900, "ca", "c", "G2", 99, (-1.0, 0), ""),
 ]
 
@@ -99,6 +101,7 @@ def test_records_stay_as_they_are_but_for_their_effects(tmp_path, annotate, kind
         f"{first},C|G2|Lung|3|7|",
         "c|G2|Lung|-1|99|",
     ]
+    assert any("\t.\tCHROM2EXPR=c|" in line for line in lines)
     assert unquote(first.split("|")[1]) == "G;1" and unquote(first.split("|")[2]) == TISSUES[1]
 
 

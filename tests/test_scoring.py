@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pysam
 import pytest
 import torch
+import yaml
 
 from chrom2expr import command_line
 from chrom2expr.application import effect_files, effects, scoring, variant_files, variant_genes
@@ -25,6 +26,7 @@ from chrom2expr.errors import InputError
 from chrom2expr.genome.genes import locate, read_genes
 from chrom2expr.genome.liftover import read_chain
 from made_variants import bgzipped, genome_of, gzipped, vcf
+from planned_jobs import planned_jobs
 from small_workflow import STEPS
 from small_world import World, of
 from test_effects import slowly
@@ -450,3 +452,31 @@ def test_the_page_says_what_works(case, tmp_path, monkeypatch):
     with gzip.open("effects.tsv.gz", "rt") as text:
         assert {*text.readline().split()} <= {*columns}
     assert Path("effects.vcf.gz.tbi").is_file()
+
+
+# --- the workflow --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_workflow_annotates_when_it_is_asked_and_scores_alike(case, tmp_path):
+    """Of both assemblies: the variants are lifted for the one run."""
+    run = {"source": ["enformer_predicted", "beluga_predicted"], "inputs": "chromatin", "head": "ridge", "loss": "mse"}
+    section = {"vcf": str(case.vcf), "assembly": "grch37", "runs": [run], "shards": 2}
+    found = []
+    for annotated in (False, True):
+        overlay = tmp_path / f"{annotated}.yaml"
+        overlay.write_text(yaml.safe_dump({"variants": {"mine": section | {"annotated_vcf": annotated}}}))
+        found.append(planned_jobs(["all"], [ROOT / "config/demo.yaml", overlay]))
+    plain, asked = found
+    rules = [
+        {name: sum(rule == name for rule, _ in jobs) for name in ("score_variants", "annotate_variants")}
+        for jobs in found
+    ]
+    assert rules == [
+        {"score_variants": 4, "annotate_variants": 0},
+        {"score_variants": 4, "annotate_variants": 2},
+    ]
+    for key, job in plain.items():
+        if key[0] == "score_variants":
+            assert asked[key] == job
+            assert any("over.chain" in path for path in job.inputs) == ("enformer" in key[1])
