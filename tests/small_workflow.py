@@ -252,9 +252,8 @@ def _score(model: str, vcf: str, shard: int = 0, shards: int = 1, **changes: Any
     given |= {name: of("index_grch38", name) for name in ("fasta", "fai", "info")}
     given |= {"chain": [], "source": [], "source_fai": [], "source_info": []} | changes
     params = {"assembly": "grch38", "written_on": "grch37" if changes else "grch38", "ref_mismatch": "skip"}
-    return _step(
-        "score_variants", "shard.parquet", given, params | {"shard": shard, "shards": shards}, gpu=1, batch_size=4
-    )
+    params |= {"shard": shard, "shards": shards}
+    return _step("score_variants", "shard.parquet", given, params, gpu=1, batch_size=4, annotated=0)
 
 
 # The effects of two runs; those of shards are joined.
@@ -452,6 +451,15 @@ STEPS = {
         "join_variants",
         {"table": "effects.parquet", "strongest": "effects.tsv.gz"},
         {"shards": each("score_0", "score_1")},
+    ),
+    "annotate_variants": _step(
+        "annotate_variants",
+        {"vcf": "effects.vcf.gz", "index": "effects.vcf.gz.tbi"},
+        {
+            "vcf": Raw("variants_grch38.vcf"),
+            "table": of("join_variants", "table"),
+            "strongest": of("join_variants", "strongest"),
+        },
     ),
     **{
         f"compare_{run}": _step(

@@ -1143,3 +1143,57 @@ def test_records_that_are_not_there_say_how_to_get_them(recorded):
 def test_a_figure_of_variants_shows_runs_that_score_them(demo, keys, value, named):
     with pytest.raises(InputError, match=named):
         schema.checked(broken(demo, ["figures", "variants", *keys], value))
+
+
+# --- files of variants ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scored(config):
+    """A file of variants of GRCh38, and two runs of one section."""
+    runs = [{"source": "enformer_predicted", "inputs": "chromatin", "head": ["multi_cnn", "ridge"], "loss": "mse"}]
+    config["variants"] = {"mine": {"vcf": "mine.vcf.gz", "runs": runs}}
+    return config
+
+
+def test_a_file_of_variants_is_accepted_and_completed(scored):
+    found = schema.checked(scored)["variants"]["mine"]
+    assert (found["ref_mismatch"], found["shards"], found["annotated_vcf"]) == ("error", 1, False)
+    assert len([*runs.spelled_out(found["runs"])]) == 2
+    assert schema.checked(broken(scored, ["variants"], {}))["variants"] == {}
+    # Of the run's own assembly, and of one that a chain leads from.
+    for run, assembly in ({"source": "enformer_predicted"}, "grch37"), ({"source": "beluga_predicted"}, "grch37"):
+        scored["variants"]["mine"] |= {"assembly": assembly, "runs": [scored["variants"]["mine"]["runs"][0] | run]}
+        schema.checked(scored)
+
+
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"source": "nowhere"}, "variants.mine.runs: source nowhere is not among sources"),
+        ({"head": ["ridge", "nothing"]}, "variants.mine.runs: head nothing is not among heads"),
+        ({"source": "enformer_experimental"}, "enformer_experimental/chromatin/multi_cnn/mse reads measured tracks"),
+        ({"source": "beluga_predicted", "assembly": "grch38"}, "assemblies.grch38.lift_to.grch37 must name the chain"),
+        ({"assembly": "mm39"}, "variants.mine.assembly: mm39 is not among assemblies"),
+        ({"vcf": 3}, "variants.mine.vcf: 3 is not of type 'string'"),
+        ({"annotated_vcf": "yes"}, "variants.mine.annotated_vcf: 'yes' is not of type 'boolean'"),
+        ({"ref_mismatch": "drop"}, "variants.mine.ref_mismatch: 'drop' is not one of"),
+        ({"shards": 0}, "variants.mine.shards: 0 is less than the minimum of 1"),
+        ({"loss": None}, "variants.mine.runs.0.loss"),
+    ],
+)
+def test_what_no_run_can_score_is_named(scored, changes, said):
+    [run] = scored["variants"]["mine"]["runs"]
+    for key, value in changes.items():
+        (run if key in run else scored["variants"]["mine"])[key] = value
+    assert said in refusal(scored)
+
+
+def test_of_a_folded_source_one_model_is_named(scored):
+    scored["splits"]["three"] = {"folds": 3}
+    scored["sources"]["mine"] = scored["sources"]["enformer_predicted"] | {"split": "three"}
+    [run] = scored["variants"]["mine"]["runs"]
+    run["source"] = "mine"
+    assert "source mine has a model for each fold: name one, as mine@fold0" in refusal(scored)
+    run["source"] = "mine@fold1"
+    schema.checked(scored)

@@ -53,6 +53,7 @@ OTHER_METRICS = [{"name": "cross_gene", "type": "cross_celltype"}, {"name": "cro
 OTHER_PREDICTED = each("predict_0", "predict_1", input__weights=OTHER_WEIGHTS)
 OTHER_EMBEDDED = each("embed_0", "embed_1", input__weights=OTHER_WEIGHTS)
 MOVED_MEASURED = each("bin_0", "bin_1", input__tss=OTHER_LIFT)
+OTHER_EFFECTS = each("score_0", "score_1", input__vcf=Raw("variants_other.vcf"))
 WIDE = {"input.weights": weights("enformer_wide")}
 OTHER_38 = {"input__fasta": Raw("grch38_other.fa")}
 OTHER_37 = {"input__fasta": Raw("grch37_other.fa")}
@@ -339,7 +340,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.source_fai": swapped(of("index_grch38", "fai", input__fasta=Raw("grch38_shorter.fa"))),
         "input.source_info": refused(of("index_grch38", "info"), "not the index that was made with it"),
     },
-    "join_variants": {"input.shards": each("score_0", "score_1", input__vcf=Raw("variants_other.vcf"))},
+    "join_variants": {"input.shards": OTHER_EFFECTS},
     "compare_cnn": {
         "input.effects": of("score_lifted"),
         "input.truth": Raw("effects_other.tsv"),
@@ -355,6 +356,11 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.effects": [*EFFECTS.values()][::-1],
         "input.agreements": each("compare_lifted", "compare_cnn"),
         "input.truth": Raw("effects_other.tsv"),
+    },
+    "annotate_variants": {
+        "input.vcf": Raw("variants_other.vcf"),
+        "input.table": of("join_variants", "table", input__shards=OTHER_EFFECTS),
+        "input.strongest": of("join_variants", "strongest", input__shards=OTHER_EFFECTS),
     },
     "encoded_beluga": {
         "params.assembly": given(PRIMARY, "grch38"),

@@ -387,12 +387,17 @@ def variants_shards(wildcards):
 
 
 def scored_variants():
-    """The tables of the effects of all variants by all runs that they name, and of how they agree with true ones."""
+    """What is made of all variants by all runs that they name: tables, and what their sections ask for beside them."""
     return [
-        f"<results>/variants/{name}/{VARIANT_RUN}{suffix}".format(**run)
+        f"<results>/variants/{name}/{VARIANT_RUN}.{kind}".format(**run)
         for name, section in VARIANTS.items()
-        for suffix in (".parquet", ".truth.tsv")[: 1 + ("truth" in section)]
         for run in runs.spelled_out(section["runs"])
+        for kind, wanted in (
+            ("parquet", True),
+            ("truth.tsv", "truth" in section),
+            ("vcf.gz", section["annotated_vcf"]),
+        )
+        if wanted
     ]
 
 

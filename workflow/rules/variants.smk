@@ -36,6 +36,8 @@ rule score_variants:
         allow_cpu=ALLOW_CPU,
         # Decides memory and speed, not the result: as a resource it triggers no rerun.
         batch_size=setting("variants", "batch_size"),
+        # So that a file that cannot be annotated is refused before work.
+        annotated=lambda wildcards: int(VARIANTS[wildcards.variants]["annotated_vcf"]),
     params:
         code=lambda wildcards: code("score_variants.py", *used_classes(wildcards), without=("attend", "fit")),
         assembly=param(layout("assembly")),
@@ -95,3 +97,28 @@ rule compare_effects:
         seed=param(config["seed"]),
     script:
         "../scripts/compare_effects.py"
+
+
+rule annotate_variants:
+    """Write the file of variants with the effects by a run in it, indexed."""
+    input:
+        vcf=variants_file("vcf"),
+        table=f"<results>/variants/{{variants}}/{VARIANT_RUN}.parquet",
+        strongest=f"<results>/variants/{{variants}}/{VARIANT_RUN}.tsv.gz",
+    output:
+        vcf=f"<results>/variants/{{variants}}/{VARIANT_RUN}.vcf.gz",
+        index=f"<results>/variants/{{variants}}/{VARIANT_RUN}.vcf.gz.tbi",
+    log:
+        f"<logs>/annotate_variants/{{variants}}/{VARIANT_RUN}.log",
+    benchmark:
+        f"<benchmarks>/annotate_variants/{{variants}}/{VARIANT_RUN}.tsv"
+    conda:
+        "../envs/model.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        code=code("annotate_variants.py"),
+    script:
+        "../scripts/annotate_variants.py"

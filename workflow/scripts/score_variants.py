@@ -8,6 +8,7 @@ with job(snakemake) as call:
     import pandas as pd
     import torch
 
+    from chrom2expr.application import annotated_vcf
     from chrom2expr.application.scoring import Question, score
     from chrom2expr.application.trained_run import load_run
     from chrom2expr.backbones.device import choose_device
@@ -19,6 +20,8 @@ with job(snakemake) as call:
     given, made, params = call.input, call.output, call.params
     torch.set_num_threads(call.threads)
     device = choose_device(call.resources.allow_cpu)
+    if call.resources.annotated:
+        annotated_vcf.check(given.vcf)
     run = load_run(Path(given.model).parent, whole.weights(given.weights)[0] if given.weights else None)
     info = whole.read_json(given.info)
     genes = read_genes_in(given.tss, params.assembly, info["contigs"], whole.read_json(given.lifted))

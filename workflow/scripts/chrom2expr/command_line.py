@@ -256,6 +256,9 @@ def _add_variants(commands: Any) -> None:
         help="a row for each variant, gene and tissue: .parquet; beside it .tsv.gz, a row for each variant and gene",
     )
     variants.add_argument(
+        "--annotate", action="store_true", help="also write the VCF with its effects beside it, .vcf.gz and .vcf.gz.tbi"
+    )
+    variants.add_argument(
         "--pairs", metavar="TABLE", type=Path, help="only these: a table with tabs, with variant_id and gene_id"
     )
     variants.add_argument(
@@ -454,7 +457,12 @@ def _variants(asked: argparse.Namespace) -> int:
     for path in (asked.vcf, asked.genome, asked.genes, asked.pairs, *(asked.lift or ())):
         if path and not path.is_file():
             raise InputError(f"{path}: there is no such file")
-    from chrom2expr.application import effect_files, new_sequences
+    written = [asked.output, asked.output.with_suffix(".tsv.gz"), asked.output.with_suffix(".vcf.gz")]
+    written = written if asked.annotate else written[:2]
+    given = [asked.vcf, asked.genes, asked.pairs]
+    if same := [path for path in written if path.exists() and any(one and path.samefile(one) for one in given)]:
+        raise InputError(f"{same[0]}: would be written over, and it is read: give --output another name")
+    from chrom2expr.application import annotated_vcf, effect_files, new_sequences
     from chrom2expr.application.scoring import Question, score
     from chrom2expr.application.trained_run import load_run
     from chrom2expr.backbones.device import choose_device
@@ -463,6 +471,8 @@ def _variants(asked: argparse.Namespace) -> int:
     from chrom2expr.job import stopped_by_sigterm
 
     run = load_run(asked.folder, asked.weights)
+    if asked.annotate:
+        annotated_vcf.check(asked.vcf)
     with stopped_by_sigterm(), ExitStack() as opened:
         genome, sha256 = opened.enter_context(temporarily_indexed(asked.genome))
         _warn_of_other(asked.genome, sha256, run)
@@ -477,9 +487,11 @@ def _variants(asked: argparse.Namespace) -> int:
         )
         question = Question(asked.vcf, genome, genes, asked.pairs, chain, source, asked.ref_mismatch)
         score(run, whole, question, size=asked.batch_size, device=choose_device(asked.allow_cpu))
-        strongest = asked.output.with_suffix(".tsv.gz")
-        pairs = effect_files.join([whole], asked.output, strongest)
-    print(f"Wrote {asked.output} and {strongest}: effects of {pairs:,} pairs of a variant and a gene")
+        pairs = effect_files.join([whole], *written[:2])
+        if asked.annotate:
+            annotated_vcf.annotate(asked.vcf, *written)
+    names = " and ".join(map(str, written))
+    print(f"Wrote {names}: effects of {pairs:,} pairs of a variant and a gene")
     return 0
 
 

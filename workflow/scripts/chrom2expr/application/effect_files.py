@@ -22,6 +22,7 @@ from chrom2expr.application.effects import Expression
 from chrom2expr.application.variant_genes import Pairs
 from chrom2expr.application.variants import Variant
 from chrom2expr.errors import reading, system_errors_named
+from chrom2expr.files.csv_rows import open_text
 from chrom2expr.files.whole import whole_file
 
 _NAME = pa.dictionary(pa.int32(), pa.string())
@@ -124,6 +125,14 @@ def join(parts: Sequence[str | Path], table: str | Path, strongest: str | Path) 
             *named, effect, told = row
             text.write("\t".join((*map(str, named), f"{effect:.6g}", str(next(ranks)), told)) + "\n")
     return len(largest)
+
+
+def read_strongest(path: str | Path) -> Iterator[dict[str, str]]:
+    """The rows of the text file that `join` leaves, each by its columns."""
+    with open_text(path, "a table of effects") as lines:
+        header = next(lines).rstrip("\n").split("\t")
+        for line in lines:
+            yield dict(zip(header, line.rstrip("\n").split("\t"), strict=True))
 
 
 def _strongest(path: str | Path) -> Iterator[tuple[Any, ...]]:

@@ -29,7 +29,7 @@ _ADVICE = (
 )
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
     """A row of a file: `where` it lies, for messages, its number, and what is used of it; `length` is its contig's."""
 
     where: str
@@ -65,7 +65,7 @@ def read(
     contigs: dict[str, _Contig | None] = {}
     block: list[Variant] = []
     empty = True
-    for row in _rows(path):
+    for row in rows(path):
         if row.chrom not in contigs:
             contigs[row.chrom] = _contig(path, row, genome)
         block += _variants(row, contigs[row.chrom], skipped, on_mismatch)
@@ -81,7 +81,7 @@ def read(
         raise InputError(f"{path}: no variant to work with: {left_out if contigs else 'it holds none'}")
 
 
-def _contig(path: str | Path, row: _Row, genome: Genome) -> _Contig | None:
+def _contig(path: str | Path, row: Row, genome: Genome) -> _Contig | None:
     """The FASTA's contig of a row, which must be as long as the header says; None if the FASTA lacks it."""
     name = called([row.chrom], genome.contigs).get(row.chrom)
     if name is None:
@@ -94,7 +94,7 @@ def _contig(path: str | Path, row: _Row, genome: Genome) -> _Contig | None:
 
 
 def _variants(
-    row: _Row, contig: _Contig | None, skipped: Skipped, on_mismatch: Literal["error", "skip"]
+    row: Row, contig: _Contig | None, skipped: Skipped, on_mismatch: Literal["error", "skip"]
 ) -> Iterator[Variant]:
     """The variants of a row, which lies on this contig of the FASTA."""
     ref = row.ref.upper()
@@ -143,7 +143,7 @@ def _short(sequence: str) -> str:
     return sequence if len(sequence) <= 20 else f"{sequence[:20]}… ({len(sequence):,} bp)"
 
 
-def _rows(path: str | Path) -> Iterator[_Row]:
+def rows(path: str | Path) -> Iterator[Row]:
     """Every row of a file, which need be in no order. Raises InputError for what is no whole VCF or BCF."""
     _check_packing(path)
     with _quiet():
@@ -157,7 +157,7 @@ def _rows(path: str | Path) -> Iterator[_Row]:
                     number += 1
                     where, length = f"{path}, {unit} {number}", lengths.get(record.chrom)
                     alternatives = record.alts or (".",)
-                    yield _Row(
+                    yield Row(
                         where, number, record.chrom, record.pos, record.id, record.ref or "", alternatives, length
                     )
         except (OSError, ValueError) as error:
