@@ -95,8 +95,8 @@ class Predictor:
             encoded, genes = zip(*chunk, strict=True)
             return self.run(self._dna(encoded), self._strands(genes))
 
-        rows = [row.cpu().numpy() for row in self._in_chunks(windows, expression)]
-        self._references |= zip(new, rows, strict=False)
+        rows = self._rows(windows, expression)
+        self._references |= zip(new, rows[: len(new)].copy(), strict=True)
         return _expression(pairs, [self._references[pair.gene] for pair in pairs], rows[len(new) :])
 
     def _by_bins(self, pairs: Sequence[_Pair]) -> Expression:
@@ -130,7 +130,7 @@ class Predictor:
             features = [chunks.joined(self._chunks[gene], starts, alternative) for gene, starts, alternative in chunk]
             return self.run.expression(torch.stack(features), self._strands([gene for gene, *_ in chunk]))
 
-        rows = [row.cpu().numpy() for row in self._in_chunks(items, expression)]
+        rows = self._rows(items, expression)
         by_reference = dict(zip(references, rows, strict=False))
         for gene in wanted:
             self._chunks.move_to_end(gene)
@@ -138,6 +138,16 @@ class Predictor:
             self._chunks.popitem(last=False)
         before = [by_reference[pair.gene, starts] for pair, starts in zip(pairs, touched, strict=True)]
         return _expression(pairs, before, rows[len(references) :])
+
+    def _rows(self, items: Sequence[Any], compute: Callable[[Sequence[Any]], Tensor]) -> np.ndarray:
+        """The same in one array (item, tissue): rows of their own would lie between large tensors, and pin the heap."""
+        rows: np.ndarray | None = None
+        for number, row in enumerate(self._in_chunks(items, compute)):
+            found = row.cpu().numpy()
+            if rows is None:
+                rows = np.empty((len(items), *found.shape), found.dtype)
+            rows[number] = found
+        return np.empty((0, len(self.run.tissues))) if rows is None else rows
 
     def _in_chunks(self, items: Sequence[Any], compute: Callable[[Sequence[Any]], Tensor]) -> Iterator[Tensor]:
         """What is computed of each item, `size` at a time: the last chunk is filled up with its last item."""
@@ -188,7 +198,7 @@ def _parts(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def _expression(pairs: Sequence[_Pair], reference: list[np.ndarray], changed: list[np.ndarray]) -> Expression:
+def _expression(pairs: Sequence[_Pair], reference: list[np.ndarray], changed: np.ndarray) -> Expression:
     """`changed` are the alternatives of the pairs whose alleles differ."""
     following = iter(changed)
     alternative = [before if pair.same else next(following) for pair, before in zip(pairs, reference, strict=True)]
