@@ -14,8 +14,8 @@ def plan(config: Mapping[str, Any], statements: Sequence[Statement]) -> dict[str
 
     A run is in the config if one of its figures shows it. A model with attention is a run, or a source for its
     backbone, of a figure of attention; `distal` is what the figure of kind distal_attention, of several the first by
-    name, takes for distal (see distal.distal_scores), empty if there is none. Settings are numbers of the config by the keys that lead to them.
-    Everything is empty where the thesis is not compared with.
+    name, takes for distal (see distal.distal_scores), empty if there is none. Settings are numbers of the config by the
+    keys that lead to them. Everything is empty where the thesis is not compared with.
     """
     found: dict[str, Any] = {name: [] for name in _LISTS} | {"settings": {}, "distal": {}}
     if not config["compare_with_thesis"]:

@@ -93,7 +93,9 @@ def amounts(job: Job, config: Mapping[str, Any], counts: Counts) -> dict[str, fl
     if kind in tracks:
         found["tracks"] = tracks[kind]
     if "shard" in job.wildcards:
-        if source.get("groups") and job.rule.rpartition("_")[2] != "records":
+        if job.rule.endswith("unpack_records"):
+            found["genes"] /= source["groups"]  # what is kept of its records lies around as many
+        elif source.get("groups") and not job.rule.endswith("bin_records"):
             found["tracks"] = found.get("tracks", math.nan) / source["groups"]
         else:
             found["genes"] /= source.get("shards") or backbone.get("shards", 1)
