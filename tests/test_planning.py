@@ -63,6 +63,9 @@ def test_what_is_temporary_goes_when_it_was_read():
     assert simulate([*group, *second], [1] * 4, [100, 1, 100, 1], cores=2)[1] == 202
     kept = [one._replace(temporary=False) for one in (*group, *second)]
     assert simulate(kept, [1] * 4, [100, 1, 100, 1], cores=1)[1] == 202
+    # It stays for the slower of two that read it.
+    two = [job(temporary=True), job(needs=[0]), job(needs=[0]), job(needs=[1])]
+    assert simulate(two, [1, 1, 9, 1], [100, 1, 1, 10], cores=2)[1] == 112
 
 
 def test_no_schedule_beats_its_bounds():
@@ -222,6 +225,13 @@ def test_a_job_without_a_rate_takes_what_others_took(thesis, tmp_path):
 def test_a_rule_below_a_modules_prefix_has_its_rate(demo, tmp_path):
     costs = bill.draw_up(demo, [job("lab_evaluate_run", output=(str(tmp_path / "a"),))], TABLE, 2).costs
     assert costs[0].seconds > 0
+
+
+def test_what_lies_there_already_counts_at_the_peak_and_is_not_to_be_written(demo, tmp_path):
+    done = [finished(tmp_path, 0, 5), finished(tmp_path, 1, 7)]
+    later = job("draw_figure", output=(str(tmp_path / "later"),))
+    found, alone = (bill.draw_up(demo, jobs, TABLE, 2) for jobs in ([*done, later], [later]))
+    assert (found.on_disk, found.left) == (2000, alone.peak) and found.peak == found.on_disk + found.left
 
 
 def test_a_disk_that_is_too_small_is_warned_of(demo, tmp_path, monkeypatch):

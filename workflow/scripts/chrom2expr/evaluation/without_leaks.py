@@ -162,8 +162,8 @@ def say(rows: Sequence[Summary], path: str | Path) -> None:
             trained = f"backbone trained on {row.trained_on_tss:,}"
         lines.append(
             f"  {row.source}: {row.leaking:,} of {row.test_genes:,} leak ({row.train_overlap:,} overlap a training "
-            f"gene's window, {row.train_same_tss:,} share its TSS, {row.similar:,} are like one); {row.val_overlap:,} overlap "
-            f"a validation gene's; {trained}"
+            f"gene's window, {row.train_same_tss:,} share its TSS, {row.similar:,} are like one); {row.val_overlap:,} "
+            f"overlap a validation gene's; {trained}"
         )
     tell("\n".join([f"Test genes that leak from training ({path}, docs/leakage.md):", *lines]))
 
