@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chrom2expr import registry
-from chrom2expr.config import dependencies
+from chrom2expr.config import dependencies, overlays
 from chrom2expr.errors import InputError
 from planned_jobs import ROOT, copied, planned_jobs, reruns
 
@@ -392,3 +392,19 @@ def test_an_entry_that_is_not_used_plans_nothing(planned, tmp_path):
     folder, before = planned
     (tmp_path / "unused.yaml").write_text(json.dumps({**UNUSED, "backbones": {"lab": UNUSED_BACKBONE}}))
     assert not reruns(before, planned_jobs(FIGURES, [*DEMO, tmp_path / "unused.yaml"], folder))
+
+
+def turned(section):
+    """The same section with its keys in another order, at all depths."""
+    return {key: turned(section[key]) for key in reversed(section)} if isinstance(section, dict) else section
+
+
+@pytest.mark.slow
+def test_the_order_of_keys_reruns_nothing(tmp_path):
+    config = overlays.read([ROOT / "config/config.yaml", ROOT / DEMO[0]])
+    (tmp_path / "turned.yaml").write_text(json.dumps(turned(config)))
+    targets = [f"results/demo/tables/{name}.tsv" for name in ("catalogue", "leakage", "reproduction")] + FIGURES
+    jobs = [planned_jobs(targets, files) for files in (DEMO, [*DEMO, tmp_path / "turned.yaml"])]
+    # Inputs have no order for Snakemake.
+    before, after = ({key: job._replace(inputs=sorted(job.inputs)) for key, job in some.items()} for some in jobs)
+    assert not reruns(before, after)

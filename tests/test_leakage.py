@@ -318,7 +318,7 @@ AUDITED = [
 SOURCE = {"source": "mine", "split": "cv", "assembly": "a", "window_bp": 1_000}
 
 
-def test_what_leaks_is_counted():
+def test_what_leaks_is_counted_and_said(monkeypatch):
     assert without_leaks.leaking(AUDITED, 0.5) == {"G0", "G2", "G3"}
     found = without_leaks.summarise(SOURCE, AUDITED, 0.5)
     counts = {"test_genes": 12, "train_overlap": 1, "train_same_tss": 1, "val_overlap": 1, "val_same_tss": 1}
@@ -327,6 +327,13 @@ def test_what_leaks_is_counted():
     unknown = [row._replace(trained_on_tss="unknown", trained_on_share=np.nan) for row in AUDITED]
     other = without_leaks.summarise(SOURCE, unknown, 0.3)
     assert (other.trained_on, other.trained_on_tss, other.similar) == ("unknown", None, 9)
+    said = []
+    monkeypatch.setattr(without_leaks, "tell", said.append)
+    without_leaks.say([found._replace(val_overlap=7, val_same_tss=6), other], "leakage.tsv")
+    _, first, second = said[0].splitlines()
+    assert "3 of 12 leak (1 overlap a training gene's window, 1 share its TSS, 1 are like one); 7 overlap" in first
+    assert first.endswith("a validation gene's; backbone trained on 1")
+    assert second.endswith("; not known what its backbone was trained on")
 
 
 def test_scores_without_are_scipys_over_the_other_genes():

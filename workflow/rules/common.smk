@@ -61,8 +61,9 @@ OTHER_HEADS = [name for name in config["heads"] if name not in (*SEQUENCE_HEADS,
 LIFTED_TO = runs.lifted_to(config)
 # Whether a job may use the CPU though there is a GPU; as a resource it triggers no rerun.
 ALLOW_CPU = int(config["allow_cpu"])
-# The metrics in the config's order, which a param as JSON would lose.
-METRICS = [{"name": name, **section} for name, section in config["metrics"].items()]
+# Lists made of keys of the config are sorted where no result needs their order: a config says the same with its keys
+# in another, in which Snakemake has those of an overlay first.
+METRICS = [{"name": name, **config["metrics"][name]} for name in sorted(config["metrics"])]
 # Windows whose leakage is audited, by the names of their tables; sources may share one.
 WINDOWS = {
     found["name"]: found for found in (audited.compared(config, name) for name in audited.sources(config))
@@ -252,7 +253,7 @@ def track_table(wildcards):
 
 def catalogued(value):
     """What `value` says of each measured source with bigWigs and a table of tracks."""
-    found = [SimpleNamespace(source=name) for name in MEASURED if SOURCES[name].get("bigwigs")]
+    found = [SimpleNamespace(source=name) for name in sorted(MEASURED) if SOURCES[name].get("bigwigs")]
     return [value(wildcards) for wildcards in found if track_table(wildcards)]
 
 

@@ -4,7 +4,7 @@
 rule tabulate_scores:
     """Gather the scores of a figure's runs, and compare the runs in pairs."""
     input:
-        scores=figure_scores(*(f"{name}.tsv" for name in config["metrics"])),
+        scores=figure_scores(*(f"{metric['name']}.tsv" for metric in METRICS)),
         bootstrap=figure_scores("bootstrap.h5"),
         audits=figure_audits,
         predictions=lambda wildcards: [
@@ -198,7 +198,7 @@ rule tabulate_reproduction:
         statements=thesis_statements(),
         scores=reproduced(
             lambda plan: [
-                f"<results>/models/{run}/{name}.tsv" for run in plan["runs"] for name in config["metrics"]
+                f"<results>/models/{run}/{metric['name']}.tsv" for run in plan["runs"] for metric in METRICS
             ]
         ),
         bootstrap=reproduced(lambda plan: [f"<results>/models/{run}/bootstrap.h5" for run in plan["runs"]]),

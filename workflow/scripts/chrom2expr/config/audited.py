@@ -10,18 +10,16 @@ from chrom2expr.genome.windows import Geometry
 
 
 def sources(config: Mapping[str, Any], figures: Iterable[str] | None = None) -> list[str]:
-    """The sources of the runs of these figures, or of all."""
+    """The sources of the runs of these figures, or of all, sorted."""
     shown = config["figures"] if figures is None else figures
-    return list(dict.fromkeys(run["source"] for figure in shown for run in figure_runs(config, figure)))
+    return sorted({run["source"] for figure in shown for run in figure_runs(config, figure)})
 
 
 def scored_runs(config: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The runs of all figures of scores: `run`, its folder, and `source`."""
-    found = {}
-    for figure in config["figures"]:
-        for run in figure_runs(config, figure) if takes(config, figure) == "scores" else ():
-            found[run["run"]] = {"run": run["run"], "source": run["source"]}
-    return list(found.values())
+    """The runs of all figures of scores, sorted: `run`, its folder, and `source`."""
+    shown = [figure for figure in config["figures"] if takes(config, figure) == "scores"]
+    found = {(run["run"], run["source"]) for figure in shown for run in figure_runs(config, figure)}
+    return [{"run": run, "source": source} for run, source in sorted(found)]
 
 
 def window(config: Mapping[str, Any], source: str) -> Geometry:

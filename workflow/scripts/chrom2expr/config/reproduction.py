@@ -13,9 +13,9 @@ def plan(config: Mapping[str, Any], statements: Sequence[Statement]) -> dict[str
     """Lists of `runs`, models with `attention`, `splits`, backbones' `tracks`, `measured` sources; and `settings`.
 
     A run is in the config if one of its figures shows it. A model with attention is a run, or a source for its
-    backbone, of a figure of attention; `distal` is what a figure of kind distal_attention takes for distal (see
-    distal.distal_scores), empty if there is none. Settings are numbers of the config by the keys that lead to them.
-    Everything is empty where the thesis is not compared with.
+    backbone, of a figure of attention; `distal` is what the figure of kind distal_attention, of several the first by
+    name, takes for distal (see distal.distal_scores), empty if there is none. Settings are numbers of the config by the
+    keys that lead to them. Everything is empty where the thesis is not compared with.
     """
     found: dict[str, Any] = {name: [] for name in _LISTS} | {"settings": {}, "distal": {}}
     if not config["compare_with_thesis"]:
@@ -28,7 +28,7 @@ def plan(config: Mapping[str, Any], statements: Sequence[Statement]) -> dict[str
         if runs.takes(config, figure) == "attention"
         for model in runs.attention_models(config, figure)
     }
-    distal = [section for section in figures.values() if section["kind"] == "distal_attention"]
+    distal = [figures[name] for name in sorted(figures) if figures[name]["kind"] == "distal_attention"]
     if distal:
         found["distal"] = {"beyond": distal[0]["distal_bins"], "thresholds": distal[0]["thresholds"]}
     counted = {

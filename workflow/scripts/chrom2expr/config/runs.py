@@ -124,9 +124,9 @@ def layout(config: Mapping[str, Any], source: str) -> dict[str, Any]:
 
 
 def lifted_to(config: Mapping[str, Any]) -> list[str]:
-    """The assemblies that the genes are lifted over to: those that sources lie on, and the genes do not."""
+    """The assemblies, sorted, that the genes are lifted over to: those that sources lie on, and the genes do not."""
     used = {layout(config, source)["assembly"] for source in config["sources"]} - {config["genes"]["assembly"]}
-    return [name for name in config["assemblies"] if name in used]
+    return sorted(used & {*config["assemblies"]})
 
 
 def comparing_tissues(config: Mapping[str, Any]) -> list[str]:

@@ -172,7 +172,7 @@ def summary(bill: Bill) -> list[str]:
 
 
 def _hours(costs: Sequence[Cost], device: str) -> str:
-    """Hours of cores or GPUs; training counts all its epochs, and so takes at most this."""
+    """Hours of cores or GPUs that jobs hold; training counts all its epochs, and so takes at most this."""
     mine = [cost for cost in costs if cost.device == device]
     unknown = sum(math.isnan(cost.seconds) for cost in mine)
     hours = sum(_or_zero(_busy(cost)) for cost in mine) / 3600

@@ -62,7 +62,9 @@ def planned(
 
 
 def _read(dag: Any) -> list[Job]:
-    ordered = [job for level in dag.toposorted() for job in sorted(level, key=str) if job.output]
+    # By their outputs: jobs have no order of their own, and the disk at the peak depends on which come first.
+    levels = ([job for job in level if job.output] for level in dag.toposorted())
+    ordered = [job for level in levels for job in sorted(level, key=lambda job: list(map(str, job.output)))]
     place = {job: number for number, job in enumerate(ordered)}
     return [
         Job(
