@@ -424,3 +424,17 @@ def test_runs_of_several_figures_are_scored_once():
 
 def test_the_sample_keeps_what_says_enough():
     assert all(length / compared.sampling(length) >= 2_000 for length in (2_000, 3_999, 41_800, 196_608))
+
+
+def test_a_config_that_evaluates_on_training_chromosomes_is_told_at_once():
+    config = schema.checked(yaml.safe_load((ROOT / "config/config.yaml").read_text()))
+    assert audited.warnings(config) == []
+    config["backbones"]["beluga"]["trained_on"] = {"all_but": ["8"]}
+    assert audited.warnings(config) == []
+    config["backbones"]["beluga"]["trained_on"] = {"all_but": ["chr9"]}
+    said = audited.warnings(config)
+    assert [line.split()[0] for line in said] == [
+        "beluga_predicted"
+    ] and "is evaluated on chr8, which its backbone" in said[0]
+    config["splits"]["chr8"] = {"validation": ["chr9"], "test": ["chr10", "chr9"]}
+    assert "is evaluated on chr10, which its backbone" in audited.warnings(config)[0]

@@ -108,7 +108,9 @@ def _parser() -> argparse.ArgumentParser:
         "--targets", metavar="TARGET", nargs="+", default=[], help="files or rules, as for snakemake (all figures)"
     )
     plan.add_argument("--cores", metavar="N", type=int, default=os.cpu_count() or 1, help="so many cores (all)")
-    plan.add_argument("--gpus", metavar="N", type=int, default=1, help="so many jobs on GPUs at a time (1)")
+    plan.add_argument(
+        "--gpus", metavar="N", type=int, help="so many jobs on GPUs at a time (1; with allow_cpu: true one a core)"
+    )
     plan.add_argument("-o", "--output", metavar="HTML", type=Path, help="also write a page, which needs no other file")
     plan.set_defaults(run=_plan)
     fetch = commands.add_parser(
@@ -331,16 +333,17 @@ def _example(asked: argparse.Namespace) -> int:
 
 
 def _plan(asked: argparse.Namespace) -> int:
-    if asked.cores < 1 or asked.gpus < 0:
+    if asked.cores < 1 or (asked.gpus or 0) < 0:
         raise InputError("--cores must be 1 or more, and --gpus 0 or more")
     _, config = _read_here(asked)
+    gpus = (asked.cores if config["allow_cpu"] else 1) if asked.gpus is None else asked.gpus
 
     from chrom2expr.config import folds
     from chrom2expr.planning import bill, jobs
 
     # The base is left to the Snakefile, as in a run: laid over in another order, jobs would seem to have changed.
     planned = jobs.planned(SNAKEFILE, asked.configs, {}, asked.targets, asked.cores)
-    found = bill.draw_up(folds.spread(config), planned, RATES, asked.cores, asked.gpus)
+    found = bill.draw_up(folds.spread(config), planned, RATES, asked.cores, gpus)
     print("\n".join(bill.summary(found)))
     if asked.output:
         bill.write(asked.output, found)
@@ -392,12 +395,14 @@ def _clean(asked: argparse.Namespace) -> int:
 
 
 def _check(asked: argparse.Namespace) -> int:
-    from chrom2expr.config import overlays, schema
+    from chrom2expr.config import audited, overlays, schema
 
     checkout = _in_checkout()
     files = _with_base(asked.configs)
     config = schema.checked(overlays.read(files))
     print(f"{' < '.join(map(str, files))}: nothing is wrong\n")
+    for warning in audited.warnings(config):
+        print(f"Warning: {warning}\n")
     print(_runs(config))
     if not checkout:
         print("\nIn the workflow's folder this also says which jobs are to be run.")

@@ -6,6 +6,7 @@ from typing import Any
 
 from chrom2expr.config.folds import fold_names, folded
 from chrom2expr.config.runs import figure_runs, layout, takes
+from chrom2expr.genome.contigs import plain
 from chrom2expr.genome.windows import Geometry
 
 
@@ -69,3 +70,22 @@ def summarised(config: Mapping[str, Any], source: str) -> dict[str, Any]:
         "assembly": layout(config, source)["assembly"],
         "window_bp": window(config, source).sequence_length,
     }
+
+
+def warnings(config: Mapping[str, Any]) -> list[str]:
+    """Lines that say which sources are evaluated on chromosomes that their backbones were trained on.
+
+    Told from the names of chromosomes alone: of regions in a file, and of splits by genes, the audit says it.
+    """
+    said = []
+    for source in sources(config):
+        split = config["splits"][config["sources"][source]["split"]]
+        unseen = {*map(plain, (trained_on(config, source) or {}).get("all_but", ()))}
+        seen = [name for name in split.get("test", split.get("held_out", ())) if plain(name) not in unseen]
+        if unseen and seen:
+            said.append(
+                f"{source} is evaluated on {', '.join(seen)}, which its backbone was trained on (backbones: "
+                f"{config['sources'][source]['backbone']}: trained_on). Its scores will be too good by as much as the "
+                "backbone remembers; choose a split that holds out what the backbone has not seen"
+            )
+    return said
