@@ -5,6 +5,21 @@ from pathlib import Path
 import pytest
 
 
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """The small world, on as many threads as the scripts take in it: sums over several round otherwise."""
+    # Loaded where it is used: most tests need no torch.
+    import torch
+
+    from small_workflow import STEPS
+    from small_world import World
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield World(tmp_path_factory.mktemp("world"), STEPS)
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture
 def shared_data() -> Path:
     """The folder of real files beside the clone; tests that need it are skipped where it is absent."""

@@ -17,21 +17,12 @@ from chrom2expr.files.whole import read_json
 from chrom2expr.genome.genes import locate, read_genes
 from chrom2expr.genome.sequences import Genome
 from chrom2expr.genome.windows import Geometry, decode
-from small_workflow import STEPS
-from small_world import World, of
+from small_world import of
 from test_trained_run import RUNS
 
 NAMES = ("cnn", "single_cnn", "ridge", "probe of the embedding", "cnn on Beluga", "frozen", "finetuned", "wide")
 # A base lies in eight of forty bins.
 WIDE = Geometry.sliding(window=320, bins=40, bin_size=40)
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield World(tmp_path_factory.mktemp("world"), STEPS)
-    torch.set_num_threads(threads)
 
 
 class Sums:

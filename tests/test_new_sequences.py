@@ -24,22 +24,12 @@ from chrom2expr.genome import matrices
 from chrom2expr.genome.genes import locate, read_genes
 from chrom2expr.genome.sequences import temporarily_indexed
 from chrom2expr.genome.windows import Geometry, encode
-from small_workflow import STEPS
-from small_world import World, of
+from small_world import of
 
 ROOT = Path(__file__).resolve().parents[1]
 BELUGA = {"input.features": of("predict_beluga"), "input.shards": [], "input.split": of("split_beluga")}
 # A window whose TSS has one place for both strands, and one where it has two.
 RUNS = {"centred": ({}, "grch38"), "sliding": (BELUGA, "grch37")}
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    """With as many threads as the scripts take here: sums over several round otherwise."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield World(tmp_path_factory.mktemp("world"), STEPS)
-    torch.set_num_threads(threads)
 
 
 def run_folder(world, name):

@@ -12,7 +12,6 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pysam
 import pytest
-import torch
 import yaml
 
 from chrom2expr import command_line
@@ -27,8 +26,7 @@ from chrom2expr.genome.genes import locate, read_genes
 from chrom2expr.genome.liftover import read_chain
 from made_variants import bgzipped, genome_of, gzipped, vcf
 from planned_jobs import planned_jobs
-from small_workflow import STEPS
-from small_world import World, of
+from small_world import of
 from test_effects import slowly
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,11 +69,8 @@ class Case:
 
 
 @pytest.fixture(scope="module")
-def case(tmp_path_factory):
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield Case(World(tmp_path_factory.mktemp("world"), STEPS), tmp_path_factory.mktemp("case"))
-    torch.set_num_threads(threads)
+def case(world, tmp_path_factory):
+    return Case(world, tmp_path_factory.mktemp("case"))
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from chrom2expr.backbones.backbone import one_hot
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation.predictions import read_predictions
 from chrom2expr.genome.sequence_store import SequenceStore
-from small_workflow import STEPS, each
-from small_world import World, of
+from small_workflow import each
+from small_world import of
 
 ENCODED = each("encoded_0", "encoded_1")
 SUMS = of("sums", params__reduction="central_means", params__bins=2)
@@ -43,15 +43,6 @@ RUNS = {
     "frozen": ("fit_frozen", {}, ENCODED),
     "finetuned": ("finetune", {}, ENCODED),
 }
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    """With as many threads as the scripts take here: sums over several round otherwise."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield World(tmp_path_factory.mktemp("world"), STEPS)
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(params=RUNS)

@@ -38,7 +38,7 @@ from small_workflow import (
     each,
     weights,
 )
-from small_world import ROOT, SCRIPTS, Raw, Refusal, World, differing, of
+from small_world import ROOT, SCRIPTS, Raw, Refusal, differing, of
 
 # What is in the world beside the files that the base steps read.
 OTHER_LIFT = of("lift", "tss", input__chains=[Raw("other.over.chain.gz")])
@@ -849,11 +849,6 @@ TABLE = [
     for place, change in places.items()
     for number, one in enumerate(change if isinstance(change, Several) else several(change))
 ]
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    return World(tmp_path_factory.mktemp("wiring"), STEPS)
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -69,7 +69,7 @@ def _write_h5ad(path: Path, prediction: Prediction) -> None:
             _encode(file["uns"][name], "string", "0.2.0")
 
 
-def _table(file: h5py.File, name: str, table: pd.DataFrame, index: str) -> None:
+def _table(file: h5py.Group, name: str, table: pd.DataFrame, index: str) -> None:
     group = file.create_group(name)
     _encode(group, "dataframe", "0.2.0")
     group.attrs["_index"] = index
