@@ -192,6 +192,19 @@ def test_a_pair_list_gives_these_rows(case, out):
     assert left["a gene in the list whose window does not hold it"] == 1
 
 
+def test_a_joined_pair_list_counts_what_every_shard_leaves_out(case, out):
+    row = case.scored.iloc[0]
+    far = case.genes[case.genes["chrom"] != row["chrom"]]["gene_id"]
+    pairs = "".join(f"{row['variant_id']}\t{gene}\n" for gene in [row["gene_id"], *far])
+    (out / "pairs.tsv").write_text(f"variant_id\tgene_id\n{pairs}")
+    parts = [out / f"{shard}.parquet" for shard in range(3)]
+    for shard, part in enumerate(parts):
+        case.score(part, shard=shard, shards=3, on_mismatch="skip", wanted=out / "pairs.tsv")
+    assert effect_files.join(parts, out / "all.parquet", out / "all.tsv.gz") == 1
+    left = effect_files.read_about(out / "all.parquet")["left_out"]
+    assert left["a gene in the list whose window does not hold it"] == len(far)
+
+
 def test_spellings_of_one_change_have_one_effect(case, out):
     gene, text = case.gene(), case.contigs["chr14"]
     at = next(at for at in range(gene.tss - 20, gene.tss + 20) if text[at] == text[at + 1] != text[at - 1])
