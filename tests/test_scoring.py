@@ -394,8 +394,8 @@ def test_the_command_lifts_and_takes_pairs(case, out, command):
     (out / "old.vcf").write_text("".join([*lines[:2], *lines[4::9]]))
     where = {"vcf": "old.vcf"}
     lift = ["--lift", str(case.world.raw / "grch37ToGrch38.over.chain.gz"), str(case.world.raw / "grch37.fa")]
-    assert command(*lift, **where) == 0
-    everything = pq.read_table("e.parquet").to_pandas().astype({"variant_id": str, "gene_id": str})
+    assert command(*lift, **where, output="a/b/e.parquet") == 0
+    everything = pq.read_table("a/b/e.parquet").to_pandas().astype({"variant_id": str, "gene_id": str})
     assert len(everything) > 40
     wanted = everything[["variant_id", "gene_id"]].drop_duplicates().iloc[::5]
     wanted.to_csv("pairs.tsv", sep="\t", index=False)

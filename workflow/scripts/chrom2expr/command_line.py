@@ -482,6 +482,7 @@ def _variants(asked: argparse.Namespace) -> int:
             source, _ = opened.enter_context(temporarily_indexed(asked.lift[1]))
         found = new_sequences.of_genes(asked.genes, genome, run.geometry, run.assembly, "canonical").genes
         genes = found[["gene_id", "chrom", "strand"]].assign(tss=found["tss"] - 1)
+        asked.output.parent.mkdir(parents=True, exist_ok=True)
         whole = Path(
             opened.enter_context(TemporaryDirectory(prefix="chrom2expr-", dir=asked.output.parent)), "all.parquet"
         )
