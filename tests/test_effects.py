@@ -169,6 +169,19 @@ def test_equal_windows_have_no_effect_and_swapping_turns_the_sign(case, tmp_path
         assert none.same.all() and (none.alternative == none.reference).all()
 
 
+@pytest.mark.parametrize("case", ["cnn"], indirect=True)
+def test_a_whole_window_of_a_gene_is_read_once(case):
+    """However many blocks its variants come in."""
+    run, genome, genes = case
+    variants = made_up(genome, genes, run.geometry, 20)
+    pairs = variant_genes.holding(variants, genes, run.geometry)
+    predictor = effects.Predictor(run, genome, genes)
+    changed = (~predictor.predict(variants, pairs).same).sum()
+    assert predictor.bases_read == (len({*pairs.gene.tolist()}) + changed) * run.window
+    predictor.predict(variants, pairs)
+    assert predictor.bases_read == (len({*pairs.gene.tolist()}) + 2 * changed) * run.window
+
+
 def test_all_that_is_computed_has_one_shape_and_only_the_last_genes_are_kept(wide, monkeypatch):
     run, genome, genes = wide
     variants = made_up(genome, genes, WIDE, 23)
