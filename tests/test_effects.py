@@ -160,6 +160,45 @@ def test_equal_windows_have_no_effect_and_swapping_turns_the_sign(case, tmp_path
         assert none.same.all() and (none.alternative == none.reference).all()
 
 
+@pytest.mark.parametrize("case", ["cnn"], indirect=True)
+def test_a_whole_window_of_a_gene_is_read_once(case):
+    """However many blocks its variants come in."""
+    run, genome, genes = case
+    variants = made_up(genome, genes, run.geometry, 20)
+    pairs = variant_genes.holding(variants, genes, run.geometry)
+    predictor = effects.Predictor(run, genome, genes)
+    changed = (~predictor.predict(variants, pairs).same).sum()
+    assert predictor.bases_read == (len({*pairs.gene.tolist()}) + changed) * run.window
+    predictor.predict(variants, pairs)
+    assert predictor.bases_read == (len({*pairs.gene.tolist()}) + 2 * changed) * run.window
+
+
+def test_all_that_is_computed_has_one_shape_and_only_the_last_genes_are_kept(wide, monkeypatch):
+    run, genome, genes = wide
+    variants = made_up(genome, genes, WIDE, 23)
+    pairs = variant_genes.holding(variants, genes, WIDE)
+    shapes, kept = {"features": set(), "expression": set()}, []
+
+    def watched(name):
+        before = getattr(run, name)
+
+        def call(given, *more):
+            shapes[name].add(given.shape)
+            return before(given, *more)
+
+        return call
+
+    for name in shapes:
+        monkeypatch.setattr(run, name, watched(name))
+    monkeypatch.setattr(effects, "_AT_ONCE", 1)
+    predictor = effects.Predictor(run, genome, genes, 5)
+    for row in range(len(pairs.gene)):
+        predictor.predict(variants, variant_genes.Pairs(*(column[row : row + 1] for column in pairs)))
+        kept.append(len(predictor._chunks))
+    assert shapes == {"features": {(5, 7 * 40 + 320)}, "expression": {(5, 40, 2)}}
+    assert len({*pairs.gene.tolist()}) > 2 and {*kept} == {1}
+
+
 def test_a_single_base_takes_one_chunk_of_each_allele(wide):
     """In bases read by the backbone: a gene once, then eight of forty bins a base, however many variants there are."""
     run, genome, genes = wide

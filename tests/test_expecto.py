@@ -349,6 +349,16 @@ def test_bad_files_are_named_and_nothing_is_written(models, tmp_path, capsys, ed
     assert not [file for file in tmp_path.iterdir() if "out.tsv" in file.name]
 
 
+def test_what_is_read_is_not_written_over(models, tmp_path, capsys):
+    vcf, table, pattern = write_intermediate(tmp_path, *variant_rows(3))
+    before = vcf.read_bytes()
+    assert run(vcf, table, pattern, models[0], vcf) == 1
+    assert "my.vcf: would be written over, and it is read" in capsys.readouterr().err
+    assert vcf.read_bytes() == before
+    assert run(tmp_path / "gone.vcf", table, pattern, models[0], vcf) == 1
+    assert "gone.vcf: " in capsys.readouterr().err
+
+
 def test_effects_that_are_missing_or_not_named_by_shift(models, tmp_path, capsys):
     vcf, table, pattern = write_intermediate(tmp_path, *variant_rows(4))
     assert run(vcf, table, pattern.replace("{shift}", "SHIFT"), models[0], tmp_path / "out.tsv") == 1

@@ -367,6 +367,7 @@ def test_the_command_predicts_anywhere(centred, tmp_path, monkeypatch, capsys):
         (["--genes", "g", "--genome", "g", "--tss", "g", "-o", "x.tsv"], "--tss goes with --fasta"),
         (["--fasta", "g", "--batch-size", "0", "-o", "x.tsv"], "--batch-size must be 1 or more"),
         (["--fasta", "gone", "-o", "x.tsv"], "gone: there is no such file"),
+        (["--genes", "g", "--genome", "g", "-o", "./g"], "g: would be written over, and it is read"),
         (["--fasta", "g", "-o", "x.csv"], "ends in one of"),
         (["--fasta", "g", "-o", "x.tsv"], "holds no summary.json"),
     ],

@@ -187,6 +187,19 @@ def test_a_pair_list_gives_these_rows(case, out):
     assert left["a gene in the list whose window does not hold it"] == 1
 
 
+def test_a_joined_pair_list_counts_what_every_shard_leaves_out(case, out):
+    row = case.scored.iloc[0]
+    far = case.genes[case.genes["chrom"] != row["chrom"]]["gene_id"]
+    pairs = "".join(f"{row['variant_id']}\t{gene}\n" for gene in [row["gene_id"], *far])
+    (out / "pairs.tsv").write_text(f"variant_id\tgene_id\n{pairs}")
+    parts = [out / f"{shard}.parquet" for shard in range(3)]
+    for shard, part in enumerate(parts):
+        case.score(part, shard=shard, shards=3, on_mismatch="skip", wanted=out / "pairs.tsv")
+    assert effect_files.join(parts, out / "all.parquet", out / "all.tsv.gz") == 1
+    left = effect_files.read_about(out / "all.parquet")["left_out"]
+    assert left["a gene in the list whose window does not hold it"] == len(far)
+
+
 def test_spellings_of_one_change_have_one_effect(case, out):
     gene, text = case.gene(), case.contigs["chr14"]
     at = next(at for at in range(gene.tss - 20, gene.tss + 20) if text[at] == text[at + 1] != text[at - 1])
@@ -376,8 +389,8 @@ def test_the_command_lifts_and_takes_pairs(case, out, command):
     (out / "old.vcf").write_text("".join([*lines[:2], *lines[4::9]]))
     where = {"vcf": "old.vcf"}
     lift = ["--lift", str(case.world.raw / "grch37ToGrch38.over.chain.gz"), str(case.world.raw / "grch37.fa")]
-    assert command(*lift, **where) == 0
-    everything = pq.read_table("e.parquet").to_pandas().astype({"variant_id": str, "gene_id": str})
+    assert command(*lift, **where, output="a/b/e.parquet") == 0
+    everything = pq.read_table("a/b/e.parquet").to_pandas().astype({"variant_id": str, "gene_id": str})
     assert len(everything) > 40
     wanted = everything[["variant_id", "gene_id"]].drop_duplicates().iloc[::5]
     wanted.to_csv("pairs.tsv", sep="\t", index=False)

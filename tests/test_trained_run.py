@@ -122,7 +122,8 @@ def test_gradients_are_those_of_differences(made, monkeypatch):
 
 def test_it_is_a_module_in_eval_mode(made):
     _, run, *_ = made
-    assert not any(module.training for module in run.train().modules() if module is not run)
+    assert not any(module.training for module in run.modules())
+    assert not any(module.training for module in run.train().modules())
     assert not any(parameter.requires_grad for parameter in run.parameters())
     assert run.geometry.sequence_length == run.window
     assert run.tss_index("+") == run.geometry.tss_index_plus

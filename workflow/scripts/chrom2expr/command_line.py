@@ -354,6 +354,7 @@ def _plan(asked: argparse.Namespace) -> int:
 def _expecto(asked: argparse.Namespace) -> int:
     from chrom2expr.application import expecto
 
+    _refuse_to_write_over([asked.output], [asked.vcf, asked.genes, asked.models])
     variants, tissues = expecto.write_effects(asked.vcf, asked.genes, asked.effects, asked.models, asked.output)
     print(f"Wrote {asked.output}: the effects of {variants:,} variants in {tissues} tissues.")
     return 0
@@ -423,6 +424,7 @@ def _predict(asked: argparse.Namespace) -> int:
     for path in (asked.genes, asked.genome, asked.fasta, asked.tss):
         if path and not path.is_file():
             raise InputError(f"{path}: there is no such file")
+    _refuse_to_write_over([asked.output], [asked.genes, asked.fasta, asked.tss])
     from chrom2expr.application import expression_files, new_sequences, prediction, window_fasta
     from chrom2expr.application.trained_run import load_run
     from chrom2expr.backbones.device import choose_device
@@ -454,6 +456,12 @@ def _warn_of_other(genome: Path, sha256: str, run: Any) -> None:
         )
 
 
+def _refuse_to_write_over(written: Sequence[Path], read: Sequence[Path | None]) -> None:
+    given = [one for one in read if one and one.exists()]
+    if same := [path for path in written if path.exists() and any(map(path.samefile, given))]:
+        raise InputError(f"{same[0]}: would be written over, and it is read: give --output another name")
+
+
 def _variants(asked: argparse.Namespace) -> int:
     if asked.batch_size < 1:
         raise InputError("--batch-size must be 1 or more")
@@ -464,9 +472,7 @@ def _variants(asked: argparse.Namespace) -> int:
             raise InputError(f"{path}: there is no such file")
     written = [asked.output, asked.output.with_suffix(".tsv.gz"), asked.output.with_suffix(".vcf.gz")]
     written = written if asked.annotate else written[:2]
-    given = [asked.vcf, asked.genes, asked.pairs]
-    if same := [path for path in written if path.exists() and any(one and path.samefile(one) for one in given)]:
-        raise InputError(f"{same[0]}: would be written over, and it is read: give --output another name")
+    _refuse_to_write_over(written, [asked.vcf, asked.genes, asked.pairs])
     from chrom2expr.application import annotated_vcf, effect_files, new_sequences
     from chrom2expr.application.scoring import Question, score
     from chrom2expr.application.trained_run import load_run
@@ -487,6 +493,7 @@ def _variants(asked: argparse.Namespace) -> int:
             source, _ = opened.enter_context(temporarily_indexed(asked.lift[1]))
         found = new_sequences.of_genes(asked.genes, genome, run.geometry, run.assembly, "canonical").genes
         genes = found[["gene_id", "chrom", "strand"]].assign(tss=found["tss"] - 1)
+        asked.output.parent.mkdir(parents=True, exist_ok=True)
         whole = Path(
             opened.enter_context(TemporaryDirectory(prefix="chrom2expr-", dir=asked.output.parent)), "all.parquet"
         )

@@ -1,7 +1,8 @@
 """Effects of variants by a trained run: f(alternative) - f(reference), each from DNA to expression in one go.
 
 Both alleles go through one fixed chunk shape, filled up where there are too few, so that one sequence gives one number:
-equal windows have exactly no effect, and swapping two changes the sign. Nothing passes through a float16 store.
+equal windows have exactly no effect, and swapping two changes the sign. In chunks of several sequences the last digit
+may hang on a sequence's place there. Nothing passes through a float16 store.
 
 A backbone that decides each bin by its own bases (Backbone.reach: Beluga's 200 windows) reads only the bins that a
 variant touches, for both alleles: ten of 200 for a single base, all on its far side for an indel.

@@ -66,11 +66,12 @@ def score(
         for contigs, genome in ((asked.chain.source, asked.source), (asked.chain.target, asked.genome)):
             what = f"{asked.chain.path}: leads between other genomes than {genome.fasta}"
             check_lengths(called(contigs, genome.contigs).values(), contigs, genome.contigs, what, asked.chain.wanted)
-    part = _neighbours(asked.genes, shard, shards)
-    genes = asked.genes.iloc[part]
-    wanted = variant_genes.read_wanted(asked.wanted, asked.genes) if asked.wanted else None
+    ordered = _by_place(asked.genes)
+    part = _neighbours(ordered, shard, shards)
+    genes = ordered[part]
+    wanted = variant_genes.read_wanted(asked.wanted, ordered) if asked.wanted else None
     skipped, ids, total, count = Skipped(watched=wanted or ()), set(), 0, 0
-    for variants, pairs in _found(run, asked, genes, _of_part(wanted, part), skipped):
+    for variants, pairs in _found(run, asked, ordered, part, wanted, skipped):
         total, count = total + len(pairs.gene), count + len(variants)
         ids |= {one.id for one in variants if wanted and one.id in wanted}
     if wanted and asked.wanted:
@@ -83,7 +84,7 @@ def score(
     gene_id = genes["gene_id"].tolist()
 
     def blocks() -> Iterator[effect_files.Effects]:
-        for variants, pairs in _found(run, asked, genes, _of_part(wanted, part), Skipped()):
+        for variants, pairs in _found(run, asked, ordered, part, wanted, Skipped()):
             for start in range(0, len(pairs.gene), _PAIRS):
                 some = Pairs(*(column[start : start + _PAIRS] for column in pairs))
                 yield effect_files.effects(variants, some, gene_id, predictor.predict(variants, some))
@@ -104,29 +105,33 @@ def score(
 
 
 def _found(
-    run: TrainedRun, asked: Question, genes: pd.DataFrame, wanted: Wanted | None, skipped: Skipped
+    run: TrainedRun, asked: Question, genes: pd.DataFrame, part: slice, wanted: Wanted | None, skipped: Skipped
 ) -> Iterator[tuple[list[Variant], Pairs]]:
-    """Blocks of variants in the run's assembly, with their pairs with genes."""
+    """Blocks of variants in the run's assembly, with their pairs with a part of the genes, by their rows in it."""
     there = asked.source or asked.genome
     for block in variant_files.read(asked.vcf, there, skipped, asked.on_mismatch):
         variants = lift(block, asked.chain, there, asked.genome, skipped) if asked.chain else block
         if wanted is None:
-            yield variants, variant_genes.holding(variants, genes, run.geometry)
+            yield variants, variant_genes.holding(variants, genes[part], run.geometry)
         else:
-            yield variants, variant_genes.listed(variants, genes, run.geometry, wanted, skipped)
+            # Among all genes, so that every shard counts the same as left out.
+            yield variants, _within(variant_genes.listed(variants, genes, run.geometry, wanted, skipped), part)
 
 
-def _neighbours(genes: pd.DataFrame, shard: int, shards: int) -> np.ndarray:
-    """Rows of the genes of a shard: those that lie beside one another, equally many to within one."""
+def _by_place(genes: pd.DataFrame) -> pd.DataFrame:
+    order = np.lexsort((genes["tss"].to_numpy(), genes["chrom"].to_numpy(dtype=str)))
+    return genes.iloc[order].reset_index(drop=True)
+
+
+def _neighbours(genes: pd.DataFrame, shard: int, shards: int) -> slice:
+    """The genes of a shard: those that lie beside one another, equally many to within one."""
     if shards > len(genes):
         raise InputError(f"{len(genes)} genes cannot fill {shards} shards: lower variants: NAME: shards")
-    order = np.lexsort((genes["tss"].to_numpy(), genes["chrom"].to_numpy(dtype=str)))
-    return np.array_split(order, shards)[shard]
+    rows = np.array_split(np.arange(len(genes)), shards)[shard]
+    return slice(int(rows[0]), int(rows[-1]) + 1)
 
 
-def _of_part(wanted: Wanted | None, part: np.ndarray) -> Wanted | None:
-    """The wanted pairs whose genes are in a part, by their rows in it."""
-    if wanted is None:
-        return None
-    place = {int(row): number for number, row in enumerate(part)}
-    return {name: {place[row]: line for row, line in genes.items() if row in place} for name, genes in wanted.items()}
+def _within(pairs: Pairs, part: slice) -> Pairs:
+    """The pairs with the genes of a part, by their rows in it."""
+    inside = (pairs.gene >= part.start) & (pairs.gene < part.stop)
+    return Pairs(pairs.variant[inside], pairs.gene[inside] - part.start, pairs.distance[inside])

@@ -25,8 +25,8 @@ Wanted = Mapping[str, Mapping[int, int]]
 class Pairs(NamedTuple):
     """Variants and genes, (pair,) int64 each, sorted by gene, so that all variants of one follow each other.
 
-    `variant` and `gene` are rows of what was given; `distance` is from the TSS to the variant's first changed base in
-    bp, positive downstream of the TSS.
+    `variant` and `gene` are rows of what was given; `distance` is from the TSS to the variant's first changed base,
+    leftmost in the genome on both strands, in bp, positive downstream of the TSS.
     """
 
     variant: np.ndarray
