@@ -569,7 +569,8 @@ def test_settings_of_the_positional_features_are_kept(tmp_path):
 def test_identity_covers_the_task_and_the_trunk(files):
     """A key added to either must be told apart on resume, or be left out knowingly."""
     known = {"data", "loss", "settings", "grid", "batch_size", "max_epochs", "patience", "select_by", "seed"}
-    assert set(vars(files.task())) - {"device", "devices"} == known
+    # What the head is called tells nothing apart, and it is given no models.
+    assert set(vars(files.task())) - {"device", "devices", "type", "models"} == known
     identity = finetuned._identity(files.task(), files.trunk())
     assert set(identity) == known | {"backbone", "geometry", "bins", "trunk", "adaptation", "weights"}
     assert set(asdict(files.trunk())) == {
