@@ -108,7 +108,7 @@ def test_check_says_which_runs_and_jobs_a_config_means(tmp_path, monkeypatch, ca
     said = capsys.readouterr().out
     assert f"config/config.yaml < config/demo.yaml < {own}: nothing is wrong" in said
     assert "\nlab (scores)\n  enformer_experimental/chromatin/multi_cnn/mse\n" in said
-    assert "13 figures of " in said
+    assert "14 figures of " in said
     counts = dict(re.findall(r"^(\w+) +(\d+)$", said, re.MULTILINE))
     planned = snakemake("-n", "--quiet", "rules", "--configfile", "config/demo.yaml", str(own))
     assert counts == dict(re.findall(r"^(\w+) +(\d+)$", planned.stdout + planned.stderr, re.MULTILINE))

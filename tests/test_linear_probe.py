@@ -272,7 +272,10 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
     made = {"model": "model.pt", "grid": "grid.tsv", "predictions": "predictions.h5", "summary": "summary.json"}
     snakemake = SimpleNamespace(
         input=SimpleNamespace(
-            features=tmp_path / "features.h5", split=tmp_path / "split.tsv", expression=tmp_path / "expression.h5"
+            features=tmp_path / "features.h5",
+            split=tmp_path / "split.tsv",
+            expression=tmp_path / "expression.h5",
+            models=[],
         ),
         output=SimpleNamespace(**{name: tmp_path / "run" / file for name, file in made.items()}),
         params=scripts.params(
