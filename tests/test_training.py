@@ -258,7 +258,7 @@ def job(planted, tmp_path):
             "seed": 3,
         }
         return SimpleNamespace(
-            input=SimpleNamespace(**{name: str(path) for name, path in given.items()}, shards=[]),
+            input=SimpleNamespace(**{name: str(path) for name, path in given.items()}, shards=[], models=[]),
             output=SimpleNamespace(**{name: out / file for name, file in made.items()}),
             params=scripts.params(**{**defaults, **params}),
             threads=1,

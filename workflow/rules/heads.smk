@@ -130,7 +130,9 @@ rule evaluate_run:
     input:
         predictions=f"<results>/models/{RUN}/predictions.h5",
     output:
-        scores=expand(f"<results>/models/{RUN}/{{metric}}.tsv", metric=sorted(config["metrics"]), allow_missing=True),
+        scores=expand(
+            f"<results>/models/{RUN}/{{metric}}.tsv", metric=sorted(config["metrics"]), allow_missing=True
+        ),
         bootstrap=f"<results>/models/{RUN}/bootstrap.h5",
     log:
         f"<logs>/evaluate_run/{RUN}.log",
@@ -158,7 +160,9 @@ rule evaluate_baseline:
         expression="<results>/genes/expression.h5",
     output:
         scores=expand(
-            "<results>/models/baseline/{split}/{metric}.tsv", metric=sorted(config["metrics"]), allow_missing=True
+            "<results>/models/baseline/{split}/{metric}.tsv",
+            metric=sorted(config["metrics"]),
+            allow_missing=True,
         ),
         bootstrap="<results>/models/baseline/{split}/bootstrap.h5",
     log:
