@@ -474,7 +474,9 @@ def test_the_workflow_annotates_when_it_is_asked_and_scores_alike(case, tmp_path
     for annotated in (False, True):
         overlay = tmp_path / f"{annotated}.yaml"
         overlay.write_text(yaml.safe_dump({"variants": {"mine": section | {"annotated_vcf": annotated}}}))
-        found.append(planned_jobs(["all"], [ROOT / "config/demo.yaml", overlay]))
+        jobs = planned_jobs(["all"], [ROOT / "config/demo.yaml", overlay])
+        # The demo scores variants of its own.
+        found.append({key: job for key, job in jobs.items() if "/variants/mine/" in key[1]})
     plain, asked = found
     rules = [
         {name: sum(rule == name for rule, _ in jobs) for name in ("score_variants", "annotate_variants")}
