@@ -184,9 +184,6 @@ def _add_predict(commands: Any) -> None:
         "genes.gtf.gz --genome hg38.fa -o expression.parquet",
     )
     predict.add_argument(
-        "folder", metavar="RUN", type=Path, help="a run's folder, results/models/SOURCE/INPUTS/HEAD/LOSS"
-    )
-    predict.add_argument(
         "-o", "--output", metavar="FILE", type=Path, required=True, help="what to write: .tsv, .tsv.gz, .parquet, .h5ad"
     )
     given = predict.add_mutually_exclusive_group(required=True)
@@ -213,7 +210,10 @@ def _add_predict(commands: Any) -> None:
 
 
 def _add_use(command: argparse.ArgumentParser) -> None:
-    """How a run is loaded and computed."""
+    """Which run is used, and how it is loaded and computed."""
+    command.add_argument(
+        "folder", metavar="RUN", type=Path, help="a run's folder, results/models/SOURCE/INPUTS/HEAD/LOSS"
+    )
     command.add_argument(
         "--weights", metavar="FILE", type=Path, help="the backbone's, if they lie elsewhere than when the run was made"
     )
@@ -232,9 +232,6 @@ def _add_variants(commands: Any) -> None:
         "jobs (config: variants).",
         epilog="Example: chrom2expr variants results/models/beluga_predicted/chromatin/ridge/mse --vcf mine.vcf.gz "
         "--genome hg19.fa --genes genes.gtf.gz -o effects.parquet",
-    )
-    variants.add_argument(
-        "folder", metavar="RUN", type=Path, help="a run's folder, results/models/SOURCE/INPUTS/HEAD/LOSS"
     )
     variants.add_argument(
         "--vcf", metavar="FILE", type=Path, required=True, help="VCF, as it is or packed by bgzip, or BCF"

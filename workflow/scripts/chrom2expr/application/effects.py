@@ -8,8 +8,8 @@ A backbone that decides each bin by its own bases (Backbone.reach: Beluga's 200 
 variant touches, for both alleles: ten of 200 for a single base, all on its far side for an indel.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,7 +64,9 @@ class Predictor:
         self.genes = [Gene(*place) for place in genes[["chrom", "tss", "strand"]].itertuples(index=False)]
         self.bases_read = 0
         self._references: dict[int, np.ndarray] = {}
-        self._chunks: OrderedDict[int, dict[int, Tensor]] = OrderedDict()
+        self._chunks: dict[int, dict[int, Tensor]] = {}
+        # Every pair of a gene is held against it.
+        self._window = lru_cache(maxsize=_AT_ONCE)(self._read_window)
 
     @torch.inference_mode()
     def predict(self, variants: Sequence[Variant], pairs: Pairs) -> Expression:
@@ -83,7 +85,7 @@ class Predictor:
         allele = allele_windows.alternative(self.genome, self.genes[gene], self.run.geometry, variant)
         return _Pair(gene, allele, np.array_equal(allele.encoded, self._window(gene)))
 
-    def _window(self, gene: int) -> np.ndarray:
+    def _read_window(self, gene: int) -> np.ndarray:
         return allele_windows.reference(self.genome, self.genes[gene], self.run.geometry)
 
     def _by_windows(self, pairs: Sequence[_Pair]) -> Expression:
@@ -108,8 +110,7 @@ class Predictor:
         for pair, starts in zip(pairs, touched, strict=True):
             wanted[pair.gene].update(starts)
         new = [(gene, start) for gene in wanted for start in sorted(wanted[gene] - self._chunks.get(gene, {}).keys())]
-        windows = {gene: self._window(gene) for gene, _ in new}
-        crops = [chunks.crop(windows[gene], start) for gene, start in new]
+        crops = [chunks.crop(self._window(gene), start) for gene, start in new]
         crops += [
             chunks.crop(pair.allele.encoded, start)
             for pair, starts in zip(pairs, touched, strict=True)
@@ -133,10 +134,8 @@ class Predictor:
 
         rows = self._rows(items, expression)
         by_reference = dict(zip(references, rows, strict=False))
-        for gene in wanted:
-            self._chunks.move_to_end(gene)
-        while len(self._chunks) > len(wanted):
-            self._chunks.popitem(last=False)
+        # The next pairs may be of these genes too; of those before, none is.
+        self._chunks = {gene: self._chunks[gene] for gene in wanted}
         before = [by_reference[pair.gene, starts] for pair, starts in zip(pairs, touched, strict=True)]
         return _expression(pairs, before, rows[len(references) :])
 
