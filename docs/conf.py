@@ -4,6 +4,7 @@ Pages lie where they lie in the repository, so that their links work on a git ho
 host: formulas become MathML, which browsers draw by themselves.
 """
 
+import logging
 import re
 import sys
 from pathlib import Path
@@ -13,8 +14,12 @@ from latex2mathml.converter import convert
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
+# What kipoi says of itself when it is imported.
+logging.getLogger("kipoi_utils").setLevel(logging.ERROR)
+
 project = "chrom2expr"
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
+highlight_language = "none"
 root_doc = "docs/index"
 include_patterns = ["docs/**", "config/README.md", "CHANGELOG.md", "CONTRIBUTING.md"]
 

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 from chrom2expr import errors
@@ -46,8 +47,13 @@ def messages():
         yield "errors.py", what
 
 
+@cache
+def pattern(entry):
+    return re.compile(".*".join(re.escape(part) for part in entry.split("…")))
+
+
 def says(text, entry):
-    return re.search(".*".join(re.escape(part) for part in entry.split("…")), text)
+    return pattern(entry).search(text)
 
 
 def words(text):

@@ -186,7 +186,8 @@ def read_split(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
-    ...     write_split(f"{folder}/mine.tsv", pd.DataFrame({"gene_id": ["A", "B", "C"], "split": ["train", "val", "test"]}))
+    ...     table = pd.DataFrame({"gene_id": ["A", "B", "C"], "split": ["train", "val", "test"]})
+    ...     write_split(f"{folder}/mine.tsv", table)
     ...     gene_id, split = read_split(f"{folder}/mine.tsv")
     >>> dict(zip(gene_id, split))
     {'A': 'train', 'B': 'val', 'C': 'test'}
