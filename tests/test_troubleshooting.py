@@ -5,15 +5,26 @@ import re
 from functools import cache
 from pathlib import Path
 
+from snakemake import exceptions
+
 from chrom2expr import errors
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "workflow" / "scripts" / "chrom2expr"
 TEXT = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-# A row's first cell has the fixed parts of messages, with … between them.
-ENTRIES = [
-    entry for cell in re.findall(r"^\| (`.*?) \|", TEXT, re.MULTILINE) for entry in re.findall("`([^`]+)`", cell)
-]
+SOURCES = {path: path.read_text(encoding="utf-8") for path in sorted(LIBRARY.rglob("*.py"))}
+KINDS = re.findall(r"^class (\w+)\((?:InputError|SystemTrouble)\)", "\n".join(SOURCES.values()), re.MULTILINE)
+RAISED = {"InputError", "SystemTrouble", *KINDS}
+OURS, OTHERS = TEXT.split("## What Snakemake and a cluster say")
+
+
+def entries(text):
+    """What stands in the first cells of rows: the fixed parts of messages, with … between them."""
+    cells = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+    return [entry for cell in cells for entry in re.findall("`([^`]+)`", cell)]
+
+
+ENTRIES = entries(OURS)
 
 
 def wordings(node):
@@ -33,11 +44,11 @@ def wordings(node):
 
 def messages():
     """Where each message stands, and its wording: errors, and lines on what is wrong with a config."""
-    for path in sorted(LIBRARY.rglob("*.py")):
+    for path, source in SOURCES.items():
         listed = path.parent.name == "config" and path.stem in ("contradictions", "places", "resources", "schema")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(ast.parse(source)):
             said = None
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("InputError", "SystemTrouble"):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in RAISED:
                 said = node.args[0]
             elif listed and isinstance(node, ast.Yield):
                 said = node.value
@@ -65,7 +76,7 @@ MESSAGES = [(place, text) for place, text in messages() if words(text.replace("r
 
 
 def test_every_message_is_explained():
-    assert len(MESSAGES) > 450 and len(ENTRIES) > 300
+    assert len(MESSAGES) > 450 and len(ENTRIES) > 300 and len(KINDS) > 2
     missing = [f"{place}: {text}" for place, text in MESSAGES if not any(says(text, entry) for entry in ENTRIES)]
     assert not missing, "\n".join(missing)
 
@@ -79,3 +90,9 @@ def test_an_entry_says_enough_to_be_found_by():
     assert not [entry for entry in ENTRIES if words(entry) < 2]
     assert max(sum(says(text, entry) is not None for _, text in MESSAGES) for entry in ENTRIES) < 12
     assert len(set(ENTRIES)) == len(ENTRIES)
+
+
+def test_snakemake_says_what_it_is_said_to_say():
+    text = re.sub(r'"\s+f?"', "", Path(exceptions.__file__).read_text(encoding="utf-8"))
+    assert len(entries(OTHERS)) >= 3
+    assert all(says(text, entry) for entry in entries(OTHERS))
