@@ -9,7 +9,7 @@ RULES := Snakefile workflow/Snakefile workflow/rules
 # Jobs of the demo are small: one thread each, side by side, on a CPU or sharing a GPU.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo install test test-slow lint format docs clean-demo
+.PHONY: demo install test test-slow lint format docs site clean-demo
 
 demo: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=$(CORES) --configfile config/demo.yaml
@@ -37,6 +37,11 @@ format: $(INSTALLED)
 # config/README.md, of the schemas.
 docs: $(INSTALLED)
 	$(BIN)/python -m chrom2expr.config.reference
+
+# The documentation as pages, from site/index.html on; a link that leads nowhere is an error.
+site: $(INSTALLED)
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --conf-dir docs . site
+	@echo "The documentation: site/index.html"
 
 clean-demo:
 	rm -rf results/demo resources/demo

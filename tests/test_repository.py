@@ -14,7 +14,7 @@ WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
 PRE_COMMIT = ROOT / ".pre-commit-config.yaml"
 # Files that tell someone, or a machine, what to run.
-COMMANDS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", PRE_COMMIT, *WORKFLOWS]
+COMMANDS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs/thesis_run.md", PRE_COMMIT, *WORKFLOWS]
 
 
 def test_the_version_is_the_same_everywhere():
@@ -27,7 +27,7 @@ def test_every_target_of_make_that_is_named_is_there():
     targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
     texts = "".join(file.read_text() for file in [*PAGES, *WORKFLOWS, PRE_COMMIT, ROOT / ".ci/run"])
     named = set(re.findall(r"(?:`|^|run: )make ([a-z-]+)", texts, re.MULTILINE))
-    assert {"demo", "install", "test", "test-slow", "lint", "docs"} <= named <= targets
+    assert {"demo", "install", "test", "test-slow", "lint", "docs", "site"} <= named <= targets
     [phony] = re.findall(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
     assert set(phony.split()) == targets
 
@@ -103,3 +103,22 @@ def test_nothing_names_a_package_registry_or_this_machine():
     for file in texts:
         text = file.read_text()
         assert not any(name in text for name in names), file
+
+
+def test_the_page_on_performance_names_every_benchmark():
+    named = re.findall(r"^\| `(\w+\.py)` \|", (ROOT / "docs/performance.md").read_text(), re.MULTILINE)
+    assert sorted(named) == sorted(file.name for file in ROOT.glob("benchmarks/*.py"))
+
+
+def test_the_page_on_the_thesis_run_names_rules_and_figures_that_are_there():
+    text = (ROOT / "docs/thesis_run.md").read_text()
+    flow, figures = (text.split(f"## The {part}\n")[1].split("\n## ")[0] for part in ("flow", "figures"))
+    rules = "".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
+    named = [
+        name for row in re.findall(r"^\|.*\| (`.*) \|$", flow, re.MULTILINE) for name in re.findall(r"`(\w+\*?)`", row)
+    ]
+    assert len(named) > 20
+    for name in named:
+        assert re.search(rf"\brule {name.replace('*', '[a-z]+')}:|\bas {name.replace('*', '[a-z]+')} with", rules), name
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    assert re.findall(r"`(fig\w+)`", figures) == list(config["figures"])

@@ -8,13 +8,25 @@ from pathlib import Path
 
 
 class InputError(ValueError):
-    """Something the user gave is wrong. The message says what, in which file and row, and what to do."""
+    """Something the user gave is wrong. The message says what, in which file and row, and what to do.
+
+    >>> raise InputError("mine.tsv, line 3: no tissue; fill it in")
+    Traceback (most recent call last):
+    ...
+    chrom2expr.errors.InputError: mine.tsv, line 3: no tissue; fill it in
+    """
 
 
 class SystemTrouble(Exception):
     """The operating system could not do what a job needs. The message says what and names the cure.
 
     No file is blamed for it, and the same job may succeed when it is run again.
+
+    >>> with system_errors_named("mine.h5"):
+    ...     raise OSError(28, "No space left on device")
+    Traceback (most recent call last):
+    ...
+    chrom2expr.errors.SystemTrouble: mine.h5: no space is left on its disk. Make room there, then run again
     """
 
 
@@ -60,6 +72,9 @@ def system_trouble(error: BaseException, path: str | Path | None = None) -> Syst
 
     The number of the failure is looked for in the error, in what HDF5 quotes in its text, and in the errors that it is
     said to come from (`raise ... from`).
+
+    >>> system_trouble(OSError(28, "No space left on device", "mine.h5"))
+    SystemTrouble('mine.h5: no space is left on its disk. Make room there, then run again')
     """
     seen: BaseException | None = error
     met: list[BaseException] = []
@@ -104,6 +119,12 @@ def reading(path: str | Path, kind: str, advice: str = "delete it and run again"
 
     `quote`: whether what the library says is worth telling. Raises SystemTrouble for what the operating system refused,
     else InputError; both pass through as they are.
+
+    >>> with reading("mine.json", "JSON"):
+    ...     raise ValueError("no comma")
+    Traceback (most recent call last):
+    ...
+    chrom2expr.errors.InputError: mine.json: damaged, or no JSON (no comma); delete it and run again
     """
     try:
         yield

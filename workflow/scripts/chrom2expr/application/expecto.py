@@ -63,6 +63,11 @@ def expression_effects(effects: np.ndarray, offset: np.ndarray, strand: np.ndarr
     """Effects on expression, (variant, tissue) float64, ln of the ratio alternative / reference.
 
     effects: (shift, variant, track), of SHIFTS, the mean of both strands; offset, strand: see `spatial_weights`.
+
+    >>> models = Models(weights=np.ones((1, 10, 2)), bias=np.zeros(1), listed=[])
+    >>> effects = np.full((len(SHIFTS), 1, 2), 0.01)  # of two tracks, the same in all nine windows
+    >>> expression_effects(effects, np.array([50]), np.array([1]), models).round(4).tolist()
+    [[0.7981]]
     """
     summed = np.einsum("vsk,svt->vkt", spatial_weights(offset, strand), effects.astype(np.float64), optimize=True)
     weights = models.weights.reshape(len(models.weights), -1)

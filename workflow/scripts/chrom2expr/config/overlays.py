@@ -18,6 +18,13 @@ def read(paths: Sequence[str | Path]) -> dict[str, Any]:
     """The config of several files, each laid over those before it: dictionaries merge, all else is replaced.
 
     Raises InputError for a file that is not there or is no YAML, naming its line, or holds anything but sections.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     one, other = Path(folder, "one.yaml"), Path(folder, "other.yaml")
+    ...     _ = one.write_text("{seed: 1, threads: {fit_head: 4}}"), other.write_text("seed: 2")
+    ...     read([one, other])
+    {'seed': 2, 'threads': {'fit_head': 4}}
     """
     config: dict[str, Any] = {}
     for path in paths:

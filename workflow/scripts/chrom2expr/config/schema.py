@@ -73,6 +73,11 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
 
     What only one type understands, and which runs a head can fit, its class declares (see registry). Raises InputError
     naming every key that a schema rejects, or the keys of a combination that cannot work.
+
+    >>> checked({"seed": 1})
+    Traceback (most recent call last):
+    ...
+    chrom2expr.errors.InputError: the config has no pathvars, ...
     """
     rules = read_rules("config")
     _refuse_rootless(config, rules)

@@ -15,6 +15,13 @@ class Metric(ABC):
     `declares`, beside what all classes declare (see registry), holds `label`, its name in figures (cross-gene);
     `quantity`, what their axis shows (Spearman correlation); `unit`, what has a score each, "tissue" or "gene". It may
     hold `limits`, the least and the greatest score there can be.
+
+    >>> class MeanError(Metric):
+    ...     declares = {"api": 1, "label": "Error", "quantity": "Mean absolute error", "unit": "gene"}
+    ...     def score(self, predicted, observed):
+    ...         return np.nanmean(np.abs(predicted - observed), axis=1)
+    >>> MeanError().score(np.zeros((1, 2)), np.array([[3.0, np.nan]])).tolist()
+    [3.0]
     """
 
     declares: ClassVar[Mapping[str, Any]]

@@ -17,6 +17,11 @@ class Predictions(NamedTuple):
     """Predicted and observed ln(RPKM + pseudocount), (gene, tissue) float32 with NaN = missing, and their names.
 
     `gene_id` and `split` ("val" or "test") are (gene,), `tissue` is (tissue,).
+
+    >>> predicted, observed = np.zeros((2, 1)), np.ones((2, 1))
+    >>> known = Predictions(predicted, observed, np.array(["A", "B"]), np.array(["liver"]), np.array(["val", "test"]))
+    >>> known.of("test").gene_id.tolist()
+    ['B']
     """
 
     predicted: np.ndarray
@@ -57,6 +62,14 @@ def write_predictions(path: str | Path, predictions: Predictions) -> None:
 
 
 def read_predictions(path: str | Path) -> Predictions:
-    """Read what `write_predictions` wrote. Raises InputError if the file is damaged."""
+    """Read what `write_predictions` wrote. Raises InputError if the file is damaged.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> names = np.array(["A"]), np.array(["liver"]), np.array(["test"])
+    >>> with TemporaryDirectory() as folder:
+    ...     write_predictions(f"{folder}/predictions.h5", Predictions(np.zeros((1, 1)), np.ones((1, 1)), *names))
+    ...     read_predictions(f"{folder}/predictions.h5").observed.tolist()
+    [[1.0]]
+    """
     with CheckedFile(path, FORMAT) as file:
         return Predictions(*map(file.read, Predictions._fields))

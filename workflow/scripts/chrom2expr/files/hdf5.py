@@ -127,6 +127,14 @@ def create_file(path: str | Path, kind: Format, attributes: Mapping[str, Any] | 
     """Write a file: it appears under its name, with its checksums, when the block ends well.
 
     The same content gives the same bytes. Raises SystemTrouble where the disk is full, or the like.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     with create_file(f"{folder}/mine.h5", Format("mine", 1), {"unit": "TPM"}) as file:
+    ...         file.write("values", np.arange(3))
+    ...     with CheckedFile(f"{folder}/mine.h5", Format("mine", 1)) as file:
+    ...         file.attributes, file.read("values").tolist()
+    ({'unit': 'TPM'}, [0, 1, 2])
     """
     # This format of HDF5 keeps checksums of its own structures too.
     with (
@@ -158,6 +166,16 @@ class CheckedFile:
 
     attributes: all that its writer gave; digest: of all that it holds. Raises InputError, naming the file, if it is
     damaged, of another kind or of another version, on opening or when the damaged part is read.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     with create_file(f"{folder}/mine.h5", Format("mine", 1)) as file:
+    ...         file.write("values", np.arange(3))
+    ...     with CheckedFile(f"{folder}/mine.h5", Format("mine", 2)) as file:
+    ...         pass
+    Traceback (most recent call last):
+    ...
+    chrom2expr.errors.InputError: ...mine.h5: a mine file of version 1, but this chrom2expr reads version 2; ...
     """
 
     def __init__(self, path: str | Path, kind: Format) -> None:

@@ -20,7 +20,14 @@ _T = TypeVar("_T")
 
 
 def write_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write `rows` below `header`: numbers with a fraction to six decimals, NaN and None as an empty cell."""
+    """Write `rows` below `header`: numbers with a fraction to six decimals, NaN and None as an empty cell.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_table(f"{folder}/mine.tsv", ["tissue", "score"], [["liver", 0.5]])
+    ...     Path(folder, "mine.tsv").read_text()
+    'tissue\\tscore\\nliver\\t0.500000\\n\\n'
+    """
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
     writer.writerow(header)
@@ -52,6 +59,12 @@ def read_table(path: str | Path, columns: Sequence[str], ours: bool = True) -> I
 
     `ours`: it was written here, and so must be whole. Raises InputError where `columns` are missing, a row has fewer
     cells, or the file cannot be read.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_table(f"{folder}/mine.tsv", ["tissue", "score"], [["liver", 0.5], ["lung", None]])
+    ...     list(read_table(f"{folder}/mine.tsv", ["score"]))
+    [(2, {'tissue': 'liver', 'score': '0.500000'}), (3, {'tissue': 'lung', 'score': ''})]
     """
     if ours:
         text = read_lines(path)

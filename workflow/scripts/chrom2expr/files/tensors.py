@@ -20,6 +20,12 @@ def write_tensors(path: str | Path, kind: Format, content: Mapping[str, Any]) ->
     """Write tensors and plain values, nested in mappings and lists; whole or not at all.
 
     The same content gives the same bytes. Raises SystemTrouble where the disk is full, or the like.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_tensors(f"{folder}/mine.pt", Format("mine", 1), {"weights": torch.ones(2)})
+    ...     sorted(torch.load(f"{folder}/mine.pt", weights_only=True))
+    ['content', 'digest', 'format', 'version']
     """
     saved = {"format": kind.name, "version": kind.version, "digest": _digest(kind, content), "content": dict(content)}
     with whole_file(path, durable=True) as partial, open(partial, "wb") as handle:
@@ -65,6 +71,12 @@ def read_tensors(path: str | Path, kind: Format) -> dict[str, Any]:
     """The content of a file that `write_tensors` wrote, on the CPU.
 
     Raises InputError, naming the file, if it is damaged, of another kind or of another version.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_tensors(f"{folder}/mine.pt", Format("mine", 1), {"weights": torch.ones(2)})
+    ...     read_tensors(f"{folder}/mine.pt", Format("mine", 1))
+    {'weights': tensor([1., 1.])}
     """
     with reading(path, f"{kind.name} file", kind.advice, quote=False):
         saved = torch.load(path, map_location="cpu", weights_only=True)

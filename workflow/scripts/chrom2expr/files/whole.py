@@ -19,7 +19,11 @@ _SILENT_SECONDS = 6 * 3600
 
 
 class Format(NamedTuple):
-    """What a kind of binary file is called, in the file and in messages, and the version of how it is laid out."""
+    """What a kind of binary file is called, in the file and in messages, and the version of how it is laid out.
+
+    >>> Format("mine", 1).advice
+    'delete it and run again'
+    """
 
     name: str
     version: int
@@ -32,6 +36,15 @@ def whole_file(path: str | Path, durable: bool = False) -> Iterator[Path]:
 
     What writers of `path` left when they were killed is removed first. `durable`: survive a loss of power once the
     block has ended, for files that take hours to make.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "mine.txt")
+    ...     with whole_file(path) as partial:
+    ...         _ = partial.write_text("all of it")
+    ...         there = path.exists()
+    ...     there, path.read_text()
+    (False, 'all of it')
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -64,7 +64,17 @@ class Features(ABC):
 
 
 class InMemory(Features):
-    """Other features, all of them read at once. The embeddings of the thesis's genes, ten bins each, take 1.4 GB."""
+    """Other features, all of them read at once. The embeddings of the thesis's genes, ten bins each, take 1.4 GB.
+
+    >>> class Numbers(Features):
+    ...     dtype, shape = np.float32, (3, 1)
+    ...     def fill(self, rows, out):
+    ...         out[:, 0] = rows
+    ...     def where(self, row, *place):
+    ...         return f"gene {row}"
+    >>> InMemory(Numbers()).read([2, 0]).tolist()
+    [[2.0], [0.0]]
+    """
 
     def __init__(self, features: Features) -> None:
         self.shape, self.dtype = features.shape, features.dtype

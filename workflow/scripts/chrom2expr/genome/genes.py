@@ -160,6 +160,10 @@ def locate(genes: pd.DataFrame, assembly: str) -> pd.DataFrame:
     """Where the genes of a tss.tsv lie in `assembly`: chrom, tss (0-based), strand (+ | -).
 
     Raises InputError if the table has no places in that assembly.
+
+    >>> table = pd.DataFrame({"gene_id": ["A"], "strand": ["-"], "chrom_mm39": ["chr1"], "tss_mm39": [101]})
+    >>> locate(table, "mm39").to_dict("list")
+    {'chrom': ['chr1'], 'tss': [100], 'strand': ['-']}
     """
     if assembly not in (known := located_in(genes)):
         raise InputError(f"the genes have no places in {assembly}, only in {', '.join(known)}: make tss.tsv again")

@@ -69,6 +69,13 @@ class Genome:
     """An indexed FASTA: `contigs` {name: length in bp}, and any interval encoded, N past a contig's ends.
 
     Raises InputError if the index is not the one whose SHA-256 is given, so that a cut one shows.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "genome.fa").write_text(">chr1\\nACGTN\\n")
+    ...     with temporarily_indexed(f"{folder}/genome.fa") as (genome, _):
+    ...         genome.contigs, windows.decode(genome.encoded("chr1", -1, 4))
+    ({'chr1': 5}, 'NACGT')
     """
 
     def __init__(self, fasta: str | Path, fai_sha256: str | None = None) -> None:

@@ -183,6 +183,14 @@ def read_split(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
 
     Raises InputError, naming file and line, for a missing column, an unknown split or a gene that has two lines, and
     where no gene is in one of the three.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     table = pd.DataFrame({"gene_id": ["A", "B", "C"], "split": ["train", "val", "test"]})
+    ...     write_split(f"{folder}/mine.tsv", table)
+    ...     gene_id, split = read_split(f"{folder}/mine.tsv")
+    >>> dict(zip(gene_id, split))
+    {'A': 'train', 'B': 'val', 'C': 'test'}
     """
     found: dict[str, str] = {}
     for line, row in tables.read_table(path, COLUMNS):

@@ -141,7 +141,11 @@ def encode(sequence: str) -> np.ndarray:
 
 
 def decode(encoded: np.ndarray) -> str:
-    """The sequence of an encoded one (length,), upper case, with N for 4."""
+    """The sequence of an encoded one (length,), upper case, with N for 4.
+
+    >>> decode(np.array([0, 1, 2, 3, 4]))
+    'ACGTN'
+    """
     return np.frombuffer(b"ACGTN", dtype=np.uint8)[encoded].tobytes().decode("ascii")
 
 

@@ -13,6 +13,19 @@ class Adaptation(ABC):
 
     The keys of its section (heads: NAME: adaptation), `type` left out, are the arguments that it is made with;
     `declares` holds no more than what all classes declare (see registry).
+
+    >>> class Biases(Adaptation):
+    ...     declares = {"api": 1, "schema": {}}
+    ...     def prepare(self, trunk):
+    ...         for name, parameter in trunk.named_parameters():
+    ...             parameter.requires_grad_(name.endswith("bias"))
+    ...     def set_mode(self, trunk, training):
+    ...         trunk.train(training)
+    >>> from torch import nn
+    >>> layer = nn.Linear(2, 1)
+    >>> Biases().prepare(layer)
+    >>> [name for name, parameter in layer.named_parameters() if parameter.requires_grad]
+    ['bias']
     """
 
     declares: ClassVar[Mapping[str, Any]]

@@ -49,7 +49,7 @@ class NetworkHead(TrainedNetwork):
         seed: int = 0,
         start: np.ndarray | None = None,
     ) -> training.Model:
-        """The network of a grid point for features (gene, *shape), on the CPU.
+        """The network of a grid point for features (gene, ...) of this `shape`, on the CPU.
 
         Its initial weights follow from `seed`; `start` (tissue,) is each tissue's mean over the training genes, where a
         good output starts.

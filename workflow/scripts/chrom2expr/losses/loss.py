@@ -16,6 +16,13 @@ class Loss:
     call it, the first text whose `when`, settings with these values, holds; the text may name settings, {alpha:g}.
     `traits`, {trait: [when, ...]}, what heads demand of a loss: `squared_error` (its minimum is that of the mean
     squared error) and `one_tissue` (it is defined over a single tissue; others run over several).
+
+    >>> class Absolute(Loss):
+    ...     declares = {"api": 1, "schema": {}, "traits": {"one_tissue": [{}]}}
+    ...     def __call__(self, predicted, observed):
+    ...         return (predicted - observed).abs().nanmean()
+    >>> Absolute()(torch.zeros(1, 3), torch.tensor([[1.0, 3.0, torch.nan]]))
+    tensor(2.)
     """
 
     declares: ClassVar[Mapping[str, Any]]

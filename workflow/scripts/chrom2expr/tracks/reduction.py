@@ -34,6 +34,13 @@ class Reduction(ABC):
     inference may have kept as float32: these are taken then, and those of an embedding too.
 
     geometry: of the store; bins: how many in the middle of it a gene has here, None for all.
+
+    >>> class Largest(Reduction):
+    ...     declares = {"api": 1, "bins": "inputs"}
+    ...     def __call__(self, tracks):
+    ...         return tracks.max(axis=1).astype(np.float32)
+    >>> Largest(Geometry.centred(384, 3, 128))(np.array([[[1.0], [3.0], [2.0]]])).tolist()
+    [[3.0]]
     """
 
     declares: ClassVar[Mapping[str, Any]]

@@ -72,6 +72,16 @@ class FeatureStore:
 
     gene_id, strand: (gene,); track_id, track_type: (track,); bins; bin_size in bp; provenance: strings by name.
     Raises InputError if the file or one of its shards is missing, damaged, or not the one that was merged.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from chrom2expr.tracks.store_writer import ShardWriter
+    >>> labels = dict(gene_id=["A", "B"], strand=["+", "-"], track_id=["DNase"], track_type=["chromatin"])
+    >>> with TemporaryDirectory() as folder:
+    ...     with ShardWriter(f"{folder}/store.h5", **labels, bins=3, bin_size=128, provenance={}) as shard:
+    ...         shard.write(0, np.arange(6).reshape(2, 3, 1))
+    ...     with FeatureStore(f"{folder}/store.h5") as store:
+    ...         store.select(["B", "A"], "chromatin", "gene").read([0, 1])[..., 0].tolist()
+    [[5.0, 4.0, 3.0], [0.0, 1.0, 2.0]]
     """
 
     def __init__(self, path: str | Path) -> None:

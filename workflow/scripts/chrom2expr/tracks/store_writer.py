@@ -33,6 +33,14 @@ class ShardWriter:
 
     gene_id, strand: (gene,); track_id, track_type: (track,), possibly empty; bin_size in bp; provenance: strings;
     covered: keep a coverage mask; means: width of each (gene, width) dataset of central means to keep, by name.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> labels = dict(gene_id=["A", "B"], strand=["+", "-"], track_id=["DNase"], track_type=["chromatin"])
+    >>> with TemporaryDirectory() as folder:
+    ...     with ShardWriter(f"{folder}/store.h5", **labels, bins=3, bin_size=128, provenance={}) as shard:
+    ...         shard.write(0, np.arange(6).reshape(2, 3, 1))
+    ...     sorted(path.name for path in Path(folder).iterdir())
+    ['store.h5']
     """
 
     def __init__(
