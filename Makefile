@@ -9,7 +9,7 @@ RULES := Snakefile workflow/Snakefile workflow/rules
 # Jobs of the demo are small: one thread each, side by side, on a CPU or sharing a GPU.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo install test test-slow lint format docs clean-demo
+.PHONY: demo install test test-slow lint format docs pins clean-demo
 
 demo: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=$(CORES) --configfile config/demo.yaml
@@ -38,13 +38,17 @@ format: $(INSTALLED)
 docs: $(INSTALLED)
 	$(BIN)/python -m chrom2expr.config.reference
 
+# workflow/envs/*.yaml, with all that their packages need.
+pins: $(INSTALLED)
+	$(BIN)/python workflow/envs/pin.py
+
 clean-demo:
 	rm -rf results/demo resources/demo
 
 # The packages as the tests run with them, and chrom2expr itself as it lies here, with its command.
-$(INSTALLED): requirements.txt pyproject.toml workflow/scripts/chrom2expr/__init__.py
+$(INSTALLED): requirements.txt requirements-cuda.txt pyproject.toml workflow/scripts/chrom2expr/__init__.py
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'chrom2expr needs Python 3.11 or newer')"
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt --constraint requirements-cuda.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
