@@ -9,7 +9,7 @@ RULES := Snakefile workflow/Snakefile workflow/rules
 # Jobs of the demo are small: one thread each, side by side, on a CPU or sharing a GPU.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo install test test-slow lint format docs pins clean-demo
+.PHONY: demo install test test-slow lint format docs pins test-executors clean-demo
 
 demo: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=$(CORES) --configfile config/demo.yaml
@@ -41,6 +41,11 @@ docs: $(INSTALLED)
 # workflow/envs/*.yaml, with all that their packages need.
 pins: $(INSTALLED)
 	$(BIN)/python workflow/envs/pin.py
+
+# Dry runs of the profiles of other executors than SLURM, with their plugins.
+test-executors: $(INSTALLED)
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-executors.txt --constraint requirements.txt
+	$(BIN)/python -m pytest tests/test_executors.py -m slow
 
 clean-demo:
 	rm -rf results/demo resources/demo
