@@ -9,7 +9,7 @@ RULES := Snakefile workflow/Snakefile workflow/rules
 # Jobs of the demo are small: one thread each, side by side, on a CPU or sharing a GPU.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo install test test-slow lint format docs site clean-demo
+.PHONY: demo install test test-slow lint format docs site pins test-executors clean-demo
 
 demo: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=$(CORES) --configfile config/demo.yaml
@@ -43,13 +43,22 @@ site: $(INSTALLED)
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --conf-dir docs . site
 	@echo "The documentation: site/index.html"
 
+# workflow/envs/*.yaml, with all that their packages need.
+pins: $(INSTALLED)
+	$(BIN)/python workflow/envs/pin.py
+
+# Dry runs of the profiles of other executors than SLURM, with their plugins.
+test-executors: $(INSTALLED)
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-executors.txt --constraint requirements.txt
+	$(BIN)/python -m pytest tests/test_executors.py -m slow
+
 clean-demo:
 	rm -rf results/demo resources/demo
 
 # The packages as the tests run with them, and chrom2expr itself as it lies here, with its command.
-$(INSTALLED): requirements.txt pyproject.toml workflow/scripts/chrom2expr/__init__.py
+$(INSTALLED): requirements.txt requirements-cuda.txt pyproject.toml workflow/scripts/chrom2expr/__init__.py
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'chrom2expr needs Python 3.11 or newer')"
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt --constraint requirements-cuda.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@

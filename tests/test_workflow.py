@@ -1,51 +1,22 @@
 """The rules as a whole: they plan, they are clean, and each has what a cluster and a reader need."""
 
-import ast
 import json
 import os
 import re
 import subprocess
 import sys
-from functools import cache
-from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 import yaml
 
-from chrom2expr import registry
-from chrom2expr.config import dependencies, runs
+from chrom2expr.config import dependencies
 from planned_jobs import copied
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "workflow/scripts"
 LIBRARY = SCRIPTS / "chrom2expr"
 RULE_FILES = sorted((ROOT / "workflow/rules").glob("*.smk"))
-# Kinds of which a script finds a class by the name in the config.
-KINDS = {
-    "predict_tracks.py": ["backbones"],
-    "train_simulated_backbone.py": ["backbones"],
-    "embed_sequences.py": ["backbones"],
-    "reduce_features.py": ["reductions"],
-    "fit_head.py": ["heads", "losses"],
-    "join_tissues.py": ["heads"],
-    "finetune_backbone.py": ["heads", "losses", "backbones", "adaptations"],
-    "score_variants.py": ["heads", "backbones", "reductions"],
-    "attend_genes.py": ["heads", "losses", "backbones", "adaptations"],
-    "evaluate_run.py": ["metrics"],
-    "evaluate_baseline.py": ["metrics"],
-    "tabulate_scores.py": ["figures", "metrics"],
-    "tabulate_attention.py": ["figures"],
-    "tabulate_reproduction.py": ["metrics"],
-    "tabulate_models.py": ["figures", "heads"],
-    "tabulate_sources.py": ["figures"],
-    "draw_figure.py": ["figures"],
-    "tabulate_leakage.py": ["metrics"],
-}
-# Kinds of figures that a script finds take this; all of them are drawn.
-TAKEN = {f"tabulate_{taken}.py": taken for taken in runs.TAKEN}
-# What a figure's table does not need of its kind, and its drawing does not.
-WITHOUT = {"draw_figure.py": "tabulate"} | dict.fromkeys(TAKEN, "draw")
 
 
 def snakemake(*arguments, cwd=ROOT):
@@ -62,47 +33,6 @@ def rules():
         yield from zip(parts[1::2], parts[2::2])
 
 
-def third_party(script):
-    """Distributions that a script, its library modules and the classes it finds by name import."""
-    entries = [registry.find(kind, name) for kind in KINDS.get(script, ()) for name in registry.OWN[kind]]
-    taken = TAKEN.get(script)
-    loaded = [
-        entry.path for entry in entries if not taken or entry.kind != "figures" or entry.declares["takes"] == taken
-    ]
-    files = [SCRIPTS / script, *dependencies.modules(SCRIPTS, script, loaded, {WITHOUT.get(script, "")})]
-    names = set()
-    for node in (node for file in files for node in at_work(file)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module.split(".")[0])
-    distributions = installed()
-    return {distributions[name][0] for name in names - set(sys.stdlib_module_names) - {"chrom2expr"}}
-
-
-def at_work(file):
-    """The nodes of a module's text, but for what only a type checker sees."""
-    text = ast.parse(file.read_text())
-    text.body = [
-        line for line in text.body if not (isinstance(line, ast.If) and "TYPE_CHECKING" in ast.dump(line.test))
-    ]
-    return ast.walk(text)
-
-
-@cache
-def installed():
-    """Distributions by the modules they bring; looking through all that is installed takes a second."""
-    return packages_distributions()
-
-
-def pins(lines):
-    return dict(line.strip(" -\n").split("==") for line in lines if "==" in line and not line.startswith("#"))
-
-
-def normal(name):
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def test_every_rule_says_what_a_reader_and_a_cluster_need():
     found = dict(rules())
     assert len(found) >= 13
@@ -110,31 +40,6 @@ def test_every_rule_says_what_a_reader_and_a_cluster_need():
         assert re.match(r'\s*(name:\s+f?".*"\s+)?""".+"""|\s*name:', text), f"{name} has no docstring"
         for directive in ("log:", "benchmark:", "threads:", "resources:", "mem_mb=", "runtime=", "conda:", "script:"):
             assert directive in text, f"{name} has no {directive}"
-
-
-def test_envs_pin_the_versions_of_requirements():
-    required = {normal(name): version for name, version in pins((ROOT / "requirements.txt").open()).items()}
-    envs = sorted((ROOT / "workflow/envs").glob("*.yaml"))
-    assert envs
-    for env in envs:
-        pinned = pins(env.open())
-        assert pinned
-        for name, version in pinned.items():
-            assert required[normal(name)] == version, f"{env.name}: {name}=={version}"
-
-
-def test_every_env_holds_what_its_scripts_import():
-    scripts = [
-        (env, script)
-        for _, text in rules()
-        # A backbone's environment is that of the models where it has none of its own.
-        for env in re.findall(r"envs/(\w+)\.yaml", text) or ["model"] * ("environment" in text)
-        for script in re.findall(r"scripts/(\w+\.py)", text)
-    ]
-    assert {script for _, script in scripts} == {file.name for file in SCRIPTS.glob("*.py")}
-    for env, script in scripts:
-        held = {normal(name) for name in pins((ROOT / f"workflow/envs/{env}.yaml").open())}
-        assert not {normal(name) for name in third_party(script)} - held, f"{script} needs more than envs/{env}.yaml"
 
 
 # The packages of the library in the order in which data flows; each imports its own modules and those above it only.

@@ -61,6 +61,8 @@ OTHER_HEADS = [name for name in config["heads"] if name not in (*SEQUENCE_HEADS,
 LIFTED_TO = runs.lifted_to(config)
 # Whether a job may use the CPU though there is a GPU; as a resource it triggers no rerun.
 ALLOW_CPU = int(config["allow_cpu"])
+# The conda environment of jobs that compute with PyTorch, as the rule files name it.
+MODEL_ENVIRONMENT = {"cuda": "../envs/model.yaml", "cpu": "../envs/model_cpu.yaml"}[config["pytorch"]]
 # Lists made of keys of the config are sorted where no result needs their order: a config says the same with its keys
 # in another, in which Snakemake has those of an overlay first.
 METRICS = [{"name": name, **config["metrics"][name]} for name in sorted(config["metrics"])]
@@ -416,9 +418,9 @@ def figure_effects(suffix):
 
 
 def environment(backbone):
-    """The conda environment of jobs that load a backbone: its own file, or the models', as the rule files name it."""
+    """The conda environment of jobs that load a backbone: its own file, or the models'."""
     own = config["backbones"][backbone].get("conda")
-    return os.path.abspath(own) if own else "../envs/model.yaml"
+    return os.path.abspath(own) if own else MODEL_ENVIRONMENT
 
 
 def backbone_environment(wildcards):

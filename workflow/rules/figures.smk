@@ -85,7 +85,7 @@ rule tabulate_models:
     wildcard_constraints:
         figure=one_of(figures_of("models")),
     conda:
-        "../envs/model.yaml"
+        MODEL_ENVIRONMENT
     threads: 1
     resources:
         mem_mb=2000,

@@ -22,7 +22,7 @@ rule fit_head:
         source=one_of(FITTED),
         head=one_of(OTHER_HEADS),
     conda:
-        "../envs/model.yaml"
+        MODEL_ENVIRONMENT
     threads: config["threads"]["fit_head"]
     resources:
         mem_mb=setting("heads", "mem_mb"),
@@ -87,7 +87,7 @@ rule join_tissues:
         source=one_of(FITTED),
         head=one_of(SPLIT_HEADS),
     conda:
-        "../envs/model.yaml"
+        MODEL_ENVIRONMENT
     threads: 1
     resources:
         mem_mb=8000,

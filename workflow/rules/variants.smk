@@ -61,7 +61,7 @@ rule join_variants:
     benchmark:
         f"<benchmarks>/join_variants/{{variants}}/{VARIANT_RUN}.tsv"
     conda:
-        "../envs/model.yaml"
+        MODEL_ENVIRONMENT
     threads: 1
     resources:
         mem_mb=2000,
@@ -113,7 +113,7 @@ rule annotate_variants:
     benchmark:
         f"<benchmarks>/annotate_variants/{{variants}}/{VARIANT_RUN}.tsv"
     conda:
-        "../envs/model.yaml"
+        MODEL_ENVIRONMENT
     threads: 1
     resources:
         mem_mb=4000,

@@ -9,6 +9,7 @@ from typing import Any
 # Where a config names paths of the user's; NAME is any name.
 PATHS = (
     "thesis_values",
+    "container",
     "resources.NAME.path",
     "splits.NAME.file",
     "splits.NAME.families.table",
