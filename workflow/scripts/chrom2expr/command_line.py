@@ -144,6 +144,19 @@ def _parser() -> argparse.ArgumentParser:
     _add_configs(clean)
     clean.add_argument("--drop", action="store_true", help="delete what is listed")
     clean.set_defaults(run=_clean)
+    bug_report = commands.add_parser(
+        "bug-report",
+        help="pack what an issue needs: versions, config, ends of logs",
+        description="Pack versions, the config, what check says of it, and the ends of the logs of the last run and of "
+        "its failed jobs into one file, for an issue. No data, and no passwords, tokens, user and host as far as they "
+        "can be told: look at it before you send it. Run it where Snakemake ran.",
+        epilog="Example: chrom2expr bug-report mine.yaml",
+    )
+    _add_configs(bug_report)
+    bug_report.add_argument(
+        "-o", "--output", metavar="ZIP", type=Path, default=Path("bug-report.zip"), help="the file (bug-report.zip)"
+    )
+    bug_report.set_defaults(run=_bug_report)
     _add_predict(commands)
     _add_variants(commands)
     expecto = commands.add_parser(
@@ -393,6 +406,21 @@ def _clean(asked: argparse.Namespace) -> int:
         print(f"Dropped, {total}. Fetch it again before the next run (chrom2expr fetch): then no result is made again.")
     else:
         print(f"{total}; chrom2expr clean --drop deletes it.")
+    return 0
+
+
+def _bug_report(asked: argparse.Namespace) -> int:
+    from chrom2expr.running import bug_report
+
+    if asked.output.suffix != ".zip":
+        raise InputError(f"-o {asked.output}: what is written is a .zip; name it so")
+    try:
+        files = _with_base(asked.configs)
+    except InputError:  # said of the config in what is packed
+        files = asked.configs
+    for name, size in bug_report.write(asked.output, files):
+        print(f"{size / 1e3:10,.1f} kB  {name}")
+    print(f"Wrote {asked.output}. Look at it before you send it: names of files and of genes are in it.")
     return 0
 
 

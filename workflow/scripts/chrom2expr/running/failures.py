@@ -49,8 +49,8 @@ def cause(log: str | Path) -> str:
         return found if len(found) <= _LONGEST else f"{found[:_LONGEST]} …"
     ended = f"; it ends with: {lines[-1][:_LONGEST]}" if lines else ""
     return (
-        "the log names no cause, as that of a job that is killed (memory: raise mem_mb; time: raise runtime; a lost node: "
-        f"run again), else Snakemake says why{ended}"
+        "the log names no cause, as that of a job that is killed (memory: raise mem_mb; time: raise runtime; a lost "
+        f"node: run again), else Snakemake says why{ended}"
     )
 
 
@@ -67,8 +67,8 @@ def said(failed: Sequence[Failed], report: str) -> str:
     """
     if not failed:
         return (
-            "No job failed by itself: the run was stopped, or Snakemake says above what was wrong. The same command goes "
-            "on where it was."
+            "No job failed by itself: the run was stopped, or Snakemake says above what was wrong. The same command "
+            "goes on where it was."
         )
     lines = [f"{len(failed):,} job{'s' if len(failed) > 1 else ''} failed:"]
     for one in failed[:_NAMED]:
