@@ -7,7 +7,7 @@ from pathlib import Path
 def said(results: str | Path, figures: Iterable[str]) -> str:
     """What to say of a run that ended well: the `figures` of the config that are there, and the tables.
 
-    >>> print(said("results", ["fig3_1", "fig3_2"]))
+    >>> print(said("results", ["one", "other"]))
     Done. None of the config's 2 figures is in results/figures yet.
     """
     names, results = list(figures), Path(results)
