@@ -373,11 +373,11 @@ def test_secrets_are_masked(text, secret):
 
 
 def test_home_user_and_host_are_masked_and_the_rest_stays(monkeypatch):
-    monkeypatch.setattr(Path, "home", lambda: Path("/home/ada"))
+    monkeypatch.setattr(Path, "home", lambda: Path("/users/ada"))
     monkeypatch.setattr(masking.getpass, "getuser", lambda: "ada")
     monkeypatch.setattr(masking.socket, "gethostname", lambda: "engine7")
-    text = "/home/ada/x /home/adam /scratch/ada/y on engine7 by ada; canada ada_x\n  Host: other\n  User: other"
-    assert masking.masked(text, {}) == "~/x /home/adam /scratch/~/y on ~ by ~; canada ada_x\n  Host: ***\n  User: ***"
+    text = "/users/ada/x /users/adam /scratch/ada/y on engine7 by ada; canada ada_x\n  Host: other\n  User: other"
+    assert masking.masked(text, {}) == "~/x /users/adam /scratch/~/y on ~ by ~; canada ada_x\n  Host: ***\n  User: ***"
     plain = "tokens: 5 of 7 genes, results/features/x.h5: batch_size: 4, key: tissue; row 3: 'a@b'"
     assert masking.masked(plain, {}) == plain.replace("tokens: 5", "tokens: ***")
 
