@@ -668,7 +668,7 @@ def test_an_address_that_leads_nowhere_is_told_in_our_words(target, url, kind, s
     ],
 )
 def test_the_environment_is_blamed_for_what_is_wrong_in_it(target, monkeypatch, name, value, kind, said):
-    if "SOCKS" in said and importlib.util.find_spec("socks"):
+    if "PySocks" in said and importlib.util.find_spec("socks"):
         pytest.skip("PySocks is installed")
     monkeypatch.setenv(name, value)
     with pytest.raises(kind, match=said):

@@ -86,7 +86,7 @@ def fetch(targets: Sequence[str], files: Sequence[Path], jobs: int, logs: Mappin
     Interrupted, it lets Snakemake end first, so that no lock is left.
     """
     command = [sys.executable, "-m", "snakemake", *targets, "-s", "Snakefile", "--executor", "local"]
-    command += ["--cores", str(jobs), "--keep-going", "--scheduler", "greedy", *["--notemp"] * keep]
+    command += ["--cores", str(jobs), "--keep-going", "--scheduler", "greedy", "--no-hooks", *["--notemp"] * keep]
     command += ["--quiet", "host", "progress", "reason", "rules", "--configfile", *map(str, files)]
     # In a session of its own, so that it ends by the one signal that is sent from here.
     with _watched(logs), subprocess.Popen(command, start_new_session=True) as child:
