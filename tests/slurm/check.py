@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +70,16 @@ def shell(script: str, cwd: Path | str = "/") -> str:
     return ran.stdout
 
 
-def begin(script: str, cwd: Path, log: Path) -> subprocess.Popen:
-    """Start a command whose output goes to the end of a log."""
+@contextmanager
+def begun(script: str, cwd: Path, log: Path) -> Iterator[subprocess.Popen]:
+    """A command that runs beside the block, and is ended after it; its output goes to the end of a log."""
     with open(log, "a") as handle:
-        return subprocess.Popen(["bash", "-euc", f"exec {script}"], cwd=cwd, stdout=handle, stderr=handle)
+        process = subprocess.Popen(["bash", "-euc", f"exec {script}"], cwd=cwd, stdout=handle, stderr=handle)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def until(what: str, found: Callable[[], Any], seconds: float = 300) -> Any:
@@ -113,21 +120,17 @@ def running(rule: str, elsewhere: str = "") -> tuple[str, str, int] | None:
 
 def differing(one: Path, other: Path) -> list[str]:
     """The files that two runs have not in common or whose bytes differ, logs and measured times aside."""
-    files = set()
-    for root in (one, other):
-        files |= {
-            file.relative_to(root)
-            for top in ("results", "resources")
-            for file in (root / top).rglob("*")
-            if file.is_file()
-        }
-    kept = [file for file in sorted(files) if not {"logs", "benchmarks"} & set(file.parts)]
-    assert len(kept) > 50, kept
     both = (one, other)
+    found = {
+        file.relative_to(root) for root in both for top in ("results", "resources") for file in (root / top).rglob("*")
+    }
+    kept = [file for file in sorted(found) if not {"logs", "benchmarks"} & set(file.parts)]
+    assert len(kept) > 50, kept
     return [
         str(file)
         for file in kept
-        if not all((root / file).exists() for root in both) or not filecmp.cmp(one / file, other / file, shallow=False)
+        if not all((root / file).exists() for root in both)
+        or ((one / file).is_file() and not filecmp.cmp(one / file, other / file, shallow=False))
     ]
 
 
@@ -138,48 +141,70 @@ def copy(folder: Path) -> Path:
     return folder
 
 
-def undisturbed(local: Path) -> None:
+def undisturbed(folder: Path) -> None:
     """The local run, on two cores."""
-    log = local / "snakemake.log"
-    done = begin(f"snakemake {' '.join(TARGETS)} --cores 2 --resources gpu=2 --configfile {CONFIGS}", local, log)
-    assert done.wait() == 0, log.read_text()
+    log = folder / "snakemake.log"
+    command = f"snakemake {' '.join(TARGETS)} --cores 2 --resources gpu=2 --configfile {CONFIGS}"
+    with begun(command, folder, log) as local:
+        assert local.wait() == 0, log.read_text()
+    say("the local run is done")
 
 
-def disturbed(page: dict[str, str], folder: Path) -> None:
-    """The run on the cluster: Snakemake is killed, a job for its memory; a node is lost; fine-tuning meets its limit."""
-    run = page["run"].strip().replace("snakemake", f"snakemake {' '.join(TARGETS)}", 1)
-    log, told = folder / "snakemake.log", folder / FINETUNING
-
-    first = begin(run, folder, log)
-    until("fine-tuning has ended an epoch", (folder / RUN / "checkpoints/last.pt").exists)
-    first.kill()
-    first.wait()
-    assert jobs("RUNNING") and jobs("PENDING"), shell("squeue")
+def killed(page: dict[str, str], folder: Path) -> None:
+    """A run on the cluster whose Snakemake is killed while jobs run and wait; then what the page says."""
+    with begun(with_targets(page["run"]), folder, folder / "killed.log") as snakemake:
+        tuned = until("fine-tuning is sent", lambda: [*jobs("PENDING,RUNNING", "finetune_backbone")], 900)
+        shell(f"scontrol top {tuned[0]} || true")  # it may run already
+        _, node, _ = until("it runs", lambda: running("finetune_backbone"))
+        # Now only one job runs, so that some wait.
+        other = "n2" if node == "n1" else "n1"
+        shell(f"scontrol update NodeName={other} State=DRAIN Reason=test")
+        until("it has ended an epoch", (folder / RUN / "checkpoints/last.pt").exists)
+        snakemake.kill()
     say(f"Snakemake is killed; it leaves {len(jobs('RUNNING'))} running and {len(jobs('PENDING'))} waiting jobs")
+    assert jobs("RUNNING") and jobs("PENDING")
+    shell(f"scontrol update NodeName={other} State=RESUME")
     [name] = set(shell("squeue --noheader --format=%j").split())
     shell(page["end a killed run"].replace("RUN_ID", name), folder)
     until("the queue is empty", lambda: not jobs("PENDING,RUNNING,COMPLETING"))
-    assert told.read_text().endswith("stopped by SIGTERM\n"), told.read_text()
+    assert (folder / FINETUNING).read_text().endswith("stopped by SIGTERM\n")
 
-    again = begin(run, folder, log)
-    until("fine-tuning goes on", lambda: told.exists() and "going on after epoch 1" in told.read_text())
-    tuned, node, process = running("finetune_backbone")
-    os.kill(process, signal.SIGSTOP)  # so that it cannot be done before SLURM looks at its limit, every half a minute
-    shell(f"scontrol update JobId={tuned} EndTime=now")
-    _, _, process = until("a shard's job runs", lambda: running("predict_tracks", node))
-    os.kill(process, signal.SIGKILL)
-    say("it is killed, as a job that takes too much memory is")
-    job, lost, _ = until("another shard's job runs", lambda: running("", node))
-    shell(f"scontrol update NodeName={lost} State=DOWN Reason=test")
-    until("a job of a lost node waits again", lambda: job in jobs("PENDING"))
-    shell(f"scontrol update NodeName={lost} State=RESUME")
-    until("fine-tuning has met its limit", lambda: tuned in jobs("TIMEOUT"))
-    until("it has ended cleanly", lambda: told.read_text().endswith("stopped by SIGTERM\n"))
-    until(
-        "fine-tuning is sent again and goes on", lambda: told.exists() and "going on after epoch 1" in told.read_text()
-    )
-    assert until("Snakemake is done", lambda: again.poll() is not None or None) and again.returncode == 0
+
+def disturbed(page: dict[str, str], folder: Path) -> None:
+    """The next run: a job is killed as for its memory, a node is lost, and fine-tuning meets its time limit."""
+    log = folder / "snakemake.log"
+    with begun(with_targets(page["run"]), folder, log) as snakemake:
+        tuned, node, process = until("fine-tuning is sent again", lambda: running("finetune_backbone"))
+        until("it goes on from its last epoch", lambda: goes_on(folder))
+        # Else it is done before SLURM looks at its limit, which it does twice a minute.
+        os.kill(process, signal.SIGSTOP)
+        shell(f"scontrol update JobId={tuned} EndTime=now")
+        _, _, process = until("another job runs, and is killed", lambda: running("", node))
+        os.kill(process, signal.SIGKILL)
+        until("it has failed", lambda: jobs("FAILED"))
+        job, lost, _ = until("another job runs, and its node is lost", lambda: running("", node))
+        shell(f"scontrol update NodeName={lost} State=DOWN Reason=test")
+        until("it waits again", lambda: job in jobs("PENDING"))
+        shell(f"scontrol update NodeName={lost} State=RESUME")
+        until("fine-tuning has met its limit", lambda: tuned not in jobs("RUNNING,COMPLETING"))
+        again, _, _ = until("it is sent again", lambda: running("finetune_backbone"))
+        until("it goes on from its last epoch", lambda: goes_on(folder))
+        until("Snakemake has ended", lambda: snakemake.poll() is not None, 900)
+    assert snakemake.returncode == 0, log.read_text()
+    [around] = (folder / ".snakemake/slurm_logs/rule_finetune_backbone").rglob(f"{tuned}.log")
+    assert again != tuned and "DUE TO TIME LIMIT" in around.read_text() and "exit status 143" in around.read_text()
     assert log.read_text().count("Trying to restart job") == 2
+
+
+def with_targets(command: str) -> str:
+    """A command of Snakemake's, for the files that this test compares."""
+    return command.strip().replace("snakemake", f"snakemake {' '.join(TARGETS)}", 1)
+
+
+def goes_on(folder: Path) -> bool:
+    """Whether fine-tuning went on from its first epoch."""
+    log = folder / FINETUNING
+    return log.exists() and "going on after epoch 1" in log.read_text()
 
 
 def main() -> None:
@@ -195,16 +220,17 @@ def main() -> None:
         say("SLURM is installed")
     if CONFIGURED.exists():
         shell(page["stop"])  # what a killed test left
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped by SIGTERM"))  # through every `finally`
     with tempfile.TemporaryDirectory(prefix="slurm-", dir="/var/tmp") as name:
         local, cluster = (copy(Path(name) / run) for run in ("local", "cluster"))
         undisturbed(local)
-        say("the local run is done")
         try:
             shell(page["configure"])
             shell(page["start"])
             until(
                 "both nodes are idle", lambda: shell("sinfo --noheader --Node --format=%T").split() == ["idle"] * 2, 20
             )
+            killed(page, cluster)
             disturbed(page, cluster)
         except BaseException:
             for log in (*SPOOL.glob("*.log"), *cluster.rglob("*.log")):
