@@ -153,9 +153,7 @@ def undisturbed(folder: Path) -> None:
 def killed(page: dict[str, str], folder: Path) -> None:
     """A run on the cluster whose Snakemake is killed while jobs run and wait; then what the page says."""
     with begun(with_targets(page["run"]), folder, folder / "killed.log") as snakemake:
-        tuned = until("fine-tuning is sent", lambda: [*jobs("PENDING,RUNNING", "finetune_backbone")], 900)
-        shell(f"scontrol top {tuned[0]} || true")  # it may run already
-        _, node, _ = until("it runs", lambda: running("finetune_backbone"))
+        _, node, _ = fine_tuning()
         # Now only one job runs, so that some wait.
         other = "n2" if node == "n1" else "n1"
         shell(f"scontrol update NodeName={other} State=DRAIN Reason=test")
@@ -174,7 +172,7 @@ def disturbed(page: dict[str, str], folder: Path) -> None:
     """The next run: a job is killed as for its memory, a node is lost, and fine-tuning meets its time limit."""
     log = folder / "snakemake.log"
     with begun(with_targets(page["run"]), folder, log) as snakemake:
-        tuned, node, process = until("fine-tuning is sent again", lambda: running("finetune_backbone"))
+        tuned, node, process = fine_tuning()
         until("it goes on from its last epoch", lambda: goes_on(folder))
         # Else it is done before SLURM looks at its limit, which it does twice a minute.
         os.kill(process, signal.SIGSTOP)
@@ -185,20 +183,28 @@ def disturbed(page: dict[str, str], folder: Path) -> None:
         job, lost, _ = until("another job runs, and its node is lost", lambda: running("", node))
         shell(f"scontrol update NodeName={lost} State=DOWN Reason=test")
         until("it waits again", lambda: job in jobs("PENDING"))
-        shell(f"scontrol update NodeName={lost} State=RESUME")
+        shell(f"scontrol update NodeName={lost} State=RESUME || true")  # it may be back by itself
+        shell(f"scontrol update JobId={job} StartTime=now")  # else in two minutes
         until("fine-tuning has met its limit", lambda: tuned not in jobs("RUNNING,COMPLETING"))
-        again, _, _ = until("it is sent again", lambda: running("finetune_backbone"))
-        until("it goes on from its last epoch", lambda: goes_on(folder))
+        again, _, _ = fine_tuning()
         until("Snakemake has ended", lambda: snakemake.poll() is not None, 900)
     assert snakemake.returncode == 0, log.read_text()
     [around] = (folder / ".snakemake/slurm_logs/rule_finetune_backbone").rglob(f"{tuned}.log")
-    assert again != tuned and "DUE TO TIME LIMIT" in around.read_text() and "exit status 143" in around.read_text()
+    assert again != tuned and goes_on(folder)
+    assert "DUE TO TIME LIMIT" in around.read_text() and "exit status 143" in around.read_text()
     assert log.read_text().count("Trying to restart job") == 2
 
 
 def with_targets(command: str) -> str:
     """A command of Snakemake's, for the files that this test compares."""
     return command.strip().replace("snakemake", f"snakemake {' '.join(TARGETS)}", 1)
+
+
+def fine_tuning() -> tuple[str, str, int]:
+    """The job that fine-tunes, once it runs, before all that wait: its id, node and process."""
+    sent = until("fine-tuning is sent", lambda: [*jobs("PENDING,RUNNING", "finetune_backbone")], 600)
+    shell(f"scontrol top {sent[0]} || true")  # it may run already
+    return until("it runs", lambda: running("finetune_backbone"))
 
 
 def goes_on(folder: Path) -> bool:
