@@ -243,7 +243,9 @@ def main() -> None:
                 print(f"--- {log}", *log.read_text(errors="replace").splitlines()[-40:], sep="\n")
             raise
         finally:
-            shell("scancel --user=root || true")
+            shell(
+                "scancel --user=root && timeout 60 bash -c 'while squeue --noheader | grep .; do sleep 1; done' || true"
+            )
             shell(page["stop"])
         assert not (different := differing(local, cluster)), different
     say("every file has the bytes of the local run")
