@@ -191,7 +191,7 @@ def disturbed(page: dict[str, str], folder: Path) -> None:
     assert snakemake.returncode == 0, log.read_text()
     [around] = (folder / ".snakemake/slurm_logs/rule_finetune_backbone").rglob(f"{tuned}.log")
     assert again != tuned and goes_on(folder)
-    assert "DUE TO TIME LIMIT" in around.read_text() and "exit status 143" in around.read_text()
+    assert "DUE TO TIME LIMIT" in around.read_text()
     assert log.read_text().count("Trying to restart job") == 2
 
 
