@@ -9,7 +9,7 @@ RULES := Snakefile workflow/Snakefile workflow/rules
 # Jobs of the demo are small: one thread each, side by side, on a CPU or sharing a GPU.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo install test test-slow lint format docs site pins test-executors clean-demo
+.PHONY: demo install test test-slow lint format docs site pins test-executors test-slurm clean-demo
 
 demo: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=$(CORES) --configfile config/demo.yaml
@@ -22,6 +22,10 @@ test: $(INSTALLED)
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
+
+# As root, on Debian or Ubuntu: a SLURM of this machine (docs/slurm.md); elsewhere it says why not.
+test-slurm: $(INSTALLED)
+	$(BIN)/python tests/slurm/check.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

@@ -1,8 +1,19 @@
 """Fixtures that several test files share."""
 
+import signal
 from pathlib import Path
 
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def signals():
+    """A job that was stopped ignores signals from then on; the tests after it do not."""
+    before = {one: signal.getsignal(one) for one in signal.valid_signals()}
+    yield
+    for one, handler in before.items():
+        if handler is not None and signal.getsignal(one) != handler:
+            signal.signal(one, handler)
 
 
 @pytest.fixture(scope="module")

@@ -185,8 +185,9 @@ def test_a_job_ends_with_its_cause_in_one_line(tmp_path, code, cause):
 @pytest.mark.parametrize("name", SIGNALS)
 def test_a_signal_ends_a_job_cleanly(tmp_path, name):
     code = (
-        "import signal, time\n"
+        "import atexit, signal, time\n"
         "from chrom2expr.files.whole import whole_file\n"
+        "atexit.register(os.kill, os.getpid(), signal.SIGTERM)\n"  # as SLURM does
         f"with whole_file({str(tmp_path / 'made')!r}) as partial:\n"
         "    partial.write_text('half')\n"
         "    try:\n"
@@ -231,7 +232,7 @@ def test_the_command_ends_cleanly_too(monkeypatch, capsys):
     monkeypatch.setattr(command_line, "_clean", run)
     assert command_line.main(["clean"]) == 143
     assert capsys.readouterr().err == "Stopped by SIGTERM; run again, and it goes on from what is whole\n"
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
 
 
 # --- how a run ends ----------------------------------------------------------------------------------------------

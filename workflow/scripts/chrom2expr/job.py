@@ -142,7 +142,8 @@ def stopped_by_signals() -> Iterator[list[int]]:
     """Let what asks a process to end, which does it at once otherwise, run the `finally` clauses first: raise Stopped.
 
     Gives the list of the signals that came, of which there is one at most: the next ones are ignored, since they must
-    not break off the cleaning up. Signals that are ignored already, as SIGHUP under nohup, stay so.
+    not break off the cleaning up, nor the end of the interpreter after it (SLURM sends several). Signals that are
+    ignored already, as SIGHUP under nohup, stay so.
     """
     received: list[int] = []
     before: dict[int, Any] = {}
@@ -162,8 +163,9 @@ def stopped_by_signals() -> Iterator[list[int]]:
     try:
         yield received
     finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        if not received:
+            for one, handler in before.items():
+                signal.signal(one, handler)
 
 
 class Progress:
