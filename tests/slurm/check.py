@@ -165,7 +165,7 @@ def killed(page: dict[str, str], folder: Path) -> None:
     [name] = set(shell("squeue --noheader --format=%j").split())
     shell(page["end a killed run"].replace("RUN_ID", name), folder)
     until("the queue is empty", lambda: not jobs("PENDING,RUNNING,COMPLETING"))
-    assert (folder / FINETUNING).read_text().endswith("stopped by SIGTERM\n")
+    assert (folder / FINETUNING).read_text().splitlines()[-1].startswith("Stopped by SIGTERM")
 
 
 def disturbed(page: dict[str, str], folder: Path) -> None:
