@@ -169,7 +169,8 @@ def _sources(config: Config, found: Scope) -> Iterator[str]:
         backbone = config["backbones"].get(source.get("backbone", ""), {})
         at = f"{_window(source.get('geometry') or lent['geometry'])} on {lent['assembly']}"
         kind = {"measured": _measured, "predicted": _predicted, "embedded": _embedded}[source["kind"]]
-        yield f"{source['label']}: {kind(config, name, backbone)}, in {at}."
+        split = f" (split {source['split']})" if any(run["source"] == name for run in found.runs) else ""
+        yield f"{source['label']}{split}: {kind(config, name, backbone)}, in {at}."
 
 
 def _measured(config: Config, name: str, backbone: Config) -> str:
