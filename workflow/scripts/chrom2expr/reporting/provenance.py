@@ -109,7 +109,7 @@ def models(jobs: Sequence[Job]) -> Iterator[Model]:
 def write(path: str | Path, config: Mapping[str, Any], jobs: Sequence[Job], environments: Sequence[str | Path]) -> None:
     """Write the page of what these jobs, all done, come from; `environments` are the workflow's files of these."""
     about = [
-        f"Every random choice follows from the seed, {config['seed']}. What is said of the machine is of the one "
+        f"Every random choice follows from the seed {config['seed']}. What is said of the machine is of the one "
         "that made this page; stores and models say on which device they were computed.",
     ]
     installed = (
