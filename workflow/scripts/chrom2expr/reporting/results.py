@@ -26,7 +26,7 @@ def write_scores(path: str | Path, tables: Sequence[str | Path], pairs: Sequence
     compared = [row for table in pairs for row in _rows(table, (*_PAIRS, *_COMPARED))]
     about = (
         "mean and sem are over n tissues (cross-gene) or test genes (cross-celltype); ci_low and ci_high are the 95 % "
-        "bootstrap interval of the mean over test genes; undefined scores are left out of it. leaking: test genes that a "
+        "bootstrap interval of the mean over test genes; undefined scores are left out. leaking: test genes that a "
         "training gene overlaps or resembles (docs/leakage.md); mean_without: the mean without these. The series "
         "Training mean is the baseline, which predicts the training genes' mean in each tissue."
     )
