@@ -611,7 +611,7 @@ STEPS = {
         {"scores": "scores.html", "grids": "grids.html", "dropped": "dropped.html"},
         {"scores": [of("tabulate_scores", "table")], "pairs": [of("tabulate_scores", "pairs")]}
         | {"grids": each("fit_cnn", "fit_ridge", name="grid"), "dropped": of("lift", "dropped")},
-        {"runs": [RUNS[0]["run"], RUNS[1]["run"]]},
+        {"runs": [[RUNS[0]["run"], ["dropout", "learning_rate"]], [RUNS[1]["run"], ["penalty"]]]},
     ),
     "methods": _step(
         "write_methods",

@@ -283,10 +283,19 @@ def test_a_row_of_grids_is_a_point_of_a_run(tmp_path):
         network,
         [[0.5, "ok", 6, 4, 3.0, 0.25, "yes"], [1, "diverged", 1, 0, math.nan, math.nan, "no"]],
     )
-    ridge = ["tissue", "penalty", "validation_cross_gene", "validation_genes", "chosen"]
-    tissues = [["t", 1, 0.5, 9, "yes"], ["t", 2, 0.25, 9, "no"], ["u", 1, 0.75, 9, "yes"], ["u", 2, math.nan, 9, "no"]]
+    ridge = ["tissue", "penalty", "validation_cross_gene", "validation_genes", "rank", "chosen"]
+    tissues = [
+        ["t", 1, 0.5, 9, 1, "yes"],
+        ["t", 2, 0.25, 9, 2, "no"],
+        ["u", 1, 0.75, 9, 3, "yes"],
+        ["u", 2, math.nan, 9, 4, "no"],
+    ]
     write_table(tmp_path / "ridge.tsv", ridge, tissues)
-    results.write_grids(tmp_path / "grids.html", ["cnn", "ridge"], [tmp_path / "cnn.tsv", tmp_path / "ridge.tsv"])
+    results.write_grids(
+        tmp_path / "grids.html",
+        [("cnn", ["learning_rate"]), ("ridge", ["penalty"])],
+        [tmp_path / "cnn.tsv", tmp_path / "ridge.tsv"],
+    )
     assert rows(tmp_path / "grids.html", 10) == [
         ("run", "learning_rate", "penalty", "models", "chosen", "diverged", "epochs", "epoch", "validation_loss", "validation_cross_gene"),
         ("cnn", "0.5", "", "1", "1", "0", "6", "4", "3", "0.25"),

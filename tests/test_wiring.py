@@ -838,10 +838,13 @@ CHANGES: dict[str, dict[str, Any]] = {
         "input.rates": Raw("rates_other.tsv"),
     },
     "results": {
-        "params.runs": ["another", RUNS[1]["run"]],
+        "params.runs": [["another", ["dropout", "learning_rate"]], [RUNS[1]["run"], ["penalty"]]],
         "input.scores": [of("tabulate_scores", "table", params__figure="other")],
         "input.pairs": [of("tabulate_scores", "pairs", params__figure="other")],
-        "input.grids": each("fit_ridge", "fit_cnn", name="grid"),
+        "input.grids": several(
+            [of("fit_cnn", "grid", params__seed=2), of("fit_ridge", "grid")],
+            refused(each("fit_ridge", "fit_cnn", name="grid"), "no column dropout"),
+        ),
         "input.dropped": of("lift", "dropped", params__exclude_types=[]),
     },
     "methods": {

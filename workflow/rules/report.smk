@@ -41,7 +41,12 @@ rule tabulate_results:
         runtime=10,
     params:
         code=code("tabulate_results.py"),
-        runs=param(lambda wildcards: scope.fitted_runs(config, wildcards.shown)),
+        runs=param(
+            lambda wildcards: [
+                (run, sorted(config["heads"][run.split("/")[2]]["grid"]))
+                for run in scope.fitted_runs(config, wildcards.shown)
+            ]
+        ),
     script:
         "../scripts/tabulate_results.py"
 

@@ -14,9 +14,6 @@ _SCORES = ("figure", "panel", "series", "x", "mean", "sem", "ci_low", "ci_high",
 _LEAKAGE = ("leaking", "mean_without", "run")
 _PAIRS = ("figure", "panel", "series_a", "x_a", "series_b", "x_b")
 _COMPARED = ("difference", "ci_low", "ci_high", "p_wilcoxon", "n", "undefined")
-# What a grid's table has beside the settings of its points.
-_TRIED = ("tissue", "status", "epochs", "epoch", "validation_loss", "validation_cross_gene", "chosen")
-_COUNTS = ("validation_tissues", "validation_genes")
 _MEANS = ("epochs", "epoch", "validation_loss", "validation_cross_gene")
 
 
@@ -41,13 +38,14 @@ def write_scores(path: str | Path, tables: Sequence[str | Path], pairs: Sequence
     write_page(path, "Scores", ["Click a column's name to sort by it."], tables_of_page)
 
 
-def write_grids(path: str | Path, runs: Sequence[str], tables: Sequence[str | Path]) -> None:
-    """Write the page of the points that these runs tried, a row for each; `tables`: their grid.tsv.
+def write_grids(path: str | Path, runs: Sequence[tuple[str, Sequence[str]]], tables: Sequence[str | Path]) -> None:
+    """Write the page of the points that runs tried, a row for each; `tables`: their grid.tsv.
 
-    Of heads with a model for each tissue, numbers are means over these.
+    Of a run there are its folder and the keys of its grid, which are columns of its table. Of heads with a model for
+    each tissue, numbers are means over these.
     """
-    points = [point for run, table in zip(runs, tables, strict=True) for point in _points(run, table)]
-    settings = list(dict.fromkeys(name for _, point, _ in points for name in point))
+    points = [point for run, table in zip(runs, tables, strict=True) for point in _points(*run, table)]
+    settings = list(dict.fromkeys(key for _, keys in runs for key in keys))
     rows = [[run, *(point.get(name) for name in settings), *numbers] for run, point, numbers in points]
     header = ("run", *settings, "models", "chosen", "diverged", *_MEANS)
     about = (
@@ -71,16 +69,15 @@ def write_dropped(path: str | Path, table: str | Path) -> None:
     write_page(path, "Dropped genes", [about], [counted, Table("Genes", columns, rows[:_MOST_ROWS], text=more)])
 
 
-def _points(run: str, table: str | Path) -> Iterator[tuple[str, dict[str, Any], list[float]]]:
+def _points(run: str, keys: Sequence[str], table: str | Path) -> Iterator[tuple[str, dict[str, Any], list[float]]]:
     """The run, the settings and the numbers of each point in a run's grid.tsv."""
-    found: dict[tuple[tuple[str, str], ...], list[Mapping[str, str]]] = {}
-    for _, row in read_table(table, ("chosen",)):
-        point = tuple((name, cell) for name, cell in row.items() if name not in (*_TRIED, *_COUNTS))
-        found.setdefault(point, []).append(row)
+    found: dict[tuple[str, ...], list[Mapping[str, str]]] = {}
+    for _, row in read_table(table, (*keys, "chosen")):
+        found.setdefault(tuple(row[key] for key in keys), []).append(row)
     for point, rows in found.items():
         counts = [sum(row["chosen"] == "yes" for row in rows), sum(row.get("status") == "diverged" for row in rows)]
         means = [_mean([float(row[name]) for row in rows if row.get(name)]) for name in _MEANS]
-        yield run, {name: _value(cell) for name, cell in point}, [len(rows), *counts, *means]
+        yield run, dict(zip(keys, map(_value, point), strict=True)), [len(rows), *counts, *means]
 
 
 def _rows(table: str | Path, columns: Sequence[str]) -> Iterator[list[Any]]:
