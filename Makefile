@@ -4,16 +4,26 @@ CORES ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/installed
 FIGURES := results/demo/figures
+CONFIG ?= config/demo.yaml
+REPORT ?= results/$(basename $(notdir $(CONFIG)))_report.html
+# Only the demo's networks are so small that several share a GPU.
+SHARED_GPU := $(if $(filter config/demo.yaml,$(CONFIG)),--resources gpu=$(CORES))
 RULES := Snakefile workflow/Snakefile workflow/rules
 
 # Jobs of the demo are small: one thread each, side by side, on a CPU or sharing a GPU.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo install test test-slow lint format docs site pins test-executors test-slurm clean-demo
+.PHONY: demo install test test-slow lint format docs site pins test-executors test-slurm report clean-demo
 
 demo: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=$(CORES) --configfile config/demo.yaml
 	@echo "Figures of the demo:" && ls $(FIGURES)/*.pdf $(FIGURES)/*.png
+
+# All figures of CONFIG, and one HTML file of them with the tables, the methods and the provenance.
+report: $(INSTALLED)
+	$(BIN)/snakemake report_pages --cores $(CORES) $(SHARED_GPU) --configfile $(CONFIG)
+	$(BIN)/snakemake report_pages --report $(REPORT) --configfile $(CONFIG)
+	@echo "Report: $(REPORT)"
 
 install: $(INSTALLED)
 

@@ -3,6 +3,7 @@ include: "workflow/Snakefile"
 
 localrules:
     all,
+    report_pages,
 
 
 rule all:
@@ -12,3 +13,10 @@ rule all:
         "<results>/genes/variation.tsv",
         "<results>/tables/leakage.tsv",
         scored_variants(),
+
+
+# What `snakemake report_pages --report report.html` shows, once it is made.
+rule report_pages:
+    input:
+        rules.all.input,
+        "<results>/report/all/provenance.html",

@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from small_world import BELUGA_TRACKS, SIZES, WINDOW, Of, Raw, Step, of
+from chrom2expr.config import folds, overlays, schema
+from small_world import BELUGA_TRACKS, ROOT, SIZES, WINDOW, Of, Raw, Step, of
 
 ENFORMER = {"sequence_length": 96, "bins": 8, "bin_size": 8}
 # What is embedded: an odd number of bins, as attention wants it, within the sequences of the backbone.
@@ -76,6 +77,9 @@ PLANNED = {
     "bootstrap_resamples": 10**8,
     "allow_cpu": True,
 }
+# A config as a report tells of it, and what of one it describes a run by.
+REPORTED = folds.spread(schema.checked(overlays.read([ROOT / "config/config.yaml"])))
+DESCRIBED = {"seed": 1, "pathvars": {"resources": "RAW"}, "resources": {}}
 SCORED = ("evaluate_cnn", "evaluate_ridge", "baseline")
 BARS = {"metrics": ["cross_gene"], "layout": "above", "x_label": "Input", "legend": "series"}
 PLAN = {
@@ -601,6 +605,26 @@ STEPS = {
         "plan.html",
         {"rates": Raw("rates.tsv")},
         {"config": PLANNED, "snakefile": "RAW/two.smk", "configs": [], "overlaid": {}, "cores": 2, "gpus": None},
+    ),
+    "results": _step(
+        "tabulate_results",
+        {"scores": "scores.html", "grids": "grids.html", "dropped": "dropped.html"},
+        {"scores": [of("tabulate_scores", "table")], "pairs": [of("tabulate_scores", "pairs")]}
+        | {"grids": each("fit_cnn", "fit_ridge", name="grid"), "dropped": of("lift", "dropped")},
+        {"runs": [[RUNS[0]["run"], ["dropout", "learning_rate"]], [RUNS[1]["run"], ["penalty"]]]},
+    ),
+    "methods": _step(
+        "write_methods",
+        "methods.html",
+        {"environments": [Raw("environment.yaml")]},
+        {"config": REPORTED, "shown": "fig3_1"},
+    ),
+    "describe": _step(
+        "describe_run",
+        {"config": "config.html", "provenance": "provenance.html", "usage": "usage.html"},
+        {"figures": [Raw("planned/a")], "pages": [Raw("planned/b")], "others": [], "base": Raw("below.yaml")}
+        | {"environments": [Raw("environment.yaml")]},
+        {"config": DESCRIBED, "given": {"seed": 1}, "snakefile": "RAW/two.smk", "configs": [], "overlaid": {}},
     ),
     "draw": _step(
         "draw_figure",

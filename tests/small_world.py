@@ -545,14 +545,22 @@ def _write_regions(folder: Path) -> None:
 
 
 def _write_plan(folder: Path) -> None:
-    """A workflow of two jobs and one of three, the config that says which, and rates, of which one differs."""
+    """A workflow of two jobs and one of three, the config that says which, and rates, of which one differs.
+
+    And what a run is described by: a config that lies below another, an environment.
+    """
     for name, runs in (("two.smk", "ab"), ("three.smk", "abc")):
         (folder / name).write_text(
             f'RUNS = expand("{folder}/planned/{{run}}", run=config.get("runs", {[*runs]}))\n'
             "rule all:\n    input: RUNS\n"
-            f"rule evaluate_run:\n    output: '{folder}/planned/{{run}}'\n    resources: gpu=1\n    shell: 'false'\n"
+            f"rule evaluate_run:\n    output: '{folder}/planned/{{run}}'\n    resources: gpu=1, "
+            f"runtime=config.get('minutes', {len(runs)})\n    shell: 'false'\n"
         )
-    (folder / "four.json").write_text('{"runs": ["a", "b", "c", "d"]}')
+    (folder / "four.json").write_text('{"runs": ["a", "b", "c", "d"], "minutes": 9}')
+    for name, text in (("below", "seed: 1\n"), ("below_other", "seed: 2\n")):
+        (folder / f"{name}.yaml").write_text(text)
+    for name, version in (("environment", "1.0"), ("environment_other", "2.0")):
+        (folder / f"{name}.yaml").write_text(f"dependencies:\n  - pip:\n      - no-such-package=={version}\n")
     rates = (ROOT / "config/rates.tsv").read_text()
     (folder / "rates.tsv").write_text(rates)
     (folder / "rates_other.tsv").write_text(rates.replace("\t3e-8\t0.5\t", "\t3e-8\t90\t"))

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import torch
 
+from browser import Links, Report, chromium
 from chrom2expr.backbones import enformer
 from chrom2expr.evaluation import effect_truth, metrics, scores
 from chrom2expr.tracks import store_reader
@@ -35,6 +36,8 @@ CHARTS = [
     ("fig3_4", 11, 5),
     ("fig3_5", 8, 4),
 ]
+# What the report itself holds, in its own variable.
+CAPTIONS = "return Object.values(results).map(result => result.caption)"
 GENERATED = (".git", ".venv", ".snakemake", "results", "resources", "__pycache__", ".pytest_cache")
 
 
@@ -181,6 +184,55 @@ class TestDemo:
 
     def test_run_twice_recomputes_nothing(self, demo):
         assert "Nothing to be done" in run(demo, *DEMO)
+
+    @pytest.fixture(scope="class")
+    def report(self, demo):
+        run(demo, "report_pages", *DEMO)
+        run(demo, "report_pages", "--report", "report.html", "--configfile", "config/demo.yaml")
+        return demo / "report.html"
+
+    def test_the_report_needs_no_other_file(self, report):
+        asked = Links(report.read_text(encoding="utf-8")).found
+        assert not [link for link in asked if not link.startswith(("data:", "#", "javascript:"))]
+
+    def test_a_browser_shows_the_report(self, report):
+        with chromium() as browser:
+            shown = Report(browser, report)
+            figures = shown.labels("Figures")
+            assert [label.split(":")[0] for label in figures] == sorted(FIGURES)
+            for label in figures:
+                shown.show(label)
+                assert shown.image() > 500, label
+            assert "mean squared error alone" in shown.caption(next(label for label in figures if "fig3_1" in label))
+            assert all(len(caption) > 60 for caption in browser.execute_script(CAPTIONS))
+            assert len(shown.labels("Figures as PDF")) == len(FIGURES)
+            titles = {}
+            for category in ("Tables", "Run"):
+                for label in shown.labels(category):
+                    shown.show(label)
+                    with shown.page() as page:
+                        titles[label] = page.find_element("tag name", "h1").text
+            assert len(titles) == 10 and titles["Methods"] == "Methods", titles
+            shown.labels("Tables")
+            shown.show("Scores")
+            with shown.page() as page:
+                for way in (False, True):
+                    page.find_element("css selector", "th:nth-child(5) button").click()
+                    cells = page.find_elements("css selector", "table:first-of-type td:nth-child(5)")
+                    means = [float(cell.text) for cell in cells if cell.text]
+                    assert len(means) > 10 and means == sorted(means, reverse=way)
+            asked = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
+            assert not [name for name in asked if not name.startswith(("data:", "blob:"))]
+            assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+    def test_the_pages_say_what_ran(self, demo, report):
+        usage = (demo / "results/demo/report/all/usage.html").read_text(encoding="utf-8")
+        assert "no benchmark" not in usage and "more memory than asked" not in usage
+        for name in ("fit_head", "finetune_backbone", "write_methods"):
+            assert f">{name.replace('_', '_<wbr>')}<" in usage
+        provenance = (demo / "results/demo/report/all/provenance.html").read_text(encoding="utf-8")
+        genome = json.loads((demo / "results/demo/genome/grch38.json").read_text())["sha256"]
+        assert genome in provenance.replace("<wbr>", "") and "float32" in provenance
 
     def test_a_new_loss_weight_reruns_only_that_loss(self, demo):
         (demo / "mine.yaml").write_text(json.dumps({"losses": {"hybrid_10": {"alpha": 20}}}))

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 
+from browser import chromium
 from chrom2expr.files import pages
 
 VOID = {"meta", "wbr"}
@@ -75,3 +76,34 @@ def test_of_many_rows_only_those_in_view_are_laid_out(tmp_path):
 def test_marks_have_a_style(tmp_path):
     page = written(tmp_path, pages.Table("T", ("a",), [["x"]]))
     assert all(f".{mark} {{" in page for mark in pages.MARKS)
+
+
+def test_a_text_keeps_its_lines_and_is_not_taken_for_html(tmp_path):
+    page = written(tmp_path, pages.Listing("A <b>", "one\n  two & <i>", code=True), pages.Listing("B", "three"))
+    assert '<h2>A &lt;b&gt;</h2>\n<pre class="code">one\n  two &amp; &lt;i&gt;</pre>' in page
+    assert "<pre>three</pre>" in page and not Reader(page).open
+
+
+def test_checksums_may_break(tmp_path):
+    page = written(tmp_path, pages.Table("T", ("sha256",), [["0123456789abcdef" * 4]]))
+    assert page.count("0123456789abcdef<wbr>") == 3 and Reader(page).cells[1] == "0123456789abcdef" * 4
+
+
+def test_a_browser_sorts_a_table_and_shows_all_of_it(tmp_path):
+    rows = [["b", 10.5, ""], ["a", 9, "x"], ["c", None, "y" * 30]]
+    written(tmp_path, pages.Table("T", ("name", "number", "text"), rows), pages.Listing("L", "word " * 500))
+    with chromium(width=700) as browser:
+        browser.get((tmp_path / "page.html").as_uri())
+
+        def column(number):
+            return [cell.text for cell in browser.find_elements("css selector", f"tbody td:nth-child({number})")]
+
+        name, number, _ = browser.find_elements("css selector", "th button")
+        assert column(1) == ["b", "a", "c"]
+        number.click()
+        assert column(2) == ["9", "10.5", ""]
+        number.click()
+        assert column(2) == ["10.5", "9", ""]
+        name.click()
+        assert column(1) == ["a", "b", "c"]
+        assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")

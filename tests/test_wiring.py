@@ -837,6 +837,33 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.gpus": 1,
         "input.rates": Raw("rates_other.tsv"),
     },
+    "results": {
+        "params.runs": [["another", ["dropout", "learning_rate"]], [RUNS[1]["run"], ["penalty"]]],
+        "input.scores": [of("tabulate_scores", "table", params__figure="other")],
+        "input.pairs": [of("tabulate_scores", "pairs", params__figure="other")],
+        "input.grids": several(
+            [of("fit_cnn", "grid", params__seed=2), of("fit_ridge", "grid")],
+            refused(each("fit_ridge", "fit_cnn", name="grid"), "no column dropout"),
+        ),
+        "input.dropped": of("lift", "dropped", params__exclude_types=[]),
+    },
+    "methods": {
+        "params.config.seed": 2,
+        "params.shown": "fig3_2",
+        "input.environments": same([Raw("environment_other.yaml")], "what is installed goes before what is pinned"),
+    },
+    "describe": {
+        "params.config.seed": 2,
+        "params.given": {"seed": 2},
+        "params.snakefile": "RAW/three.smk",
+        "params.configs": ["RAW/four.json"],
+        "params.overlaid": {"minutes": 7},
+        "input.figures": [Raw("planned/a"), Raw("planned/c")],
+        "input.pages": [Raw("planned/b"), Raw("planned/c")],
+        "input.others": [Raw("planned/c")],
+        "input.base": Raw("below_other.yaml"),
+        "input.environments": [Raw("environment_other.yaml")],
+    },
     "train_beluga": {
         "params.geometry.bin_size": 8,
         "params.settings.network.channels": [5, 5, 6],

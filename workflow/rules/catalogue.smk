@@ -8,7 +8,12 @@ rule tabulate_catalogue:
         overrides=[table for table in catalogued(overrides) if table],
     output:
         table="<results>/tables/catalogue.tsv",
-        page="<results>/tables/catalogue.html",
+        page=report(
+            "<results>/tables/catalogue.html",
+            caption="../report/catalogue.rst",
+            category="Tables",
+            labels={"table": "Catalogue of tracks"},
+        ),
     log:
         "<logs>/tabulate_catalogue.log",
     benchmark:
@@ -22,6 +27,6 @@ rule tabulate_catalogue:
         thesis=found_by_the_thesis,  # as a resource: it is for the console alone
     params:
         code=code("tabulate_catalogue.py"),
-        sources=param(catalogued(catalogued_source)),
+        sources=param(masking.masked(catalogued(catalogued_source))),
     script:
         "../scripts/tabulate_catalogue.py"

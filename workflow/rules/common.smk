@@ -1,8 +1,10 @@
 # What the rules share: the checked config, and helpers that turn its sections into paths and params.
 
+import glob
 import json
 import os
 import sys
+from copy import deepcopy
 from dataclasses import asdict
 from functools import cache
 from types import SimpleNamespace
@@ -23,6 +25,7 @@ from chrom2expr import registry
 from chrom2expr.config import audited, dependencies, folds, overlays, resources, runs, schema
 from chrom2expr.errors import InputError
 from chrom2expr.genome import sample_sheets
+from chrom2expr.reporting import masking, scope
 
 try:
     schema.refuse_other_version()
@@ -34,8 +37,11 @@ except InputError as error:
 configfile: base
 
 
+# The config as it was given, and with all defaults.
+GIVEN = deepcopy(config)
 try:
-    config = folds.spread(schema.checked(config))
+    CHECKED = schema.checked(config)
+    config = folds.spread(CHECKED)
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -88,6 +94,12 @@ WILDCARDS = {
 }
 
 
+# What Snakemake was called with, by which it is asked again for the jobs of a run.
+SNAKEFILE = json.dumps(os.path.relpath(workflow.main_snakefile))
+CONFIGS = json.dumps([os.path.relpath(file) for file in workflow.config_settings.configfiles])
+OVERLAID = json.dumps(masking.masked(dict(workflow.config_settings.config)), sort_keys=True)
+
+
 def one_of(names):
     """A wildcard constraint that matches these names only."""
     return "|".join(map(re.escape, names)) or "(?!)"
@@ -107,6 +119,7 @@ wildcard_constraints:
     variants=one_of(VARIANTS),
     shard=r"\d{3}",
     job=r"\d{3}",
+    shown=rf"{scope.ALL}|(?:{one_of(config['figures'])})(?:\+(?:{one_of(config['figures'])}))*",
 
 
 @cache
@@ -476,6 +489,13 @@ def figures_of(taken):
     return [figure for figure in config["figures"] if runs.takes(config, figure) == taken]
 
 
+def figure_labels(wildcards):
+    """What the report calls a figure: one label, since Snakemake may take a second one for a switch."""
+    count = len(runs.figure_runs(config, wildcards.figure))
+    kind = setting("figures", "kind")(wildcards)
+    return {"figure": f"{wildcards.figure}: {kind.replace('_', ' ')}, {count} run{'s' * (count > 1)}"}
+
+
 def figure_settings(wildcards):
     """The settings of the wildcards' figure."""
     return runs.settings(config, wildcards.figure)
@@ -643,3 +663,32 @@ def reproduction_plan():
 def reproduced(files):
     """Files that the table of reproduction is made of, if the thesis is compared with."""
     return lambda wildcards: files(reproduction_plan()) if config["compare_with_thesis"] else []
+
+
+def tables_of_scores(ending):
+    """The tables of the wildcards' figures that show scores."""
+    return lambda wildcards: [
+        f"<results>/figures/{figure}{ending}"
+        for figure in scope.scope(config, wildcards.shown).figures
+        if figure in figures_of("scores")
+    ]
+
+
+def environments():
+    """The files of the workflow's own environments."""
+    return [
+        in_place(os.path.relpath(file))
+        for file in sorted(glob.glob(os.path.join(WORKFLOW, "envs", "*.yaml")))
+    ]
+
+
+def reported_beside(wildcards):
+    """What the report of all figures has beside them; its pages make nothing that the figures do not take."""
+    if wildcards.shown != scope.ALL:
+        return []
+    measured = {source for source in scope.scope(config, scope.ALL).sources if source in MEASURED}
+    catalogue = {source["name"] for source in catalogued(catalogued_source)}
+    found = ["<results>/genes/variation.tsv", "<results>/tables/leakage.html", "<results>/plan.html"]
+    found += ["<results>/tables/catalogue.html"] if catalogue and catalogue <= measured else []
+    compared = config["compare_with_thesis"] and {*reproduction_plan()["measured"]} <= measured
+    return found + ["<results>/tables/reproduction.html"] * compared + scored_variants()

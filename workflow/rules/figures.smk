@@ -213,7 +213,12 @@ rule tabulate_reproduction:
         features=reproduced(lambda plan: [f"<results>/features/{source}.h5" for source in plan["measured"]]),
     output:
         table="<results>/tables/reproduction.tsv",
-        page="<results>/tables/reproduction.html",
+        page=report(
+            "<results>/tables/reproduction.html",
+            caption="../report/reproduction.rst",
+            category="Tables",
+            labels={"table": "Reproduction of the thesis"},
+        ),
     log:
         "<logs>/tabulate_reproduction.log",
     benchmark:
@@ -243,9 +248,16 @@ rule draw_figure:
         pdf=report(
             "<results>/figures/{figure}.pdf",
             caption="../report/figure.rst",
-            category="Figures",
+            category="Figures as PDF",
+            labels=figure_labels,
         ),
-        png="<results>/figures/{figure}.png",
+        # Browsers show it wherever the report is opened.
+        png=report(
+            "<results>/figures/{figure}.png",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels=figure_labels,
+        ),
     log:
         "<logs>/draw_figure/{figure}.log",
     benchmark:

@@ -70,7 +70,12 @@ rule tabulate_leakage:
     output:
         table="<results>/tables/leakage.tsv",
         scores="<results>/tables/leakage.scores.tsv",
-        page="<results>/tables/leakage.html",
+        page=report(
+            "<results>/tables/leakage.html",
+            caption="../report/leakage.rst",
+            category="Tables",
+            labels={"table": "Leakage"},
+        ),
     log:
         "<logs>/tabulate_leakage.log",
     benchmark:

@@ -6,7 +6,12 @@ rule plan_run:
     input:
         rates=in_place(of_the_workflow("rates.tsv")),
     output:
-        "<results>/plan.html",
+        report(
+            "<results>/plan.html",
+            caption="../report/plan.rst",
+            category="Run",
+            labels={"page": "Plan"},
+        ),
     log:
         "<logs>/plan_run.log",
     benchmark:
@@ -19,11 +24,10 @@ rule plan_run:
         runtime=10,
     params:
         code=lambda wildcards: code("plan_run.py"),
-        config=param(config),
-        # What Snakemake was called with, by which it is asked again.
-        snakefile=param(os.path.relpath(workflow.main_snakefile)),
-        configs=param([os.path.relpath(file) for file in workflow.config_settings.configfiles]),
-        overlaid=param(dict(workflow.config_settings.config)),
+        config=param(masking.masked(config)),
+        snakefile=SNAKEFILE,
+        configs=CONFIGS,
+        overlaid=OVERLAID,
         cores=param(workflow.resource_settings.cores or workflow.resource_settings.nodes or 1),
         # None where neither a profile nor --resources gives a limit.
         gpus=param(lambda wildcards: getattr(workflow.global_resources.get("gpu"), "value", None)),

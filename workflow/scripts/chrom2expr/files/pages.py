@@ -1,4 +1,4 @@
-"""Pages of tables: one HTML file that needs no other, with columns that sort at a click, legible on paper too."""
+"""Pages of tables and texts: an HTML file that needs no other, whose columns sort at a click; legible on paper too."""
 
 import html
 import math
@@ -31,8 +31,12 @@ th button:focus-visible { outline: 2px solid #1b5fa8; outline-offset: 2px; }
 th button::after { content: "\\a0\\2195"; color: #999; }
 th[aria-sort=ascending] button::after { content: "\\a0\\2191"; color: #1a1a1a; }
 th[aria-sort=descending] button::after { content: "\\a0\\2193"; color: #1a1a1a; }
+h2 { font-size: 1rem; font-weight: 600; margin: 1.5rem 0 .3rem; }
+pre { font: inherit; max-width: 48rem; white-space: pre-wrap; overflow-wrap: anywhere; margin: .3rem 0; }
+pre.code { font: 13px/1.4 ui-monospace, monospace; max-width: none; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .long { min-width: 13rem; }
+.name { min-width: 10rem; }
 .good { color: #10613a; font-weight: 600; }
 .bad { color: #a3231b; font-weight: 600; }
 .faint { color: #6b6b6b; }
@@ -47,8 +51,10 @@ th[aria-sort=descending] button::after { content: "\\a0\\2193"; color: #1a1a1a; 
   th, .many thead { position: static; }
   .many tbody tr { content-visibility: visible; }
   th, td { padding: .1rem .25rem; }
+  pre { font-size: 9pt; }
+  pre.code { font-size: 7pt; }
   th button::after { content: "" !important; }
-  .long { min-width: 0; }
+  .long, .name { min-width: 0; }
   thead { display: table-header-group; }
   tr { break-inside: avoid; }
 }
@@ -90,13 +96,22 @@ class Table(NamedTuple):
     text: Sequence[str] = ()
 
 
-def write_page(path: str | Path, title: str, text: Sequence[str], tables: Sequence[Table]) -> None:
-    """Write a page: its title, paragraphs of plain text, and tables. Nothing in them is taken for HTML."""
+class Listing(NamedTuple):
+    """A text of a page whose lines and indents are kept; `code` is monospaced."""
+
+    caption: str
+    text: str
+    code: bool = False
+
+
+def write_page(path: str | Path, title: str, text: Sequence[str], parts: Sequence[Table | Listing]) -> None:
+    """Write a page: its title, paragraphs of plain text, tables and listings. Nothing in them is taken for HTML."""
+    shown_parts = "".join(_table(part) if isinstance(part, Table) else _listing(part) for part in parts)
     page = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>{html.escape(title)}</h1>\n{_paragraphs(text)}{''.join(map(_table, tables))}<script>{_SCRIPT}</script>\n"
+        f"<h1>{html.escape(title)}</h1>\n{_paragraphs(text)}{shown_parts}<script>{_SCRIPT}</script>\n"
         "</body>\n</html>\n"
     )
     with whole_file(path) as partial:
@@ -118,6 +133,11 @@ def shown(value: Any) -> str:
 
 def _paragraphs(text: Sequence[str]) -> str:
     return "".join(f"<p>{html.escape(paragraph)}</p>\n" for paragraph in text)
+
+
+def _listing(listing: Listing) -> str:
+    kind = _class("code" if listing.code else "")
+    return f"<h2>{html.escape(listing.caption)}</h2>\n<pre{kind}>{html.escape(listing.text)}</pre>\n"
 
 
 def _table(table: Table) -> str:
@@ -158,13 +178,14 @@ def _cell(cell: Any, marks: Mapping[str, str]) -> str:
     text = shown(cell)
     if isinstance(cell, Real):
         return f'<td class="number" data-value="{repr(float(cell)) if text else ""}">{text}</td>'
-    kind = "long" if len(text) > 60 else ""
+    kind = "long" if len(text) > 60 else "name" if len(text) > 30 else ""
     return f"<td{_class(f'{kind} {marks.get(text, str())}'.strip())}>{_broken(text)}</td>"
 
 
 def _broken(text: str) -> str:
-    """A text as HTML, in which names of columns, runs and keys may break where their parts do."""
-    return re.sub(r"([/_:]|(?<=[a-z])\.(?=[a-z]))", r"\1<wbr>", html.escape(text))
+    """A text as HTML, in which names of columns, runs and keys may break where their parts do, and checksums too."""
+    parts = re.sub(r"([/_:]|(?<=[a-z])\.(?=[a-z]))", r"\1<wbr>", html.escape(text))
+    return re.sub(r"[0-9a-f]{16}(?=[0-9a-f]{8})", r"\g<0><wbr>", parts)
 
 
 def _class(name: str) -> str:

@@ -20,6 +20,7 @@ class Job(NamedTuple):
 
     rule: str
     wildcards: Mapping[str, str]
+    input: tuple[str, ...]
     output: tuple[str, ...]
     temporary: bool  # its main output is dropped once the jobs that need it are done
     benchmark: str  # empty if it has none
@@ -70,6 +71,7 @@ def _read(dag: Any) -> list[Job]:
         Job(
             rule=job.rule.name,
             wildcards=dict(job.wildcards_dict),
+            input=tuple(map(str, job.input)),
             output=tuple(map(str, job.output)),
             temporary=bool(job.temp_output),
             benchmark=str(job.benchmark or ""),

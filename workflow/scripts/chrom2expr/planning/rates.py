@@ -12,6 +12,8 @@ from chrom2expr.planning.amounts import AMOUNTS
 from chrom2expr.planning.jobs import Job
 
 UNKNOWN = "unknown"
+# Snakemake's benchmark files count memory in MiB, resources are in MB.
+_MIB = 2**20 / 1e6
 _NUMBERS = ("seconds", "start_seconds", "tflop", "bytes", "start_bytes")
 _COLUMNS = ("rule", "of", "device", "per", "bytes_per", *_NUMBERS, "machine", "date")
 
@@ -91,7 +93,7 @@ def measured(job: Job) -> Measured | None:
     try:
         with open(job.benchmark, encoding="utf-8", newline="") as file:
             row = next(csv.DictReader(file, delimiter="\t"))
-        return Measured(float(row["s"]), _number(row["max_rss"]))
+        return Measured(float(row["s"]), _number(row["max_rss"]) * _MIB)
     except (OSError, StopIteration, KeyError, ValueError):
         return None
 

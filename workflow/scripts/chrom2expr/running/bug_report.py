@@ -1,7 +1,6 @@
 """What an issue needs, in one file: versions, the config, what `chrom2expr check` says, ends of logs; no data."""
 
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -15,10 +14,10 @@ from typing import Any
 
 import yaml
 
-from chrom2expr import __version__
 from chrom2expr.config import overlays, schema
 from chrom2expr.errors import InputError
 from chrom2expr.files.whole import whole_file
+from chrom2expr.reporting.software import computed_with
 from chrom2expr.running.failures import CAUSES, named_in, tail
 from chrom2expr.running.masking import masked
 
@@ -104,35 +103,28 @@ def _config(configs: Sequence[Path]) -> tuple[Mapping[str, Any], str]:
 
 
 def _check(configs: Sequence[Path]) -> str:
+    """What `chrom2expr check` says of the configs, and how it ended."""
     if not configs:
         return "no config was named"
     command = [sys.executable, "-m", "chrom2expr.command_line", "check", *map(str, configs)]
     environment = {**os.environ, "PYTHONPATH": f"{_SCRIPTS}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
-    return _said(command, environment)
-
-
-def _said(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
-    """What a program says and how it ended."""
     try:
         done = subprocess.run(
             command, env=environment, capture_output=True, timeout=_SECONDS, check=False, stdin=subprocess.DEVNULL
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return f"{command[0]} did not answer: {error}"
+        return f"chrom2expr check did not answer: {error}"
     said = (done.stdout + done.stderr).decode("utf-8", "replace").strip()
     return f"{said}\n(exit status {done.returncode})" if done.returncode else said
 
 
 def _versions() -> str:
-    commit = _said(["git", "-C", str(_SCRIPTS), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"])
-    free = shutil.disk_usage(".").free
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    about = [f"{name}: {value}" for name, value in computed_with(_SCRIPTS)]
     packages = {found.metadata["Name"]: found.version for found in distributions()}
     return "\n".join(
         [
-            f"chrom2expr {__version__}, commit {commit}",
-            f"Python {platform.python_version()} on {platform.platform()}",
-            f"{os.cpu_count()} cores, {memory / 1e9:,.1f} GB of memory, {free / 1e9:,.1f} GB free here",
+            *about,
+            f"free here: {shutil.disk_usage('.').free / 1e9:,.1f} GB",
             _gpu(),
             "",
             *sorted((f"{name}=={version}" for name, version in packages.items()), key=str.lower),

@@ -7,13 +7,12 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
+from chrom2expr.reporting.masking import in_addresses
+
 _MASK = "***"
 # Names of variables and keys whose values are secret.
 _SECRET = r"token|passw(?:or)?d|secret|api_?key|access_?key|credential|authorization"
 _PATTERNS = (
-    # User and password of an address, and what its query asks for, but for the place of a track's name.
-    (re.compile(r"(?<=://)[^/?#@\s]*@"), f"{_MASK}@"),
-    (re.compile(r"(?<=[?&])([^=&#\s\"']+=)(?!\{identifier\})[^&#\s\"']+"), rf"\1{_MASK}"),
     (re.compile(rf"(?i)((?:{_SECRET})[\w-]*[\"']?\s*[=:]\s*)(?:bearer\s+|basic\s+)?[^\s,;}}]+"), rf"\1{_MASK}"),
     (re.compile(rf"(?i)(--[\w-]*(?:{_SECRET})[\w-]*\s+)\S+"), rf"\1{_MASK}"),
     # Tokens that are known by how they begin.
@@ -34,6 +33,7 @@ def masked(text: str, environment: Mapping[str, str] = os.environ) -> str:
     for name, value in environment.items():
         if re.search(rf"(?i){_SECRET}|_key$", name) and len(value) >= 8:
             text = text.replace(value, _MASK)
+    text = in_addresses(text)
     for pattern, put in _PATTERNS:
         text = pattern.sub(put, text)
     home = str(Path.home())
