@@ -236,7 +236,7 @@ def test_packages_are_those_of_the_environments():
     files = sorted((ROOT / "workflow/envs").glob("*.yaml"))
     found = {package.name: package for package in software.packages(files)}
     assert {"torch", "numpy", "snakemake", "pyBigWig"} <= set(found)
-    assert found["torch"].environments == "model" and "model" in found["numpy"].environments.split(", ")
+    assert found["torch"].environments == "model, model_cpu" and "model" in found["numpy"].environments.split(", ")
     assert found["numpy"].installed and found["numpy"].pinned
     assert software.package_version("no-such-package") == "unknown"
 

@@ -419,7 +419,7 @@ def test_a_bug_report_holds_what_an_issue_needs_and_nothing_else(failed_run, cap
     slurm_log = "logs/.snakemake/slurm_logs/rule_fit_head/ridge/17.log"
     texts = {"versions.txt", "config/mine.yaml", "config_as_checked.yaml", "check.txt", "snakemake.log"}
     assert {*packed} == {*texts, job_log, slurm_log}
-    assert packed["versions.txt"].startswith("chrom2expr 0.") and "snakemake==" in packed["versions.txt"]
+    assert packed["versions.txt"].startswith("chrom2expr: 0.") and "snakemake==" in packed["versions.txt"]
     assert "fit_head" in packed["snakemake.log"] and "oom_kill" in packed[slurm_log]
     lines = packed[job_log].splitlines()
     assert len(lines) == 200 and lines[-1].startswith("Error: mend it") and "\ufffd" in lines[-2]

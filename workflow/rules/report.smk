@@ -41,12 +41,7 @@ rule tabulate_results:
         runtime=10,
     params:
         code=code("tabulate_results.py"),
-        runs=param(
-            lambda wildcards: [
-                (run, sorted(config["heads"][run.split("/")[2]]["grid"]))
-                for run in scope.fitted_runs(config, wildcards.shown)
-            ]
-        ),
+        runs=param(lambda wildcards: scope.searched(config, wildcards.shown)),
     script:
         "../scripts/tabulate_results.py"
 
@@ -118,7 +113,7 @@ rule describe_run:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=60,
+        runtime=20,
     params:
         code=code("describe_run.py"),
         config=param(masking.masked(CHECKED)),

@@ -1,6 +1,7 @@
 """What a report is about: all figures, or some, and the runs, sources and variants that they take."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from chrom2expr.config import folds, runs
@@ -52,6 +53,11 @@ def fitted_runs(config: Mapping[str, Any], name: str) -> list[str]:
             folds.fold_names(config, "sources", run["source"]) if run["source"] in folded else [run["source"]]
         )
     ]
+
+
+def searched(config: Mapping[str, Any], name: str) -> list[tuple[str, list[str]]]:
+    """The same with what the head of each is searched over, by name."""
+    return [(run, sorted(config["heads"][Path(run).parts[2]]["grid"])) for run in fitted_runs(config, name)]
 
 
 def _folder(run: Mapping[str, str]) -> str:
