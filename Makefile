@@ -27,11 +27,12 @@ report: $(INSTALLED)
 
 install: $(INSTALLED)
 
+# Files of tests side by side, as many as CORES.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile
 
 test-slow: $(INSTALLED)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow --numprocesses $(CORES) --dist loadfile
 
 # As root, on Debian or Ubuntu: a SLURM of this machine (docs/slurm.md); elsewhere it says why not.
 test-slurm: $(INSTALLED)
