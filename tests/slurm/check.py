@@ -112,6 +112,12 @@ def script_of(job: str) -> int | None:
     return None
 
 
+def steps(job: str) -> list[str]:
+    """SLURM's own processes of a job."""
+    titles = shell("ps -e -o args=").splitlines()
+    return [title for title in titles if title.startswith(f"slurmstepd: [{job}.")]
+
+
 def running(rule: str, elsewhere: str = "") -> tuple[str, str, int] | None:
     """A job of this rule, not on the node `elsewhere`, whose script runs: its id, node and process."""
     found = ((job, node, script_of(job)) for job, node in jobs("RUNNING", rule).items() if node != elsewhere)
@@ -183,8 +189,10 @@ def disturbed(page: dict[str, str], folder: Path) -> None:
         job, lost, _ = until("another job runs, and its node is lost", lambda: running("", node))
         shell(f"scontrol update NodeName={lost} State=DOWN Reason=test")
         until("it waits again", lambda: job in jobs("PENDING"))
+        # SLURM waits for two minutes, since a job that is begun where it has not quite ended drains the node.
+        until("nothing of it is left", lambda: not steps(job))
         shell(f"scontrol update NodeName={lost} State=RESUME || true")  # it may be back by itself
-        shell(f"scontrol update JobId={job} StartTime=now")  # else in two minutes
+        shell(f"scontrol update JobId={job} StartTime=now")
         until("fine-tuning has met its limit", lambda: tuned not in jobs("RUNNING,COMPLETING"))
         again, _, _ = fine_tuning()
         until("Snakemake has ended", lambda: snakemake.poll() is not None, 900)
