@@ -79,7 +79,11 @@ def begun(script: str, cwd: Path, log: Path) -> Iterator[subprocess.Popen]:
         yield process
     finally:
         process.terminate()
-        process.wait()
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:  # Snakemake waits for its jobs
+            process.kill()
+            process.wait()
 
 
 def until(what: str, found: Callable[[], Any], seconds: float = 300) -> Any:
