@@ -229,7 +229,7 @@ class Enformer(Backbone):
         super().__init__(geometry)
         self.network, self.embedding_width = network, 2 * network.dim
         del network._trunk
-        features = _computed_positions(network, geometry.sequence_length // geometry.bin_size)
+        features = _positions(network.transformer[0][0].fn[1], geometry.sequence_length // geometry.bin_size)
         for layer in network.transformer:
             layer[0].fn[1] = KeptPositions(layer[0].fn[1], features)
         for stage in [network.stem, *network.conv_tower]:
@@ -325,20 +325,20 @@ class KeptPositions(nn.Module):
             self.add_module(name, child)
         self.rel_content_bias, self.rel_pos_bias = attention.rel_content_bias, attention.rel_pos_bias
         self.heads, self.scale = attention.heads, attention.scale
-        self.num_rel_pos_features = attention.num_rel_pos_features
+        self.num_rel_pos_features, self.use_tf_gamma = attention.num_rel_pos_features, attention.use_tf_gamma
         self.register_buffer("positions", positions, persistent=False)
 
     def forward(self, embedding: Tensor) -> Tensor:
-        """(batch, bin, width) -> (batch, bin, width). Raises ValueError for another number of bins."""
-        batch, bins, _ = embedding.shape
-        if len(self.positions) != 2 * bins - 1:
-            raise ValueError(f"{bins} bins of embedding, but positions of {(len(self.positions) + 1) // 2}")
+        """(batch, bin, width) -> (batch, bin, width); for another number of bins, the features are computed anew."""
+        positions, bins = self.positions, embedding.shape[1]
+        if len(positions) != 2 * bins - 1:
+            positions = _positions(self, bins).to(embedding.device)
         query, key, value = (
             project(embedding).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (batch, head, bin, feature)
             for project in (self.to_q, self.to_k, self.to_v)
         )
         query = query * self.scale
-        keys = self.to_rel_k(self.pos_dropout(self.positions)).unflatten(-1, (self.heads, -1)).transpose(0, 1)
+        keys = self.to_rel_k(self.pos_dropout(positions)).unflatten(-1, (self.heads, -1)).transpose(0, 1)
         content = torch.einsum("bhid,bhjd->bhij", query + self.rel_content_bias, key)
         logits = content + relative_shift(torch.einsum("bhid,hjd->bhij", query + self.rel_pos_bias, keys))
         weights = self.attn_dropout(logits.softmax(dim=-1))
@@ -437,13 +437,14 @@ class WithoutCopies(nn.Module):
 
 def positional_features(network: Network, bins: int) -> Tensor:
     """Positional features (2 * bins - 1, feature) of the transformer's attention, as its layers see them in eval."""
-    return network.transformer[0][0].fn[1].pos_dropout(_computed_positions(network, bins))
+    attention = network.transformer[0][0].fn[1]
+    return attention.pos_dropout(_positions(attention, bins))
 
 
-def _computed_positions(network: Network, bins: int) -> Tensor:
+def _positions(attention: Attention | KeptPositions, bins: int) -> Tensor:
     """What enformer-pytorch computes for as many bins, before dropout or the pretraining's table takes its place."""
-    features = network.transformer[0][0].fn[1].num_rel_pos_features
-    return get_positional_embed(bins, features, torch.device("cpu"), use_tf_gamma=network.use_tf_gamma)
+    features = attention.num_rel_pos_features
+    return get_positional_embed(bins, features, torch.device("cpu"), use_tf_gamma=attention.use_tf_gamma)
 
 
 def _attention_row(attention: Attention, embedding: Tensor, positions: Tensor, query: int) -> Tensor:
