@@ -51,6 +51,23 @@ def test_prediction_does_not_depend_on_the_batch():
     torch.testing.assert_close(model(x), torch.cat([model(row[None]) for row in x]))
 
 
+def test_tracks_of_zeros_behind_the_others_change_nothing():
+    """A GPU is given them, so that their number suits its kernels."""
+    model = cnn.ExpressionCNN(3, 16, 2, width=4, kernel_size=5, blocks=2, dropout=0)
+    features = _features()
+    padded = torch.nn.functional.pad(features, (0, 5))
+    found = []
+    for given in (features, padded):
+        model.zero_grad()
+        predicted = model(model.prepare(given))
+        predicted.square().sum().backward()
+        found.append([predicted, *(parameter.grad for parameter in model.parameters())])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
+    padded[..., 3:] = 1
+    torch.testing.assert_close(model(model.prepare(padded)), found[0][0], atol=1e-6, rtol=1e-5)
+
+
 def test_transform_is_signed_and_exact():
     features = torch.tensor([[[0.0, -1.0, 60000.0]]], dtype=torch.float16)
     geometry = {**SMALL, "bins": 1, "blocks": 0, "dropout": 0}

@@ -103,6 +103,35 @@ def test_tf_gamma(tmp_path):
         load(tmp_path, geometry=Geometry.centred(2048, 200, 8), use_tf_gamma=True)
 
 
+@pytest.mark.parametrize("basis", ["library", "pretrained_slice"])
+def test_kept_positions_train_as_plain_ones_do_to_the_bit(basis):
+    changes = {"dim": 192, "heads": 1, "depth": 2, "attn_dropout": 0.2, "pos_dropout": 0.2, "dropout_rate": 0.2}
+    nets = [network(**changes) for _ in range(2)]
+    if basis == "pretrained_slice":
+        for net in nets:
+            enformer._take_pretrained_positions(net, GEOMETRY, "here")
+    names, ours = list(nets[0].state_dict()), enformer.Enformer(nets[1], GEOMETRY)
+    assert ours.network.transformer.state_dict().keys() == nets[0].transformer.state_dict().keys(), names
+    found = []
+    for layers in (nets[0].transformer, ours.network.transformer):
+        torch.manual_seed(5)
+        embedding = torch.randn(2, 16, 192, requires_grad=True)
+        layers.train()(embedding).square().sum().backward()
+        found.append([embedding.grad, *(parameter.grad for parameter in layers.parameters())])
+    assert all(gradient.abs().max() > 0 for gradient in found[0])
+    assert all(map(torch.equal, *found))
+    other = torch.randn(1, 8, 192)
+    assert torch.equal(ours.network.eval().transformer(other), nets[0].eval().transformer(other))
+
+
+def test_positions_are_computed_once(monkeypatch):
+    backbone, counted = enformer.Enformer(network(), GEOMETRY), []
+    for module in ("chrom2expr.backbones.enformer", "enformer_pytorch.modeling_enformer"):
+        monkeypatch.setattr(f"{module}.get_positional_embed", lambda *given, **more: counted.append(given))
+    backbone.train().embedding(encoded(1))
+    assert not counted
+
+
 def test_batch_size_does_not_matter(weights):
     backbone, sequences = load(weights), encoded(5)
     together = backbone.predict(sequences)

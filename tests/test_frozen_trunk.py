@@ -33,7 +33,7 @@ def embed(files, folder, **changes):
             input=SimpleNamespace(encoded=str(encoded), weights=Namedlist(weights)),
             output=[str(shards[-1])],
             params=scripts.params(**{**params, **changes}, geometry=geometry),
-            resources=SimpleNamespace(batch_size=4, allow_cpu=0),
+            resources=SimpleNamespace(batch_size=4, allow_cpu=0, gpu=1),
             threads=1,
             log=[str(folder / "log.txt")],
         )

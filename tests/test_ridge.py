@@ -370,7 +370,7 @@ def test_from_the_store_to_the_files_of_a_run(tmp_path):
             seed=1,
         ),
         threads=torch.get_num_threads(),
-        resources=SimpleNamespace(allow_cpu=0),
+        resources=SimpleNamespace(allow_cpu=0, gpu=1),
         log=[str(tmp_path / "log.txt")],
     )
     runpy.run_path(scripts.path("fit_head.py"), {"snakemake": snakemake})

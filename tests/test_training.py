@@ -262,7 +262,7 @@ def job(planted, tmp_path):
             output=SimpleNamespace(**{name: out / file for name, file in made.items()}),
             params=scripts.params(**{**defaults, **params}),
             threads=1,
-            resources=SimpleNamespace(allow_cpu=0),
+            resources=SimpleNamespace(allow_cpu=0, gpu=1),
             log=[str(out / "log.txt")],
         )
 
@@ -320,6 +320,7 @@ def test_files_of_a_run(job, planted):
     missing = int(np.isnan(planted.observed[:280]).sum())
     assert summary["genes"]["train"] == {"all": 280, "with_expression": 280, "missing_values": missing}
     assert (summary["diverged"], summary["device"], summary["tracks"]) == (1, "cpu", TRACKS - 1)
+    assert summary["precision"] == "float32"
     assert summary["validation"]["cross_gene"]["mean"] == pytest.approx(float(rows[0]["validation_cross_gene"]))
 
     loaded = cnn.MultiTissueCNN.load(first.output.model)

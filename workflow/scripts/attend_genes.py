@@ -7,7 +7,7 @@ with job(snakemake) as call:
 
     from chrom2expr import registry
     from chrom2expr.backbones import attention
-    from chrom2expr.backbones.device import choose_device
+    from chrom2expr.backbones.device import choose_device, memory_advice
     from chrom2expr.files import whole
     from chrom2expr.genome.sequence_store import SequenceStore
     from chrom2expr.genome.splits import read_split
@@ -25,7 +25,9 @@ with job(snakemake) as call:
         weights, _ = whole.weights(given.weights)
         trunk = registry.find("backbones", params.type).load().load(weights, geometry, params.settings)
     trunk = trunk.to(device)
-    with SequenceStore(given.encoded, geometry.sequence_length) as store:
+    # Genes go one at a time already.
+    advice = memory_advice("sources: NAME: geometry: sequence_length")
+    with advice, SequenceStore(given.encoded, geometry.sequence_length) as store:
         attention.attend_genes(
             lambda encoded: trunk.attend(torch.from_numpy(encoded).to(device), query).cpu().numpy(),
             store.select(gene_id[split == "test"]),

@@ -7,7 +7,7 @@ with job(snakemake) as call:
 
     from chrom2expr import registry
     from chrom2expr.backbones import embedding, inference
-    from chrom2expr.backbones.device import choose_device
+    from chrom2expr.backbones.device import choose_device, memory_advice
     from chrom2expr.files import whole
     from chrom2expr.genome.windows import Geometry
 
@@ -22,14 +22,15 @@ with job(snakemake) as call:
     provenance = inference.provenance(
         params.source, given.weights, weights_sha256, described, backbone.software, device
     )
-    embedding.embed_shard(
-        backbone,
-        given.encoded,
-        made[0],
-        geometry=geometry,
-        bins=params.bins,
-        batch_size=call.resources.batch_size,
-        reverse_complement=params.reverse_complement,
-        provenance=provenance,
-        device=device,
-    )
+    with memory_advice("backbones: NAME: batch_size"):
+        embedding.embed_shard(
+            backbone,
+            given.encoded,
+            made[0],
+            geometry=geometry,
+            bins=params.bins,
+            batch_size=call.resources.batch_size,
+            reverse_complement=params.reverse_complement,
+            provenance=provenance,
+            device=device,
+        )

@@ -8,7 +8,7 @@ with job(snakemake) as call:
     import torch
 
     from chrom2expr import registry
-    from chrom2expr.backbones.device import choose_device
+    from chrom2expr.backbones.device import choose_device, memory_advice
     from chrom2expr.files import whole
     from chrom2expr.files.ownership import owned
     from chrom2expr.genome.windows import Geometry
@@ -28,16 +28,17 @@ with job(snakemake) as call:
         weights_sha256=weights_sha256,
     )
     data = finetuned.read_data(given.encoded, given.split, given.expression, params.source, geometry)
-    device = choose_device(call.resources.allow_cpu)
+    device = choose_device(call.resources.allow_cpu, call.resources.gpu)
     task = tasks.Task.of(data, params, device)
     folder = Path(made.model).parent
     # Not an output: it must outlive a job that is killed.
     checkpoints = folder / "checkpoints"
     # The job of a Snakemake that was killed may live on, beside that of the next one.
-    with owned(checkpoints, call.resources.owner_stale_after) as owner:
+    kind = registry.find("heads", params.type).load()
+    with owned(checkpoints, call.resources.owner_stale_after) as owner, memory_advice(kind.lower):
         whole.clear_partials(folder)
         kept = resumable_training.Checkpoints(checkpoints, owner.check)
-        head = registry.find("heads", params.type).load().fit(task, trunk, kept, call.resources.gpu)
+        head = kind.fit(task, trunk, kept, call.resources.gpu)
         written = (made.model, made.grid, made.predictions, made.summary)
         run_files.write_run(task, head, *written, owner.check)
         kept.remove(written)

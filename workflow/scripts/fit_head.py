@@ -6,7 +6,7 @@ with job(snakemake) as call:
     import torch
 
     from chrom2expr import registry
-    from chrom2expr.backbones.device import choose_device
+    from chrom2expr.backbones.device import choose_device, memory_advice
     from chrom2expr.heads import run_files, tasks
 
     given, made, params = call.input, call.output, call.params
@@ -20,9 +20,11 @@ with job(snakemake) as call:
         params.bins or None,
         params.features,
     )
-    device = choose_device(call.resources.allow_cpu)
+    device = choose_device(call.resources.allow_cpu, call.resources.gpu)
     # A list of fitted models comes before the files that it names.
     models = next(iter(given.models), None)
     task = tasks.Task.of(tasks.of_tissues(data, params.job, params.jobs), params, device, models)
-    head = registry.find("heads", params.type).load().fit(task)
-    run_files.write_run(task, head, made.model, made.grid, made.predictions, made.summary)
+    kind = registry.find("heads", params.type).load()
+    with memory_advice(kind.lower):
+        head = kind.fit(task)
+        run_files.write_run(task, head, made.model, made.grid, made.predictions, made.summary)

@@ -7,7 +7,7 @@ with job(snakemake) as call:
 
     from chrom2expr import registry
     from chrom2expr.backbones import inference, predicting
-    from chrom2expr.backbones.device import choose_device
+    from chrom2expr.backbones.device import choose_device, memory_advice
     from chrom2expr.files import whole
     from chrom2expr.genome.windows import Geometry
     from chrom2expr.tracks.track_tables import read_tracks
@@ -26,15 +26,16 @@ with job(snakemake) as call:
     provenance = inference.provenance(
         params.source, given.weights, weights_sha256, described, backbone.software, device
     )
-    predicting.predict_shard(
-        backbone,
-        given.encoded,
-        made[0],
-        tracks=tracks,
-        geometry=geometry,
-        batch_size=call.resources.batch_size,
-        reverse_complement=params.reverse_complement,
-        central_bins=params.central_bins,
-        provenance=provenance,
-        device=device,
-    )
+    with memory_advice("backbones: NAME: batch_size"):
+        predicting.predict_shard(
+            backbone,
+            given.encoded,
+            made[0],
+            tracks=tracks,
+            geometry=geometry,
+            batch_size=call.resources.batch_size,
+            reverse_complement=params.reverse_complement,
+            central_bins=params.central_bins,
+            provenance=provenance,
+            device=device,
+        )

@@ -11,7 +11,7 @@ with job(snakemake) as call:
     from chrom2expr.application import annotated_vcf
     from chrom2expr.application.scoring import Question, score
     from chrom2expr.application.trained_run import load_run
-    from chrom2expr.backbones.device import choose_device
+    from chrom2expr.backbones.device import choose_device, memory_advice
     from chrom2expr.files import whole
     from chrom2expr.genome.genes import locate, read_genes_in
     from chrom2expr.genome.liftover import read_chain
@@ -38,12 +38,13 @@ with job(snakemake) as call:
         source=source,
         on_mismatch=params.ref_mismatch,
     )
-    score(
-        run,
-        made[0],
-        asked,
-        shard=params.shard,
-        shards=params.shards,
-        size=call.resources.batch_size,
-        device=device,
-    )
+    with memory_advice("variants: NAME: batch_size"):
+        score(
+            run,
+            made[0],
+            asked,
+            shard=params.shard,
+            shards=params.shards,
+            size=call.resources.batch_size,
+            device=device,
+        )

@@ -456,7 +456,7 @@ def _predict(asked: argparse.Namespace) -> int:
     _refuse_to_write_over([asked.output], [asked.genes, asked.fasta, asked.tss])
     from chrom2expr.application import expression_files, new_sequences, prediction, window_fasta
     from chrom2expr.application.trained_run import load_run
-    from chrom2expr.backbones.device import choose_device
+    from chrom2expr.backbones.device import choose_device, memory_advice
     from chrom2expr.genome.sequences import temporarily_indexed
 
     expression_files.check_name(asked.output)
@@ -468,7 +468,8 @@ def _predict(asked: argparse.Namespace) -> int:
             genome, sha256 = opened.enter_context(temporarily_indexed(asked.genome))
             _warn_of_other(asked.genome, sha256, run)
             sequences = new_sequences.of_genes(asked.genes, genome, run.geometry, run.assembly, asked.tss_of)
-        found = prediction.predict(run.to(choose_device(asked.allow_cpu)), sequences, asked.batch_size)
+        with memory_advice("--batch-size"):
+            found = prediction.predict(run.to(choose_device(asked.allow_cpu)), sequences, asked.batch_size)
     expression_files.write(asked.output, found)
     count, tissues = len(found.genes), len(found.tissue)
     print(f"Wrote {asked.output}: {found.about['values']} of {count:,} genes in {tissues:,} tissues")
@@ -504,7 +505,7 @@ def _variants(asked: argparse.Namespace) -> int:
     from chrom2expr.application import annotated_vcf, effect_files, new_sequences
     from chrom2expr.application.scoring import Question, score
     from chrom2expr.application.trained_run import load_run
-    from chrom2expr.backbones.device import choose_device
+    from chrom2expr.backbones.device import choose_device, memory_advice
     from chrom2expr.genome.liftover import read_chain
     from chrom2expr.genome.sequences import temporarily_indexed
 
@@ -525,7 +526,8 @@ def _variants(asked: argparse.Namespace) -> int:
             opened.enter_context(TemporaryDirectory(prefix="chrom2expr-", dir=asked.output.parent)), "all.parquet"
         )
         question = Question(asked.vcf, genome, genes, asked.pairs, chain, source, asked.ref_mismatch)
-        score(run, whole, question, size=asked.batch_size, device=choose_device(asked.allow_cpu))
+        with memory_advice("--batch-size"):
+            score(run, whole, question, size=asked.batch_size, device=choose_device(asked.allow_cpu))
         pairs = effect_files.join([whole], *written[:2])
         if asked.annotate:
             annotated_vcf.annotate(asked.vcf, *written)

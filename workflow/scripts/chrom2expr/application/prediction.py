@@ -11,7 +11,7 @@ import torch
 from chrom2expr import __version__
 from chrom2expr.application.new_sequences import NewSequences
 from chrom2expr.application.trained_run import TrainedRun
-from chrom2expr.backbones.device import precision
+from chrom2expr.backbones.device import precision, to_device
 from chrom2expr.genome.batching import batches
 from chrom2expr.genome.windows import N
 from chrom2expr.job import Progress
@@ -54,7 +54,7 @@ def predict(run: TrainedRun, sequences: NewSequences, batch_size: int = 1) -> Pr
     for rows, encoded in batches(read, np.arange(count), batch_size, (run.window,), np.uint8):
         unknown[rows] = (encoded == N).sum(axis=1)
         with torch.inference_mode():
-            found = run(torch.from_numpy(encoded).to(device), [strand[row] for row in rows])
+            found = run(to_device(encoded, device), [strand[row] for row in rows])
         values[rows] = found.float().cpu().numpy()
         progress.advance(len(rows))
     if unknown.any():

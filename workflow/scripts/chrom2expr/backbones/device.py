@@ -1,35 +1,53 @@
-"""Where networks compute."""
+"""Where networks compute, and in which precision.
+
+`float32` means IEEE float32, in products as in convolutions; networks that are trained from tracks take TensorFloat-32
+for both (`tensor_float32`). On a GPU, backbones compute in bfloat16 autocast.
+"""
 
 import os
 import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
 import torch
+from filelock import FileLock, Timeout
 
-from chrom2expr.errors import SystemTrouble
+from chrom2expr.errors import SystemTrouble, gpu_trouble
 
 # What CUDA_VISIBLE_DEVICES holds where GPUs are hidden on purpose (the last is SLURM's).
 _HIDDEN = ("", "-1", "NoDevFiles")
 # Where NVIDIA's driver shows its cards.
 _PLACES = (("/proc/driver/nvidia/gpus", "*"), ("/dev", "nvidia[0-9]*"))
+# Of CUDA's products, convolutions and recurrent layers, the precision of float32.
+_SWITCHES = (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn)
+# The cards of this process, by index, and what keeps them from others.
+_held: dict[int, FileLock] = {}
 
 
-def choose_device(allow_cpu: bool = False) -> torch.device:
-    """The GPU if there is one, else the CPU; prints the choice.
+def choose_device(allow_cpu: bool = False, cards: int = 1) -> torch.device:
+    """A GPU if there is one, else the CPU; prints the choice. From here on float32 is IEEE's.
 
-    Raises SystemTrouble where a GPU is there, or was given to this job, and PyTorch cannot use it, since a CPU takes
-    days for what a GPU does in an hour; with `allow_cpu` it only says so.
+    `cards` GPUs are taken, as far as there are so many (see `take_cards`), of which this is the first and `cards_held`
+    tells all; 0 is the CPU. Raises SystemTrouble where a GPU is there, or was given to this job, and PyTorch cannot use
+    it, since a CPU takes days for what a GPU does in an hour; with `allow_cpu` it only says so.
     """
     found, trouble = _gpu(), ""
-    if found or torch.cuda.is_available():
+    _set_float32("ieee")
+    if cards and (found or torch.cuda.is_available()):
         try:
+            names = [str(torch.cuda.get_device_properties(card).uuid) for card in range(torch.cuda.device_count())]
+            device = torch.device("cuda", *take_cards(names, cards)[:1])
             # Also shows a GPU that this build of PyTorch has no code for.
-            torch.zeros(1, device="cuda").add(1).item()
+            torch.zeros(1, device=device).add(1).item()
+            torch.cuda.set_device(device)
         except (RuntimeError, AssertionError) as error:
             trouble = str(error).strip().splitlines()[0]
         else:
-            print(f"device: cuda ({torch.cuda.get_device_name()})")
-            return torch.device("cuda")
+            print(f"device: {device} ({torch.cuda.get_device_name()})")
+            return device
     if trouble:
         seen = found or "found by PyTorch"
         said = f"there is a GPU ({seen}), but PyTorch {torch.__version__} cannot use it: {trouble}"
@@ -44,9 +62,97 @@ def choose_device(allow_cpu: bool = False) -> torch.device:
     return torch.device("cpu")
 
 
+def take_cards(names: Sequence[str], count: int, folder: Path | None = None) -> list[int]:
+    """Indices of `count` of the cards of these names, held until this process ends, however it ends.
+
+    Jobs of one user on one machine see one another's locks in `folder`, which is in the place of temporary files: each
+    gets cards that no other has, and where all are taken, those with the fewest jobs. Fewer are given where there are
+    fewer. What the process holds already, it is given again.
+    """
+    folder = folder or Path(tempfile.gettempdir(), f"chrom2expr-{os.getuid()}")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    wanted, number = min(count, len(names)), 0
+    while len(_held) < wanted:  # the first lock of every card; then, where jobs share, the second one
+        for card, name in enumerate(names):
+            if len(_held) < wanted and card not in _held:
+                with suppress(Timeout):
+                    _held[card] = _locked(folder / f"{name}.{number}")
+        number += 1
+    return cards_held()[:wanted]
+
+
+def _locked(path: Path) -> FileLock:
+    lock = FileLock(path)
+    lock.acquire(timeout=0)
+    return lock
+
+
+def cards_held() -> list[int]:
+    """Indices of the cards that this process took, in the order in which it did."""
+    return [*_held]
+
+
 def precision(device: torch.device) -> str:
     """What backbones compute in there: bfloat16 autocast on a GPU, float32 on a CPU."""
     return "bfloat16" if device.type == "cuda" else "float32"
+
+
+def training_precision(device: torch.device) -> str:
+    """What networks that are trained from tracks compute in there (see `tensor_float32`)."""
+    return "tf32" if device.type == "cuda" else "float32"
+
+
+@contextmanager
+def tensor_float32() -> Iterator[None]:
+    """Let CUDA's float32 products and convolutions round their factors to TensorFloat-32, for training networks.
+
+    These average over many steps whose noise is far larger, and a card does several times as many such operations a
+    second. Nothing changes on a CPU.
+
+    >>> with tensor_float32():
+    ...     torch.backends.cudnn.conv.fp32_precision
+    'tf32'
+    """
+    before = [switch.fp32_precision for switch in _SWITCHES]
+    _set_float32("tf32")
+    try:
+        yield
+    finally:
+        for switch, value in zip(_SWITCHES, before, strict=True):
+            switch.fp32_precision = value
+
+
+@contextmanager
+def memory_advice(lower: str) -> Iterator[None]:
+    """Raise SystemTrouble for a GPU whose memory is used up, which says what to `lower`; let all else pass.
+
+    >>> with memory_advice("heads: NAME: batch_size"):
+    ...     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+    Traceback (most recent call last):
+    ...
+    chrom2expr.errors.SystemTrouble: the GPU's memory is used up. Lower heads: NAME: batch_size, ...
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if trouble := gpu_trouble(error, lower):
+            raise trouble from error
+        raise
+
+
+def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    """An array on the device; a GPU fetches it by itself, from pinned memory, while this process goes on.
+
+    >>> to_device(np.array([1, 2], dtype=np.uint8), torch.device("cpu"))
+    tensor([1, 2], dtype=torch.uint8)
+    """
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+def _set_float32(kind: str) -> None:
+    for switch in _SWITCHES:
+        switch.fp32_precision = kind
 
 
 def _gpu() -> str:

@@ -12,9 +12,16 @@ from typing import Any, Self
 import torch
 from enformer_pytorch import Enformer as Network
 from enformer_pytorch import EnformerConfig
-from enformer_pytorch.modeling_enformer import TF_GAMMAS, Attention, AttentionPool, get_positional_embed
+from enformer_pytorch.modeling_enformer import (
+    TF_GAMMAS,
+    Attention,
+    AttentionPool,
+    get_positional_embed,
+    relative_shift,
+)
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint
 
 from chrom2expr.backbones.backbone import (
@@ -111,8 +118,8 @@ def save(network: Network, weights: Path) -> None:
 class Enformer(Backbone):
     """Enformer as a backbone: tracks of the human head, and the embedding that the heads read.
 
-    Takes `network` over, a plain one: its pools are replaced by faster ones that give the same numbers and learn the
-    same, and the second path to its trunk goes, so that a state dict holds every tensor once.
+    Takes `network` over, a plain one: its pools and attention are replaced by faster ones that give the same numbers
+    and learn the same, and the second path to its trunk goes, so that a state dict holds every tensor once.
     """
 
     declares = {
@@ -222,6 +229,9 @@ class Enformer(Backbone):
         super().__init__(geometry)
         self.network, self.embedding_width = network, 2 * network.dim
         del network._trunk
+        features = _positions(network.transformer[0][0].fn[1], geometry.sequence_length // geometry.bin_size)
+        for layer in network.transformer:
+            layer[0].fn[1] = KeptPositions(layer[0].fn[1], features)
         for stage in [network.stem, *network.conv_tower]:
             stage[-1] = PairPool(stage[-1])
 
@@ -262,7 +272,9 @@ class Enformer(Backbone):
         if HEAD not in self.network.heads:
             raise InputError("this Enformer was loaded without its tracks")
         embedding = self.embedding(sequence)
-        return Prediction(self.network.heads[HEAD](embedding), embedding)
+        # One layer costs next to nothing in float32, and brings the tracks of a bfloat16 trunk closer.
+        with torch.autocast("cuda", enabled=False):
+            return Prediction(self.network.heads[HEAD](embedding.float()), embedding)
 
     def embedding(self, sequence: Tensor, checkpointing: bool = False) -> Tensor:
         """Embedding (batch, bin, 2 * dim), with gradients.
@@ -299,14 +311,53 @@ class Enformer(Backbone):
         return total / len(network.transformer)
 
 
+class KeptPositions(nn.Module):
+    """enformer-pytorch's attention, to the bit, with positional features that are computed once for a number of bins.
+
+    Every layer of the original computes them anew in every forward pass, in a third of all its kernels.
+    """
+
+    def __init__(self, attention: Attention, positions: Tensor) -> None:
+        """`positions` (2 * bins - 1, feature): positional features of the distances -bins + 1 … bins - 1."""
+        super().__init__()
+        # The same names, so that the state dict of the network stays as it is.
+        for name, child in attention.named_children():
+            self.add_module(name, child)
+        self.rel_content_bias, self.rel_pos_bias = attention.rel_content_bias, attention.rel_pos_bias
+        self.heads, self.scale = attention.heads, attention.scale
+        self.num_rel_pos_features, self.use_tf_gamma = attention.num_rel_pos_features, attention.use_tf_gamma
+        self.register_buffer("positions", positions, persistent=False)
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """(batch, bin, width) -> (batch, bin, width); for another number of bins, the features are computed anew."""
+        positions, bins = self.positions, embedding.shape[1]
+        if len(positions) != 2 * bins - 1:
+            positions = _positions(self, bins).to(embedding.device)
+        query, key, value = (
+            project(embedding).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (batch, head, bin, feature)
+            for project in (self.to_q, self.to_k, self.to_v)
+        )
+        query = query * self.scale
+        keys = self.to_rel_k(self.pos_dropout(positions)).unflatten(-1, (self.heads, -1)).transpose(0, 1)
+        content = torch.einsum("bhid,bhjd->bhij", query + self.rel_content_bias, key)
+        logits = content + relative_shift(torch.einsum("bhid,hjd->bhij", query + self.rel_pos_bias, keys))
+        weights = self.attn_dropout(logits.softmax(dim=-1))
+        attended = torch.einsum("bhij,bhjd->bhid", weights, value)
+        return self.to_out(attended.transpose(1, 2).flatten(2))
+
+
 class FusedAttention(nn.Module):
     """enformer-pytorch's attention in eval mode, exactly, for one number of bins.
 
     The keys of the relative positions depend on that number only, and are computed once; the rest is PyTorch's fused
-    attention, with the content bias added to the queries and the position logits as its additive mask.
+    attention, with the content bias added to the queries and the position logits as its additive mask. That mask is a
+    view of overlapping rows, which not every kernel reads right: those that do are named.
     """
 
-    def __init__(self, attention: Attention, positions: Tensor) -> None:
+    # On a GPU the second, since the first takes no mask there; on a CPU whichever it was.
+    KERNELS = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH)
+
+    def __init__(self, attention: KeptPositions, positions: Tensor) -> None:
         """`positions` (2 * bins - 1, feature): positional features of the distances -bins + 1 … bins - 1."""
         super().__init__()
         self.attention = attention
@@ -330,9 +381,10 @@ class FusedAttention(nn.Module):
         shifted = logits.as_strided(
             (batch, heads, bins, bins), (heads * bins * row, bins * row, row - 1, 1), storage_offset=bins
         )
-        attended = functional.scaled_dot_product_attention(
-            query + plain.rel_content_bias, key, value, attn_mask=shifted, scale=1.0
-        )
+        with sdpa_kernel([*self.KERNELS]):
+            attended = functional.scaled_dot_product_attention(
+                query + plain.rel_content_bias, key, value, attn_mask=shifted, scale=1.0
+            )
         return plain.to_out(attended.transpose(1, 2).flatten(2))
 
 
@@ -386,10 +438,13 @@ class WithoutCopies(nn.Module):
 def positional_features(network: Network, bins: int) -> Tensor:
     """Positional features (2 * bins - 1, feature) of the transformer's attention, as its layers see them in eval."""
     attention = network.transformer[0][0].fn[1]
-    features = get_positional_embed(
-        bins, attention.num_rel_pos_features, torch.device("cpu"), use_tf_gamma=network.use_tf_gamma
-    )
-    return attention.pos_dropout(features)
+    return attention.pos_dropout(_positions(attention, bins))
+
+
+def _positions(attention: Attention | KeptPositions, bins: int) -> Tensor:
+    """What enformer-pytorch computes for as many bins, before dropout or the pretraining's table takes its place."""
+    features = attention.num_rel_pos_features
+    return get_positional_embed(bins, features, torch.device("cpu"), use_tf_gamma=attention.use_tf_gamma)
 
 
 def _attention_row(attention: Attention, embedding: Tensor, positions: Tensor, query: int) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from chrom2expr.backbones.device import precision
+from chrom2expr.backbones.device import precision, to_device
 from chrom2expr.genome.sequence_store import SequenceStore
 from chrom2expr.genome.windows import Geometry
 from chrom2expr.job import Progress
@@ -79,7 +79,7 @@ def fill(
     with writer, ThreadPoolExecutor(max_workers=1) as thread:
         written: Future | None = None
         for rows, encoded in sequences.select(sequences.gene_id).batches(everything, batch_size):
-            tracks, means = compute(torch.from_numpy(encoded).to(device))
+            tracks, means = compute(to_device(encoded, device))
             half = tracks.half()
             # What float16 cannot hold goes as it is, so that the writer tells large values from infinite ones.
             values = (tracks if half.isinf().any() else half).cpu().numpy()

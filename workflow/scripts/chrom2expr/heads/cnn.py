@@ -14,6 +14,8 @@ from chrom2expr.heads import training
 from chrom2expr.heads.network_head import NetworkHead
 
 FORMAT = Format("chrom2expr multi-tissue CNN model", 1)
+# A GPU's fast kernels want a number of tracks that is a multiple of this; zeros fill them up.
+ALIGNED = 8
 
 
 class ExpressionCNN(training.Model):
@@ -62,7 +64,7 @@ class ExpressionCNN(training.Model):
         self.transform = transform
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.stem = convolution(tracks, width, kernel_size)
+            self.stem = Stem(tracks, width, (1, kernel_size), padding="same")
             self.blocks = nn.Sequential(*(ResidualConvBlock(width, kernel_size) for _ in range(blocks)))
             self.dropout = Dropout(dropout, seed)
             self.output = nn.Linear(width * (bins >> blocks), tissues)
@@ -72,6 +74,8 @@ class ExpressionCNN(training.Model):
         self.to(memory_format=torch.channels_last)
 
     def prepare(self, features: torch.Tensor) -> torch.Tensor:
+        if features.is_cuda:
+            features = nn.functional.pad(features, (0, -features.shape[-1] % ALIGNED))
         x = features.float()
         if self.transform == "log1p":
             x = torch.copysign(x.abs().log1p(), x)
@@ -82,6 +86,15 @@ class ExpressionCNN(training.Model):
         for block in self.blocks:
             x = nn.functional.max_pool2d(block(x), (1, 2))
         return self.output(self.dropout(x.flatten(1)))
+
+
+class Stem(nn.Conv2d):
+    """The convolution that takes the tracks, and any that are zeros behind them: the result is the same."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        zeros = x.shape[1] - self.in_channels
+        weight = nn.functional.pad(self.weight, (0, 0, 0, 0, 0, zeros)) if zeros else self.weight
+        return self._conv_forward(x, weight, self.bias)
 
 
 class ResidualConvBlock(nn.Module):

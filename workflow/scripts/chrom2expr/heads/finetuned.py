@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from chrom2expr import registry
 from chrom2expr.backbones.backbone import Backbone
+from chrom2expr.backbones.device import precision
 from chrom2expr.errors import InputError
 from chrom2expr.files.tensors import load_exactly, read_tensors, write_tensors
 from chrom2expr.files.whole import Format
@@ -186,6 +187,7 @@ class FineTunedBackbone(TrainedNetwork):
         },
     }
     network: FineTuned
+    lower = "heads: NAME: batch_size (settings: accumulation keeps the size of a step)"
 
     @classmethod
     def fit(
@@ -236,6 +238,8 @@ class FineTunedBackbone(TrainedNetwork):
         }
         fitted = cls(network, table, metadata)
         fitted.batch_size, fitted.device = task.batch_size, task.device
+        if settings["precision"] == "bf16":
+            fitted.precision = precision(task.device)
         return fitted
 
     @property

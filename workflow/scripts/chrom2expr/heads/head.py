@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 
+from chrom2expr.backbones.device import to_device
 from chrom2expr.errors import InputError
 from chrom2expr.genome.features import Features
 from chrom2expr.heads.tasks import Task
@@ -33,6 +34,9 @@ class Head(ABC):
     metadata: dict[str, Any]
     batch_size: int = 32  # genes that are predicted at a time; results do not depend on it
     device: torch.device = torch.device("cpu")
+    precision: str = "float32"  # what `fit` computed in
+    # What of the config leaves more of a GPU's memory where that is used up.
+    lower: ClassVar[str] = "heads: NAME: batch_size"
 
     @classmethod
     @abstractmethod
@@ -59,7 +63,7 @@ class Head(ABC):
         """(gene, tissue) float32, in the units of the targets, in the order of `features`."""
         with torch.inference_mode():
             parts = [
-                self(torch.from_numpy(batch).to(self.device)).float().cpu().numpy()
+                self(to_device(batch, self.device)).float().cpu().numpy()
                 for _, batch in features.batches(np.arange(features.shape[0]), self.batch_size)
             ]
         return np.concatenate(parts)

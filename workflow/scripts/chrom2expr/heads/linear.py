@@ -23,6 +23,8 @@ class LinearHead(Head):
     are float64. Feature k * tracks + t is feature k of track t (see reductions).
     """
 
+    precision = "float64"
+    lower = "heads: NAME: devices to 0, which is the CPU"
     saved: ClassVar[tuple[str, ...]] = ("coefficients", "intercept")  # arrays that its file holds
 
     def __init__(self, table: list[dict[str, Any]], metadata: dict[str, Any], **arrays: np.ndarray) -> None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 
+from chrom2expr.backbones.device import tensor_float32, training_precision
 from chrom2expr.files.tensors import load_exactly, read_tensors, write_tensors
 from chrom2expr.files.whole import Format
 from chrom2expr.heads import training
@@ -72,12 +73,14 @@ class NetworkHead(TrainedNetwork):
         train = task.data.splits["train"]
         shape, start = train.features.shape[1:], training.target_means(train.observed)
         asked = (shape, len(task.data.tissue), task.settings)
-        network, table = cls.train(lambda point: cls.build(*asked, point, task.seed, start), task)
+        with tensor_float32():
+            network, table = cls.train(lambda point: cls.build(*asked, point, task.seed, start), task)
         [chosen] = [row for row in table if row["chosen"] == "yes"]
         point = {name: chosen[name] for name in task.grid}
         built = {"shape": list(shape), "tissues": asked[1], "settings": dict(task.settings), "point": point}
         fitted = cls(network, table, {"network": built, **described(task)})
         fitted.batch_size, fitted.device = task.batch_size, task.device
+        fitted.precision = training_precision(task.device)
         return fitted
 
     def save(self, path: str | Path) -> None:

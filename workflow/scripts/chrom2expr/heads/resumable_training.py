@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from chrom2expr.backbones.device import cards_held, to_device
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation import metrics
 from chrom2expr.files.tensors import read_tensors, write_tensors
@@ -242,25 +243,23 @@ def _train(
     group = options.batch_size * options.accumulation
     an_epoch = math.ceil(len(order) / group)
     step, done = trial.epochs * an_epoch, 0
-    parameters = list(network.parameters())
+    parameters, seen = list(network.parameters()), _Finite(gene_id, options)
     targets = torch.from_numpy(train.observed).to(device)
     forward = _parallel(network, options.devices, device)
     network.train()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         for batch, features in train.features.batches(order, options.batch_size):
-            predicted = forward(network.prepare(torch.from_numpy(features).to(device)))
-            loss = options.loss(predicted, targets[torch.from_numpy(batch).to(device)])
+            predicted = forward(network.prepare(to_device(features, device)))
+            loss = options.loss(predicted, targets[to_device(batch, device)])
             # The mean over the genes of the step, whose last batch may be smaller.
             of_step = min(group, len(order) - done // group * group)
             (loss * (len(batch) / of_step)).backward()
             done += len(batch)
-            if not math.isfinite(loss.item()):
-                _refuse("training loss", batch, gene_id, options)
+            seen.add("training loss", loss, batch)
             if done % group == 0 or done == len(order):
                 norm = nn.utils.clip_grad_norm_(parameters, options.gradient_clip or math.inf)
-                if not math.isfinite(norm.item()):
-                    _refuse("gradient of the training loss", order[done - of_step : done], gene_id, options)
+                seen.add("gradient of the training loss", norm, order[done - of_step : done])
                 step += 1
                 for settings in optimiser.param_groups:
                     share = rate(step, options.warmup_steps, options.max_epochs * an_epoch)
@@ -268,6 +267,34 @@ def _train(
                 optimiser.step()
                 optimiser.zero_grad()
             progress.advance(len(batch))
+    seen.look()
+
+
+class _Finite:
+    """Whether an epoch's losses and gradients are finite: looked at now and then, since a GPU waits for every look.
+
+    What is trained on one that is not is given up: an epoch is kept once all of them were seen.
+    """
+
+    EVERY = 100
+
+    def __init__(self, gene_id: Sequence[str], options: FineTuningOptions) -> None:
+        self.gene_id, self.options = gene_id, options
+        self.unseen: list[tuple[str, Tensor, np.ndarray]] = []
+
+    def add(self, what: str, value: Tensor, rows: np.ndarray) -> None:
+        """`what` has this value, a single number, at the genes in these rows. Raises NotFinite as `look` does."""
+        self.unseen.append((what, value.detach(), rows))
+        if len(self.unseen) == self.EVERY:
+            self.look()
+
+    def look(self) -> None:
+        """Raise NotFinite, with its genes, for the first of the values that is no number."""
+        values = torch.stack([value for _, value, _ in self.unseen]) if self.unseen else torch.zeros(0)
+        if broken := torch.nonzero(~values.isfinite()).flatten().tolist():
+            what, _, rows = self.unseen[broken[0]]
+            _refuse(what, rows, self.gene_id, self.options)
+        self.unseen = []
 
 
 def _validate(
@@ -297,9 +324,9 @@ def _refuse(what: str, rows: np.ndarray, gene_id: Sequence[str], options: FineTu
 
 
 def _parallel(network: nn.Module, devices: int, device: torch.device) -> nn.Module:
-    """The network, or the network on as many of the GPUs asked for as there are, which share each batch."""
-    present = min(devices, torch.cuda.device_count()) if device.type == "cuda" else 1
-    return nn.DataParallel(network, range(present)) if present > 1 else network
+    """The network, or the network on as many of the GPUs asked for as were taken, which share each batch."""
+    cards = cards_held()[:devices] if device.type == "cuda" else []
+    return nn.DataParallel(network, cards) if len(cards) > 1 else network
 
 
 def _ended(trial: Trial, options: FineTuningOptions) -> bool:

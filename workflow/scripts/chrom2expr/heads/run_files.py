@@ -51,7 +51,7 @@ def write_run(
         split=np.concatenate([np.full(len(values), split, dtype=object) for split, values in predicted.items()]),
     )
     write_predictions(predictions, made)
-    write_summary(summary, _summary(task, head.table, predicted["val"]))
+    write_summary(summary, _summary(task, head, predicted["val"]))
 
 
 def _write_grid(path: Path, table: Sequence[Mapping[str, Any]]) -> None:
@@ -78,7 +78,7 @@ def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
     write_json(path, summary, indent=2)
 
 
-def _summary(task: Task, table: Sequence[Mapping[str, Any]], predicted: np.ndarray) -> dict[str, Any]:
+def _summary(task: Task, head: Head, predicted: np.ndarray) -> dict[str, Any]:
     """The points chosen, what they were fitted to, what was missing, and the scores of the validation genes."""
     pseudocount = task.data.pseudocount
     return {
@@ -89,6 +89,7 @@ def _summary(task: Task, table: Sequence[Mapping[str, Any]], predicted: np.ndarr
         "pseudocount": pseudocount.tolist() if isinstance(pseudocount, np.ndarray) else pseudocount,
         "loss": dict(task.loss.section),
         "device": task.device.type,
+        "precision": head.precision,
         "tracks": len(task.data.track_id),
         "tissues": len(task.data.tissue),
         "genes": {
@@ -99,8 +100,8 @@ def _summary(task: Task, table: Sequence[Mapping[str, Any]], predicted: np.ndarr
             }
             for name, split in task.data.splits.items()
         },
-        "chosen": [row for row in table if row["chosen"] == "yes"],
-        "diverged": sum(row.get("status") == "diverged" for row in table),
+        "chosen": [row for row in head.table if row["chosen"] == "yes"],
+        "diverged": sum(row.get("status") == "diverged" for row in head.table),
         "validation": scores(predicted, task.data.splits["val"].observed),
     }
 

@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from chrom2expr.backbones.device import tensor_float32, to_device, training_precision
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation import metrics
 from chrom2expr.files.tensors import read_tensors, write_tensors
 from chrom2expr.files.whole import Format
 from chrom2expr.genome.features import Features, look_for_broken
 from chrom2expr.heads import training
-from chrom2expr.heads.cnn import Dropout, ExpressionCNN, ResidualConvBlock, convolution
+from chrom2expr.heads.cnn import Dropout, ExpressionCNN, ResidualConvBlock, Stem
 from chrom2expr.heads.network_head import TrainedNetwork
 from chrom2expr.heads.tasks import Split, Task, check_tissues, described
 from chrom2expr.heads.training import TrainingOptions, Trial
@@ -46,7 +47,7 @@ class Bundle(ExpressionCNN):
         self.shape, self.transform, self.networks = dict(shape), shape["transform"], len(dropouts)
         width, kernel_size = shape["width"] * self.networks, shape["kernel_size"]
         with torch.device("meta"):  # no weights are drawn only to be replaced
-            self.stem = convolution(shape["tracks"], width, kernel_size)
+            self.stem = Stem(shape["tracks"], width, (1, kernel_size), padding="same")
             blocks = (ResidualConvBlock(width, kernel_size, self.networks) for _ in range(shape["blocks"]))
             self.blocks = nn.Sequential(*blocks)
             self.output = _Outputs(self.networks, shape["width"] * (shape["bins"] >> shape["blocks"]))
@@ -160,8 +161,8 @@ class SingleTissueCNNs(TrainedNetwork):
         "schema": {
             "like": "cnn",
             "description": "A convolutional network for each tissue.",
-            "advice": "1,962 networks of the thesis's size are 2.6e18 floating-point operations and 80 readings of "
-            "180 GB (16 bundles, 5 epochs): hours to a day on a large GPU, by estimate, since nobody has run it "
+            "advice": "1,962 networks of the thesis's size are 2.6e18 floating-point operations and 155 readings of "
+            "180 GB (31 bundles, 5 epochs): hours to a day on a large GPU, by estimate, since nobody has run it "
             "yet. With more `jobs` it is done sooner.",
             "properties": {
                 "settings": {
@@ -169,7 +170,7 @@ class SingleTissueCNNs(TrainedNetwork):
                         "bundle": {
                             "type": "integer",
                             "minimum": 0,
-                            "default": 128,
+                            "default": 64,
                             "description": "Networks trained at a time; 0 is all of them.",
                             "origin": "our choice",
                             "advice": "Networks are tissues x points of the grid, trained from one reading of the "
@@ -190,6 +191,7 @@ class SingleTissueCNNs(TrainedNetwork):
             },
         },
     }
+    lower = "heads: NAME: settings: bundle, or batch_size"
     bundle: int = 0
 
     @classmethod
@@ -258,7 +260,8 @@ class SingleTissueCNNs(TrainedNetwork):
             states, dropouts = zip(*((network.state_dict(), network.dropout) for network in networks), strict=True)
             bundle = Bundle(shape, states, dropouts).to(task.device)
             del states
-            _train(bundle, chunk, rows, train, validation, options, progress)
+            with tensor_float32():
+                _train(bundle, chunk, rows, train, validation, options, progress)
             _keep_the_best(runs)
         best = _choose(runs, task.data.tissue, options)
         dropouts = [Dropout(run.point["dropout"], seed=0) for run in best]
@@ -269,6 +272,7 @@ class SingleTissueCNNs(TrainedNetwork):
             metadata,
         )
         fitted.bundle, fitted.batch_size, fitted.device = size, task.batch_size, task.device
+        fitted.precision = training_precision(task.device)
         return fitted
 
     def predict(self, features: Features) -> np.ndarray:
@@ -332,8 +336,8 @@ def _train(
         for batch, features in train.features.batches(
             training.shuffled(rows, shuffle, options.batch_size), options.batch_size
         ):
-            prepared = bundle.prepare(torch.from_numpy(features).to(device))
-            target = targets[torch.from_numpy(batch).to(device)]
+            prepared = bundle.prepare(to_device(features, device))
+            target = targets[to_device(batch, device)]
             losses = options.loss.of_each_tissue(bundle(prepared), target)
             losses.sum().backward()
             optimiser.step(~target.isnan().all(dim=0))

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import torch
 
+from chrom2expr.backbones.device import to_device
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation import metrics
 from chrom2expr.genome.features import Features, look_for_broken
@@ -92,8 +93,8 @@ def fit_grid(
             break
         order = shuffled(rows, shuffle, options.batch_size)
         for batch, features in train.features.batches(order, options.batch_size):
-            prepared = active[0].model.prepare(torch.from_numpy(features).to(device))
-            observed = targets[torch.from_numpy(batch).to(device)]
+            prepared = active[0].model.prepare(to_device(features, device))
+            observed = targets[to_device(batch, device)]
             for run in active:
                 run.step(prepared, observed, options)
             progress.advance(len(batch))
@@ -125,7 +126,7 @@ def predict(models: Sequence[Model], features: Features, batch_size: int, device
         model.eval()
     with torch.inference_mode():
         for _, batch in features.batches(np.arange(features.shape[0]), batch_size):
-            prepared = models[0].prepare(torch.from_numpy(batch).to(device))
+            prepared = models[0].prepare(to_device(batch, device))
             for model, parts in zip(models, predicted, strict=True):
                 parts.append(model(prepared).float().cpu().numpy())
     return [np.concatenate(parts) for parts in predicted]
