@@ -172,8 +172,8 @@ class World:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
         try:
             small_enformer.run(step.script, snakemake)
-        except SystemExit:
-            raise Refusal(log.read_text()) from None
+        except SystemExit as stop:
+            raise stop.__cause__ or Refusal(log.read_text()) from None
         return Made(output, folder, log.read_text())
 
     @contextmanager

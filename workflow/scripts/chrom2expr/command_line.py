@@ -16,6 +16,7 @@ from typing import Any
 
 from chrom2expr import __version__
 from chrom2expr.errors import InputError, SystemTrouble
+from chrom2expr.job import Stopped, stopped_by_signals
 
 # By these a folder is known as the workflow's.
 BASE, SNAKEFILE, LIBRARY = Path("config/config.yaml"), Path("Snakefile"), Path("workflow/scripts/chrom2expr")
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, or those that it was called with; returns its exit status.
 
     0: done; 1: something that the user can mend is wrong, and was said; 2: the command was not understood;
-    130: it was interrupted.
+    128 and a signal's number, so 130 after Ctrl-C: it was asked to end.
     """
     asked = _parser().parse_args(arguments)
     try:
@@ -38,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Interrupted; run it again, and it goes on.", file=sys.stderr)
         return 130
+    except Stopped as stop:
+        print(stop, file=sys.stderr)
+        return int(stop.code)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -426,11 +430,10 @@ def _predict(asked: argparse.Namespace) -> int:
     from chrom2expr.application.trained_run import load_run
     from chrom2expr.backbones.device import choose_device
     from chrom2expr.genome.sequences import temporarily_indexed
-    from chrom2expr.job import stopped_by_sigterm
 
     expression_files.check_name(asked.output)
     run = load_run(asked.folder, asked.weights)
-    with stopped_by_sigterm(), ExitStack() as opened:
+    with stopped_by_signals(), ExitStack() as opened:
         if asked.fasta:
             sequences = window_fasta.of_fasta(asked.fasta, run.geometry, asked.tss)
         else:
@@ -476,12 +479,11 @@ def _variants(asked: argparse.Namespace) -> int:
     from chrom2expr.backbones.device import choose_device
     from chrom2expr.genome.liftover import read_chain
     from chrom2expr.genome.sequences import temporarily_indexed
-    from chrom2expr.job import stopped_by_sigterm
 
     run = load_run(asked.folder, asked.weights)
     if asked.annotate:
         annotated_vcf.check(asked.vcf)
-    with stopped_by_sigterm(), ExitStack() as opened:
+    with stopped_by_signals(), ExitStack() as opened:
         genome, sha256 = opened.enter_context(temporarily_indexed(asked.genome))
         _warn_of_other(asked.genome, sha256, run)
         chain = source = None

@@ -75,6 +75,22 @@ def system_trouble(error: BaseException, path: str | Path | None = None) -> Syst
     return None
 
 
+def gpu_trouble(error: BaseException) -> SystemTrouble | None:
+    """What `error` says of a GPU whose memory is used up; None if it says nothing.
+
+    >>> print(gpu_trouble(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")).args[0].partition(".")[0])
+    the GPU's memory is used up
+    """
+    text = str(error)
+    if not any(sign in text for sign in ("CUDA out of memory", "CUBLAS_STATUS_ALLOC_FAILED")):
+        return None
+    said = text.strip().splitlines()[0]
+    return SystemTrouble(
+        "the GPU's memory is used up. Lower batch_size in the config, of the backbone, head or variants that the job "
+        f"is about, or take a GPU with more memory or without other jobs, then run again ({said})"
+    )
+
+
 def _number(error: BaseException) -> int | None:
     """The errno of a failure in _TROUBLES that an error tells of."""
     text = str(error)

@@ -13,9 +13,26 @@ from time import monotonic
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from chrom2expr.errors import InputError, system_trouble
+from chrom2expr.errors import InputError, gpu_trouble, system_trouble
 
-_STOPPED = 128 + signal.SIGTERM
+# What ends a job: schedulers announce the end of its time by any of these, Ctrl-C and a lost terminal by two.
+_SIGNALS = (
+    *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP),
+    *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU),
+)
+# With one of these the line of a job's log begins that says why it ended; see failures.cause.
+CAUSES = ("Error: ", "System error: ", "Stopped by ")
+
+
+class Stopped(SystemExit):
+    """A signal asked the process to end; the exit status is that of a shell."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.name = signal.Signals(number).name
+
+    def __str__(self) -> str:
+        return f"Stopped by {self.name}; run again, and it goes on from what is whole"
 
 
 class Call(NamedTuple):
@@ -35,12 +52,13 @@ class Call(NamedTuple):
 def job(snakemake: Any) -> Iterator[Call]:
     """Read the params, which are JSON; send everything printed to the job's log, and what is wrong to the user.
 
-    What the user can mend becomes one plain message, in the log and on the console.
+    What ends it is the last line of the log, which begins with one of CAUSES, and is told on the console with the rule
+    and the log's place. A traceback is in the log alone.
 
-    Raises SystemExit(1) on InputError, and at once where an earlier try of this job met one (a cluster's profile counts
-    the tries as resources.attempt, and nothing else does); and where the operating system refused something, which
-    another try may get. SIGTERM ends the job as an exception does, so that no half-written file is left. Every other
-    exception passes through with its traceback in the log.
+    Raises SystemExit(1) on every error: on InputError, and at once where an earlier try of this job met one (a
+    cluster's profile counts the tries as resources.attempt, and nothing else does); where the operating system refused
+    something, which another try may get; and, with the error as its cause, where nobody foresaw it. A signal that asks
+    to end (SIGTERM, SIGINT, SIGHUP, ...) ends the job as an exception does, so that no half-written file is left.
 
     The library is the one beside the script, even if another is installed, which Python would find first.
     """
@@ -59,7 +77,7 @@ def job(snakemake: Any) -> Iterator[Call]:
         open(log, "w", buffering=1, encoding="utf-8") as handle,
         redirect_stdout(handle),
         redirect_stderr(handle),
-        stopped_by_sigterm(),
+        stopped_by_signals() as received,
     ):
         try:
             if again:
@@ -69,18 +87,35 @@ def job(snakemake: Any) -> Iterator[Call]:
         except InputError as error:
             if attempt and not again:
                 refusal.write_text(str(error), encoding="utf-8")
-            tell(f"Error: {error}")
+            _end(f"Error: {error}", snakemake)
             raise SystemExit(1) from None
-        except SystemExit as stop:
-            if stop.code == _STOPPED:
-                print("stopped by SIGTERM")
+        except Stopped as stop:
+            print(stop)
             raise
         except Exception as error:
+            if received:  # a library made an error of its own of it
+                stop = Stopped(received[0])
+                print(stop)
+                raise stop from error
             traceback.print_exc(file=handle)
-            if trouble := system_trouble(error):
-                tell(f"System error: {trouble}")
+            if trouble := system_trouble(error) or gpu_trouble(error):
+                _end(f"System error: {trouble}", snakemake)
                 raise SystemExit(1) from None
-            raise
+            _end(f"Error: {_unforeseen(error)}", snakemake)
+            raise SystemExit(1) from error
+
+
+def _end(cause: str, snakemake: Any) -> None:
+    """Say why the job ended: in the log, and on the console with the places to look at."""
+    print(cause)
+    where = f"(rule {getattr(snakemake, 'rule', '')}, log {snakemake.log[0]})"
+    print(f"\n{cause}\n{where}\n", file=sys.__stderr__)
+
+
+def _unforeseen(error: Exception) -> str:
+    """An error that no message was written for, in one line."""
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}{f': {said}' if said else ''} (not foreseen: its traceback is in the log)"
 
 
 def _job_of(scripts: str) -> Any:
@@ -103,38 +138,83 @@ def tell(message: str) -> None:
 
 
 @contextmanager
-def stopped_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM, which ends a process at once otherwise, run the `finally` clauses first."""
+def stopped_by_signals() -> Iterator[list[int]]:
+    """Let what asks a process to end, which does it at once otherwise, run the `finally` clauses first: raise Stopped.
+
+    Gives the list of the signals that came, of which there is one at most: the next ones are ignored, since they must
+    not break off the cleaning up. Signals that are ignored already, as SIGHUP under nohup, stay so.
+    """
+    received: list[int] = []
+    before: dict[int, Any] = {}
 
     def stop(number: int, _: Any) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not break off the cleaning up
-        raise SystemExit(_STOPPED)
+        for other in before:
+            signal.signal(other, signal.SIG_IGN)
+        received.append(number)
+        raise Stopped(number)
 
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield received
         return
-    before = signal.signal(signal.SIGTERM, stop)
+    before |= {one: signal.getsignal(one) for one in _SIGNALS if signal.getsignal(one) != signal.SIG_IGN}
+    for one in before:
+        signal.signal(one, stop)
     try:
-        yield
+        yield received
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 class Progress:
-    """Print how much work is done, how fast, and how long the rest will take; at most once every `every` seconds."""
+    """Print how much work is done, how fast, and how long the rest will take; at most once every `every` seconds.
 
-    def __init__(self, total: int, unit: str, every: float = 10.0) -> None:
+    `total` counts what is still to do, so that work of an earlier try makes the rate no better; None if nobody knows.
+    """
+
+    def __init__(self, total: int | None, unit: str, every: float = 10.0) -> None:
         self.total, self.unit, self.every = total, unit, every
         self.done, self.started = 0, monotonic()
         self.printed = self.started
-        print(f"{total:,} {unit} to do", flush=True)
+        print(f"{unit}: how many is not known" if total is None else f"{total:,} {unit} to do", flush=True)
 
     def advance(self, count: int) -> None:
         """Record that `count` more units are done."""
         self.done += count
         now = monotonic()
         if now - self.printed >= self.every or self.done == self.total:
-            rate = self.done / max(now - self.started, 1e-9)
-            left = (self.total - self.done) / rate if rate else float("inf")
-            print(f"{self.done:,} of {self.total:,} {self.unit}, {rate:,.3g} a second, {left:,.0f} s left", flush=True)
+            taken = now - self.started
+            rate = self.done / max(taken, 1e-9)
+            of = "" if self.total is None else f" of {self.total:,}"
+            said = [f"{self.done:,}{of} {self.unit}", pace(rate)]
+            if self.done == self.total:
+                said.append(f"took {duration(taken)}")
+            elif self.total and self.total > self.done and rate:
+                said.append(f"{duration((self.total - self.done) / rate)} left")
+            print(", ".join(said), flush=True)
             self.printed = now
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it.
+
+    >>> [duration(seconds) for seconds in (0.2, 59.6, 754, 8_000, 300_000)]
+    ['0 s', '1 min', '12 min 34 s', '2 h 13 min', '3 d 11 h']
+    """
+    whole = round(seconds)
+    for long, short, size, part in (("d", "h", 86_400, 3_600), ("h", "min", 3_600, 60), ("min", "s", 60, 1)):
+        if whole >= size:
+            rest = whole % size // part
+            return f"{whole // size} {long}" + (f" {rest} {short}" if rest else "")
+    return f"{whole} s"
+
+
+def pace(rate: float) -> str:
+    """A rate, units a second, with the shortest time in which one is done.
+
+    >>> [pace(rate) for rate in (1834.2, 2.5, 0.033, 0.00031, 0)]
+    ['1,834 a second', '2.5 a second', '1.98 a minute', '1.12 an hour', '0 an hour']
+    """
+    rates = [(rate * seconds, time) for seconds, time in ((1, "a second"), (60, "a minute"), (3_600, "an hour"))]
+    scaled, time = next((found for found in rates if found[0] >= 1), rates[-1])
+    return f"{scaled:,.0f} {time}" if scaled >= 1_000 else f"{scaled:.3g} {time}"

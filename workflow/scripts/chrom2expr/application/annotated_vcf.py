@@ -17,6 +17,7 @@ from chrom2expr.application import effect_files, variant_files
 from chrom2expr.errors import InputError, system_errors_named
 from chrom2expr.files.packed import unpacked
 from chrom2expr.files.whole import whole_file
+from chrom2expr.job import Progress
 
 FIELD = "CHROM2EXPR"
 _ENCODED = {ord(character): f"%{ord(character):02X}" for character in "%;=,| \t\r\n"}
@@ -62,7 +63,7 @@ def annotate(path: str | Path, table: str | Path, strongest: str | Path, output:
     variant and gene, are held in memory. Returns how many records have effects. Raises InputError as `check`.
     """
     check(path)
-    effects, found = _effects(strongest), 0
+    effects, found, progress = _effects(strongest), 0, Progress(None, "records")
     described = _described(effect_files.read_about(table))
     # The index takes its place first, and is the younger file: htslib warns of one that is older than its VCF.
     with whole_file(output) as partial, whole_file(f"{output}.tbi") as index, system_errors_named(output):
@@ -73,6 +74,7 @@ def annotate(path: str | Path, table: str | Path, strongest: str | Path, output:
                 elif not line.startswith(b"#"):
                     before, line = line, _with_effects(line, effects)
                     found += line is not before
+                    progress.advance(1)
                 packed.write(line + b"\n")
         pysam.tabix_index(str(partial), preset="vcf", index=str(index), force=True)
     return found

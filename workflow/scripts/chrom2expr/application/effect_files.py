@@ -24,6 +24,7 @@ from chrom2expr.application.variants import Variant
 from chrom2expr.errors import reading, system_errors_named
 from chrom2expr.files.csv_rows import open_text
 from chrom2expr.files.whole import whole_file
+from chrom2expr.job import Progress
 
 _NAME = pa.dictionary(pa.int32(), pa.string())
 _NUMBERS = ("reference", "alternative", "log_fold_change")
@@ -106,7 +107,7 @@ def join(parts: Sequence[str | Path], table: str | Path, strongest: str | Path) 
     The text file, packed by gzip, has a row for each variant and gene: the tissue with the largest effect, whichever
     its sign, that effect, its `rank` among all rows (1 is the largest), and the flags.
     """
-    sizes = []
+    sizes, progress = [], Progress(len(parts), "shards")
     with whole_file(table) as partial, _writer(partial, read_about(parts[0])) as writer:
         for path in parts:
             with _open(path) as file:
@@ -115,15 +116,17 @@ def join(parts: Sequence[str | Path], table: str | Path, strongest: str | Path) 
                     _add(writer, rows)
                     effect = rows["log_fold_change"].to_numpy().reshape(-1, len(_about(file)["tissues"]))
                     sizes.append(np.abs(effect).max(axis=1))
+            progress.advance(1)
     largest = np.concatenate(sizes) if sizes else np.empty(0)
     rank = np.empty(len(largest), dtype=np.intp)
     rank[np.argsort(-largest, kind="stable")] = np.arange(1, len(largest) + 1)
     with whole_file(strongest) as partial, _packed(partial) as text:
         text.write("\t".join((*_PAIR, "tissue", "log_fold_change", "rank", "flags")) + "\n")
-        ranks = iter(rank)
+        ranks, progress = iter(rank), Progress(len(rank), "rows of text")
         for row in _strongest(table):
             *named, effect, told = row
             text.write("\t".join((*map(str, named), f"{effect:.6g}", str(next(ranks)), told)) + "\n")
+            progress.advance(1)
     return len(largest)
 
 

@@ -16,6 +16,7 @@ import polars as pl
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation import metrics, statistics
 from chrom2expr.files.tables import number, read_rows, read_table, write_table
+from chrom2expr.job import Progress
 
 ALL, MEAN = "all tissues", "mean of tissues"
 SIGNS = ("all", "positive", "negative")
@@ -95,7 +96,9 @@ def agreements(compared: pl.DataFrame, resamples: int, seed: int) -> list[Agreem
 
     >>> effect = [0.5, 0.1, -0.2, -0.9]
     >>> compared = pl.DataFrame({"variant_id": list("abcd"), "tissue": "t", "effect": effect, "predicted": effect})
-    >>> found = agreements(compared, resamples=50, seed=1)
+    >>> found = agreements(compared, resamples=50, seed=1)  # doctest: +ELLIPSIS
+    6 correlations to do
+    6 of 6 correlations, ...
     >>> [(row.sign, row.tissue, row.spearman, row.n) for row in found[:2]]
     [('all', 'all tissues', 1.0, 4), ('all', 'mean of tissues', 1.0, 1)]
     """
@@ -105,10 +108,11 @@ def agreements(compared: pl.DataFrame, resamples: int, seed: int) -> list[Agreem
     effect = compared["effect"].to_numpy()
     asked = {"all": np.isfinite(effect), "positive": effect > 0, "negative": effect < 0}
     tissues = compared["tissue"].unique().sort().to_list()
+    progress = Progress(len(asked) * (len(tissues) + 1), "correlations")
     return [
         row
         for sign, own in asked.items()
-        for row in _rows(sign, compared.filter(own), variant[own], tissues, drawn, keys)
+        for row in _rows(sign, compared.filter(own), variant[own], tissues, drawn, keys, progress)
     ]
 
 
@@ -129,6 +133,7 @@ def _rows(
     tissues: Sequence[str],
     drawn: np.ndarray,
     keys: np.ndarray,
+    progress: Progress,
 ) -> list[Agreement]:
     """The rows of the true effects of one sign; `variant` (pair,) numbers the columns of `drawn` and `keys`."""
     tissue = compared["tissue"].to_numpy()
@@ -146,6 +151,7 @@ def _rows(
     def single(of: str, own: np.ndarray) -> tuple[_Estimate, Agreement]:
         kept = own & scored
         found = _Estimate.of(variant[kept], predicted[kept], effect[kept], drawn, keys)
+        progress.advance(1)
         return found, row(of, own, found, int(kept.sum()), int(np.isnan(found.spearman)))
 
     everything = np.ones(len(tissue), dtype=bool)

@@ -187,7 +187,8 @@ class _Watch(NamedTuple):
 def _receive(answer: requests.Response, part: _Part, start: int, size: int | None, watch: _Watch) -> None:
     """Add the body of an answer to the `start` bytes that are there, up to `size`."""
     url = watch.url
-    told = Progress(-(-(size - start) // _MB), "MB") if watch.progress and size and size - start > _MB else None
+    left = -(-(size - start) // _MB) if size else None
+    told = Progress(left, "MB") if watch.progress and left != 1 else None
     arrived, most = start, size or UNANNOUNCED
     with open(part.content, "ab") as handle:
         while block := _next_block(answer, arrived, size):

@@ -15,6 +15,7 @@ from scipy import sparse
 from chrom2expr.errors import InputError, reading
 from chrom2expr.files.csv_rows import MISSING, is_number, numbered_rows, open_text
 from chrom2expr.files.hdf5 import open_others
+from chrom2expr.job import Progress
 
 _PARQUET, _HDF5 = b"PAR1", b"\x89HDF"
 # Cells that are pooled at once.
@@ -206,8 +207,10 @@ def _sums(path: Path, matrix: Any, group: np.ndarray, groups: int, genes: int) -
     sums, cells = np.zeros((groups, genes)), len(group)
     member = sparse.csr_matrix((np.ones(cells), (group, np.arange(cells))), shape=(groups, cells))
     if isinstance(matrix, h5py.Dataset):
+        progress = Progress(cells, "cells")
         for first in range(0, cells, _BLOCK):
             sums += member[:, first : first + _BLOCK] @ matrix[first : first + _BLOCK].astype(np.float64)
+            progress.advance(min(_BLOCK, cells - first))
         return sums
     kind, shape = matrix.attrs["encoding-type"], tuple(matrix.attrs["shape"])
     if shape != (cells, genes):
@@ -217,6 +220,7 @@ def _sums(path: Path, matrix: Any, group: np.ndarray, groups: int, genes: int) -
         raise InputError(f"{path}: {matrix.name[1:]} is stored as {kind}, which is neither dense nor CSR nor CSC")
     by_cell = layout is sparse.csr_matrix
     indptr, length = matrix["indptr"][:].astype(np.int64), cells if by_cell else genes
+    progress = Progress(length, "cells" if by_cell else "genes of all cells")
     for first in range(0, length, _BLOCK):
         last = min(first + _BLOCK, length)
         piece = slice(indptr[first], indptr[last])
@@ -228,4 +232,5 @@ def _sums(path: Path, matrix: Any, group: np.ndarray, groups: int, genes: int) -
             sums += (member[:, first:last] @ part).toarray()
         else:
             sums[:, first:last] = (member @ part).toarray()
+        progress.advance(last - first)
     return sums

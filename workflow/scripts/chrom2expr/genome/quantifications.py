@@ -14,6 +14,7 @@ from chrom2expr.genome import sample_sheets, units
 from chrom2expr.genome.exons import TranscriptGenes
 from chrom2expr.genome.matrices import Rows
 from chrom2expr.genome.units import Unit
+from chrom2expr.job import Progress
 
 
 class _Program(NamedTuple):
@@ -79,12 +80,14 @@ class Quantifications:
         sums = np.zeros((len(rows.name), len(self.tissue)))
         per_million = self.unit == "counts" and lengths is None
         self._lacking.clear()
+        progress = Progress(len(self.samples), "samples")
         for sample in self.samples:
             found = self._by_gene(sample, per_million)
             values = found.values[self._order(rows, found, sample.file)]
             if lengths is not None:
                 values = units.normalised(values, self.unit, sample.file, found.tissue, lengths)
             sums[:, self.tissue.index(sample.tissue)] += values[:, 0]
+            progress.advance(1)
         if self._lacking:
             largest = max(self._lacking, key=lambda found: found[0])[1]
             print(f"{self.sheet}: {len(self._lacking):,} samples have transcripts of no gene, most of all {largest}")

@@ -38,6 +38,8 @@ def index_genome(fasta: str | Path, out_fasta: str | Path, out_json: str | Path)
     with whole_file(out_fasta) as link, whole_file(f"{out_fasta}.fai") as fai:
         # A file within the project is linked relatively, so that the project can move; other files where they lie.
         link.symlink_to(fasta if fasta.is_absolute() else os.path.relpath(fasta.resolve(), link.parent.resolve()))
+        size = fasta.stat().st_size
+        print(f"{fasta}: {size / 1e6:,.0f} MB to index, and then to read once more for its checksum", flush=True)
         try:
             pyfaidx.Faidx(str(link), indexname=str(fai)).close()
         except (pyfaidx.FastaIndexingError, pyfaidx.IndexNotFoundError, ValueError, OSError) as error:

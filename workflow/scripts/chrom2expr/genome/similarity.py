@@ -155,7 +155,8 @@ def _held_by_several(kmers: Kmers) -> csr_array:
 
 def _shared(ones: csr_array, others: csr_array) -> Iterator[tuple[slice, csr_array]]:
     """How many k-mers each window of `ones` shares with each of `others`, (window, other): runs of windows, in turn."""
-    across = others.T.tocsr()
+    across, progress = others.T.tocsr(), Progress(ones.shape[0], "comparisons")
     for first in range(0, ones.shape[0], _BLOCK):
         rows = slice(first, min(first + _BLOCK, ones.shape[0]))
         yield rows, ones[rows] @ across
+        progress.advance(rows.stop - rows.start)

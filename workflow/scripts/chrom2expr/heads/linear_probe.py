@@ -23,6 +23,7 @@ from chrom2expr.errors import InputError
 from chrom2expr.evaluation import metrics
 from chrom2expr.heads import linear
 from chrom2expr.heads.tasks import Task, check_tissues, described
+from chrom2expr.job import Progress
 
 # scikit-learn's own (LinearRegression's tol, since 1.9).
 TOLERANCE = 1e-6
@@ -144,7 +145,8 @@ def _solve(
     # From each tissue's first value on, a constant target is 0, and stays it through all that follows.
     first = observed[(~np.isnan(observed)).argmax(axis=0), np.arange(tissues)]
     targets = torch.from_numpy(np.nan_to_num(observed - first)).to(device)
-    factors, alone = _Factors(features, device), 0
+    print(f"decomposing {len(features):,} genes x {features.shape[1]:,} features", flush=True)
+    factors, alone, progress = _Factors(features, device), 0, Progress(tissues, "tissues")
     for missing, columns in linear.by_missing(np.isnan(observed)):
         used, filled = factors, factors.fill(targets[:, columns], missing)
         if filled is None:
@@ -153,6 +155,7 @@ def _solve(
             alone += len(columns)
         coefficients[:, columns], offsets = used.fit(filled)
         intercept[columns], rank[columns] = offsets + first[columns], used.rank
+        progress.advance(len(columns))
     print(f"{factors.rank:,} independent features; {alone} of {tissues} tissues fitted from their own genes alone")
     return coefficients, intercept, rank
 

@@ -318,6 +318,7 @@ def _solve(factors: _Factors, observed: np.ndarray, penalties: np.ndarray) -> tu
     targets -= level
     ones = torch.full_like(targets[:, :1], 1 / genes)
     one, projected = factors.project(torch.hstack([ones, targets])).tensor_split([1], dim=1)
+    progress = Progress(observed.shape[1], "tissues")
     for missing, tissues in linear.by_missing(np.isnan(observed)):
         y, z = targets[:, tissues], projected[:, tissues]
         free = torch.full((genes, len(missing)), -1 / genes, dtype=targets.dtype, device=targets.device)
@@ -330,6 +331,7 @@ def _solve(factors: _Factors, observed: np.ndarray, penalties: np.ndarray) -> tu
             u = (z - g @ c) / (factors.values[:, None] + penalty)
             solutions[index][:, tissues] = u.cpu().numpy()
             offsets[index, tissues] = (level[tissues] - c.sum(dim=0) / genes).cpu().numpy() + first[tissues]
+        progress.advance(len(tissues))
     return solutions, offsets
 
 
