@@ -9,7 +9,7 @@ RULES := Snakefile workflow/Snakefile workflow/rules
 # Jobs of the demo are small: one thread each, side by side, on a CPU or sharing a GPU.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo install test test-slow lint format docs clean-demo
+.PHONY: demo install test test-slow test-faults lint format docs clean-demo
 
 demo: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=$(CORES) --configfile config/demo.yaml
@@ -22,6 +22,10 @@ test: $(INSTALLED)
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
+
+# docs/faults.md; FAULTS_SEED and FAULTS_ROUNDS choose other random moments, and more of them.
+test-faults: $(INSTALLED)
+	$(BIN)/python -m pytest -m faults -o tmp_path_retention_policy=failed
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

@@ -26,6 +26,8 @@ from chrom2expr.genome import sample_sheets
 
 try:
     schema.refuse_other_version()
+    # Snakemake has read them by now, and takes the last of two equal keys.
+    overlays.read(workflow.overwrite_configfiles)
     base = overlays.base_of(config)
 except InputError as error:
     raise WorkflowError(str(error))
