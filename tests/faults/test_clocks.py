@@ -5,10 +5,9 @@ import shutil
 import time
 
 import pytest
-from disturbed import RESULTS, differing
+from disturbed import MEASURED, RESULTS, differing
 
 pytestmark = pytest.mark.faults
-MADE = (f"{RESULTS}/features/enformer_experimental*", f"{RESULTS}/models/enformer_experimental")
 DAY = 86_400
 
 
@@ -17,7 +16,7 @@ def test_a_run_whose_clock_is_wrong(clone, undisturbed, jump):
     """The files keep the disk's clock: what is made seems of the past, or of the future, to who makes it."""
     if not shutil.which("faketime"):
         pytest.skip("needs faketime")
-    clone.lack(*MADE)
+    clone.lack(*MEASURED)
     clone.before = ["faketime", "-f", jump]
     clone.environment = {"NO_FAKE_STAT": "1"}
     clone.run()
@@ -31,7 +30,7 @@ def test_results_of_the_future_are_made_again_where_the_config_says_so(clone, un
     for path in clone.path(RESULTS).rglob("*"):
         os.utime(path, (time.time() + DAY,) * 2)
     assert "Nothing to be done" in clone.run()
-    clone.lack(f"{RESULTS}/features/enformer_experimental*")
+    clone.lack(*MEASURED)
     clone.run()
     assert differing(clone.results(), undisturbed.expected) == []
     assert "Nothing to be done" in clone.run()

@@ -2,12 +2,12 @@
 
 import random
 import shutil
+from contextlib import suppress
 
 import pytest
-from disturbed import RESULTS, differing, rounds, small_disk
+from disturbed import MEASURED, RESULTS, differing, rounds, small_disk
 
 pytestmark = pytest.mark.faults
-MADE = (f"{RESULTS}/features/enformer_experimental*", f"{RESULTS}/models/enformer_experimental")
 ROOM = 64 << 20
 
 
@@ -19,7 +19,7 @@ def size(folder):
 def test_results_have_no_room_and_then_have(clone, undisturbed, seed):
     results = clone.path(RESULTS)
     whole = size(results)
-    clone.lack(*MADE)
+    clone.lack(*MEASURED)
     missing = whole - size(results)
     with small_disk(results, ROOM) as resize:
         resize(shutil.disk_usage(results).used + random.Random(seed).randrange(8192, missing))
@@ -30,15 +30,12 @@ def test_results_have_no_room_and_then_have(clone, undisturbed, seed):
         assert differing(clone.results(), undisturbed.expected) == []
 
 
-def test_logs_have_no_room_and_then_have(clone, undisturbed):
+def test_no_work_is_lost_for_want_of_room_for_logs(clone, undisturbed):
     logs = clone.path(f"{RESULTS}/logs")
     clone.lack(f"{RESULTS}/models/enformer_experimental", f"{RESULTS}/logs/*")
-    with small_disk(logs, ROOM) as resize:
-        (logs / "other").write_bytes(bytes(1 << 20))
-        resize(1 << 20)
-        said = clone.refused()
-        assert "no space is left on its disk. Make room there, then run again" in said, said
-        resize(ROOM)
+    with small_disk(logs, 1 << 20):
+        with suppress(OSError):
+            (logs / "other").write_bytes(bytes(2 << 20))
         clone.run()
         assert differing(clone.results(), undisturbed.expected) == []
 
@@ -64,10 +61,8 @@ def test_the_folder_for_temporary_files_is_full(clone, undisturbed, tmp_path):
     full = tmp_path / "full"
     full.mkdir()
     with small_disk(full, 1 << 16):
-        try:
-            (full / "other").write_bytes(bytes(1 << 16))
-        except OSError:
-            pass
+        with suppress(OSError):
+            (full / "other").write_bytes(bytes(1 << 17))
         clone.environment = {"TMPDIR": str(full)}
         clone.run()
     assert differing(clone.results(), undisturbed.expected) == []

@@ -6,14 +6,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from disturbed import OPTIONS, RESOURCES, RESULTS, Clone, differing
+from disturbed import MEASURED, OPTIONS, RESOURCES, RESULTS, Clone, differing
 
 pytestmark = pytest.mark.faults
 ODD = "-a b'c %s ü$X &(é)~;#"
 MADE = (
     f"{RESULTS}/genes",
-    f"{RESULTS}/features/enformer_experimental*",
-    f"{RESULTS}/models/enformer_experimental",
+    *MEASURED,
 )
 
 

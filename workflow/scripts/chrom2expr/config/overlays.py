@@ -19,8 +19,8 @@ _MOST_VALUES = 1_000_000
 def read(paths: Sequence[str | Path]) -> dict[str, Any]:
     """The config of several files, each laid over those before it: dictionaries merge, all else is replaced.
 
-    Raises InputError for a file that is not there or is no YAML, naming its line, holds anything but sections, has a key
-    twice (YAML would drop the first without a word), or anchors that hold themselves or unfold without end.
+    Raises InputError for a file that is not there or is no YAML, naming its line, holds anything but sections, has a
+    key twice (YAML would drop the first without a word), or anchors that hold themselves or unfold without end.
     """
     config: dict[str, Any] = {}
     for path in paths:
