@@ -12,10 +12,6 @@ from disturbed import MEASURED, RESULTS, differing
 
 pytestmark = pytest.mark.faults
 RIGHTS = "-dac_override,-dac_read_search"
-MADE = (
-    *MEASURED,
-    f"{RESULTS}/figures",
-)
 FIGURE = f"{RESULTS}/figures/shrunk.pdf"
 
 
@@ -62,7 +58,7 @@ def test_without_a_home_and_with_files_for_nobody_else(unprivileged, undisturbed
     home = tmp_path / "home"
     home.mkdir()
     closed(home)
-    unprivileged.lack(*MADE)
+    unprivileged.lack(*MEASURED)
     elsewhere = {"HOME": str(home), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     unprivileged.environment = dict.fromkeys(["MPLCONFIGDIR", "TORCH_HOME", "HF_HOME"]) | elsewhere
     before = os.umask(0o077)
