@@ -19,15 +19,8 @@ GENERATED = (".git", ".venv", ".snakemake", "results", "resources", "__pycache__
 RESULTS, RESOURCES = "results/demo", "resources/demo"
 TARGET = f"{RESULTS}/figures/shrunk.tsv"
 OPTIONS = ("--cores", "2", "--resources", "gpu=2", "--configfile", "config/demo.yaml", "tests/shrunk_demo.yaml")
-# One measured source from its bigWigs to its scores: seven small jobs.
-MEASURED = tuple(
-    f"{RESULTS}/{made}"
-    for made in (
-        "features/enformer_experimental*",
-        "reduced_features/*/enformer_experimental",
-        "models/enformer_experimental",
-    )
-)
+# What heads are fitted to of one source, a fitted head, its scores: four small jobs with the figure's table.
+MADE = (f"{RESULTS}/reduced_features/*/enformer_experimental", f"{RESULTS}/models/enformer_experimental")
 # What a run says of its course differs from run to run.
 UNEQUAL = ("logs/", "benchmarks/")
 # Where the random numbers of a session begin, and how often each random test is run.

@@ -1,36 +1,39 @@
-"""Clocks that jump between runs and in the middle of one, files of the past and of the future."""
+"""Files of the future, as a clock that was put back leaves them: named, never used without a word, nor for ever anew."""
 
 import os
-import shutil
-import time
 
 import pytest
-from disturbed import MEASURED, RESULTS, differing
+from disturbed import MADE, RESOURCES, RESULTS, differing
 
 pytestmark = pytest.mark.faults
 DAY = 86_400
 
 
-@pytest.mark.parametrize("jump", ["+400d", "-400d"])
-def test_a_run_whose_clock_is_wrong(clone, undisturbed, jump):
-    """The files keep the disk's clock: what is made seems of the past, or of the future, to who makes it."""
-    if not shutil.which("faketime"):
-        pytest.skip("needs faketime")
-    clone.lack(*MEASURED)
-    clone.before = ["faketime", "-f", jump]
-    clone.environment = {"NO_FAKE_STAT": "1"}
-    clone.run()
-    assert differing(clone.results(), undisturbed.expected) == []
-    clone.before, clone.environment = [], {}
-    assert "Nothing to be done" in clone.run()
+def later(folder, seconds):
+    """Make a file, or all that lies in a folder, so much younger; what links lead to keeps its time."""
+    for path in [folder, *folder.rglob("*")]:
+        moment = path.lstat().st_mtime + seconds
+        os.utime(path, (moment, moment), follow_symlinks=False)
 
 
-def test_results_of_the_future_are_made_again_where_the_config_says_so(clone, undisturbed):
-    """As after a clock that was put back: what is newer by its time alone is not taken for right."""
-    for path in clone.path(RESULTS).rglob("*"):
-        os.utime(path, (time.time() + DAY,) * 2)
+def test_results_of_the_future_are_not_taken_for_right(clone, undisturbed):
+    later(clone.path(RESULTS), DAY)
     assert "Nothing to be done" in clone.run()
-    clone.lack(*MEASURED)
+    clone.lack(*MADE)
+    said = clone.refused()
+    assert "has older modification time" in said and "clock skew" in said, said
+    later(clone.path(RESULTS), -DAY)
     clone.run()
     assert differing(clone.results(), undisturbed.expected) == []
     assert "Nothing to be done" in clone.run()
+
+
+def test_an_input_of_the_future_is_named(clone, undisturbed):
+    genome, made = clone.path(f"{RESOURCES}/simulated/grch38.fa"), f"{RESULTS}/genome/grch38.json"
+    later(genome, DAY)
+    said = clone.refused(made)
+    assert "has older modification time" in said and f"input {RESOURCES}/simulated/grch38.fa" in said, said
+    later(genome, -DAY)
+    clone.run(made)
+    assert "Nothing to be done" in clone.run(made)
+    assert clone.results(f"{RESULTS}/genome").items() <= undisturbed.expected.items()

@@ -5,7 +5,7 @@ import shutil
 from contextlib import suppress
 
 import pytest
-from disturbed import MEASURED, RESULTS, differing, rounds, small_disk
+from disturbed import MADE, RESULTS, differing, rounds, small_disk
 
 pytestmark = pytest.mark.faults
 ROOM = 64 << 20
@@ -19,7 +19,7 @@ def size(folder):
 def test_results_have_no_room_and_then_have(clone, undisturbed, seed):
     results = clone.path(RESULTS)
     whole = size(results)
-    clone.lack(*MEASURED)
+    clone.lack(*MADE)
     missing = whole - size(results)
     with small_disk(results, ROOM) as resize:
         resize(shutil.disk_usage(results).used + random.Random(seed).randrange(8192, missing))

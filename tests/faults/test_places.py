@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from disturbed import MEASURED, OPTIONS, RESOURCES, RESULTS, Clone, differing
+from disturbed import MADE, OPTIONS, RESOURCES, RESULTS, Clone, differing
 
 pytestmark = pytest.mark.faults
 ODD = "-a b'c %s ü &(é);#"
@@ -31,7 +31,7 @@ def test_a_clone_of_an_odd_name_with_links_to_another_disk(undisturbed, tmp_path
     (tmp_path / "tmp").symlink_to(elsewhere)
     (tmp_path / "-link").symlink_to(tmp_path / ODD / "$X~")
     clone = Clone(tmp_path / "-link", TMPDIR=str(tmp_path / "tmp"))
-    clone.lack(*MEASURED)
+    clone.lack(*MADE)
     clone.run()
     assert differing(clone.results(), undisturbed.expected) == []
 

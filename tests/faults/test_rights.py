@@ -8,7 +8,7 @@ import shutil
 import stat
 
 import pytest
-from disturbed import MEASURED, RESULTS, differing
+from disturbed import MADE, RESULTS, differing
 
 pytestmark = pytest.mark.faults
 RIGHTS = "-dac_override,-dac_read_search"
@@ -58,7 +58,7 @@ def test_without_a_home_and_with_files_for_nobody_else(unprivileged, undisturbed
     home = tmp_path / "home"
     home.mkdir()
     closed(home)
-    unprivileged.lack(*MEASURED)
+    unprivileged.lack(*MADE)
     elsewhere = {"HOME": str(home), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     unprivileged.environment = dict.fromkeys(["MPLCONFIGDIR", "TORCH_HOME", "HF_HOME"]) | elsewhere
     before = os.umask(0o077)
@@ -68,5 +68,5 @@ def test_without_a_home_and_with_files_for_nobody_else(unprivileged, undisturbed
         os.umask(before)
     assert not any(home.iterdir())
     assert undisturbed.expected.items() <= unprivileged.results().items()
-    made = [path for path in unprivileged.path(f"{RESULTS}/features").rglob("*.h5") if "experimental" in path.name]
+    made = list(unprivileged.path(f"{RESULTS}/models/enformer_experimental").rglob("*.h5"))
     assert made and all(not stat.S_IMODE(path.stat().st_mode) & 0o077 for path in made)
