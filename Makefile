@@ -13,7 +13,7 @@ RULES := Snakefile workflow/Snakefile workflow/rules
 # Jobs of the demo are small: one thread each, side by side, on a CPU or sharing a GPU.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo install test test-slow lint format docs site pins test-executors test-slurm report clean-demo
+.PHONY: demo install test test-slow lint format docs site pins test-executors test-slurm report test-faults clean-demo
 
 demo: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=$(CORES) --configfile config/demo.yaml
@@ -37,6 +37,10 @@ test-slow: $(INSTALLED)
 # As root, on Debian or Ubuntu: a SLURM of this machine (docs/slurm.md); elsewhere it says why not.
 test-slurm: $(INSTALLED)
 	$(BIN)/python tests/slurm/check.py
+
+# docs/faults.md; FAULTS_SEED and FAULTS_ROUNDS choose other random moments, and more of them.
+test-faults: $(INSTALLED)
+	$(BIN)/python -m pytest -m faults -o tmp_path_retention_policy=failed
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

@@ -1015,6 +1015,14 @@ def test_roots_are_not_expanded_and_so_refused(config, path):
     assert f"pathvars.results: {path}: ~ and variables are not expanded here" in refusal(config)
 
 
+def test_braces_in_paths_are_refused(config):
+    config["pathvars"]["results"], config["thesis_values"] = "a{b}", "{c}.tsv"
+    said = refusal(config)
+    assert "thesis_values: {c}.tsv: Snakemake takes braces for wildcards" in said
+    del config["thesis_values"]
+    assert "pathvars.results: a{b}: Snakemake takes braces for wildcards" in refusal(config)
+
+
 def test_a_template_of_another_scheme_is_refused(config):
     config["sources"]["enformer_experimental"]["bigwigs"]["CNhs"] = "s3://bucket/{identifier}.bw"
     assert "bigwigs.CNhs: s3://bucket/{identifier}.bw is no http or https address" in refusal(config)

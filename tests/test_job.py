@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -95,3 +96,37 @@ def test_a_script_runs_the_library_beside_it_whatever_is_installed(tmp_path):
     (tmp_path / "wrong").touch()
     done = subprocess.run([*command, "-F"], cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
     assert done.returncode != 0 and (tmp_path / "one.log").read_text() == "Error: mend it\n"
+
+
+WAITING = """
+import sys, time
+from types import SimpleNamespace
+from chrom2expr.job import job
+
+with job(SimpleNamespace(log=[sys.argv[1]], input=[], output=[], params={}, resources=None, threads=1)):
+    print("waits", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_job_ends_with_the_process_that_started_it(tmp_path):
+    """As when Snakemake is killed, and its jobs are not."""
+    log = tmp_path / "log"
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {WAITING!r}, {str(log)!r}])"
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(scripts.path("chrom2expr"))}
+    starter = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    for said in ("waits", "so that nobody waits for it\nStopped by SIGTERM"):
+        deadline = time.monotonic() + 60
+        while not (log.exists() and said in log.read_text()):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        starter.kill()
+        starter.wait()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, which is always full")
+def test_no_room_for_a_log_stops_no_job():
+    with job(scripts.snakemake(log=["/dev/full"])):
+        print("lost")
+        done = True
+    assert done

@@ -142,6 +142,18 @@ def write_h5ad(path, counts, labels, layout, layer=None, categorical=True):
                 group[part] = getattr(matrix, part)
 
 
+@pytest.mark.parametrize("layout", ["csr", "csc"])
+@pytest.mark.parametrize("part", ["indices", "indptr"])
+def test_a_damaged_index_of_cells_is_named(tmp_path, cells, layout, part):
+    """scipy would add up what lies elsewhere in memory, or crash."""
+    counts, labels = cells
+    write_h5ad(tmp_path / "x.h5ad", counts, labels, layout)
+    with h5py.File(tmp_path / "x.h5ad", "a") as file:
+        file[f"X/{part}"][2] = 10**6
+    with pytest.raises(InputError, match="x.h5ad: damaged, or no h5ad file"):
+        matrices.read(tmp_path / "x.h5ad", {"key": "cell_type"})
+
+
 @pytest.mark.parametrize("block", [4096, 5])
 @pytest.mark.parametrize("pool", ["sum", "mean"])
 @pytest.mark.parametrize("layout", ["dense", "csr", "csc"])

@@ -29,6 +29,8 @@ from chrom2expr.reporting import masking, scope
 
 try:
     schema.refuse_other_version()
+    # Snakemake has read them by now, and takes the last of two equal keys.
+    overlays.read(workflow.overwrite_configfiles)
     base = overlays.base_of(config)
 except InputError as error:
     raise WorkflowError(str(error))

@@ -1,7 +1,9 @@
 """What every script does: a log, a plain message for bad input, progress with an ETA."""
 
 import importlib
+import io
 import json
+import os
 import signal
 import sys
 import threading
@@ -22,6 +24,16 @@ _SIGNALS = (
 )
 # With one of these the line of a job's log begins that says why it ended; see failures.cause.
 CAUSES = ("Error: ", "System error: ", "Stopped by ")
+
+
+class _Log(io.FileIO):
+    """A file that leaves out what cannot be written: no work is lost for want of room for its log."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return len(data)
 
 
 class Stopped(SystemExit):
@@ -58,7 +70,8 @@ def job(snakemake: Any) -> Iterator[Call]:
     Raises SystemExit(1) on every error: on InputError, and at once where an earlier try of this job met one (a
     cluster's profile counts the tries as resources.attempt, and nothing else does); where the operating system refused
     something, which another try may get; and, with the error as its cause, where nobody foresaw it. A signal that asks
-    to end (SIGTERM, SIGINT, SIGHUP, ...) ends the job as an exception does, so that no half-written file is left.
+    to end (SIGTERM, SIGINT, SIGHUP, ...) ends the job as an exception does, so that no half-written file is left; so
+    does the end of the Snakemake that started it.
 
     The library is the one beside the script, even if another is installed, which Python would find first.
     """
@@ -74,10 +87,11 @@ def job(snakemake: Any) -> Iterator[Call]:
     again = attempt > 1 and refusal.is_file()
     # UTF-8 whatever the machine's locale: a message must not fail for a letter.
     with (
-        open(log, "w", buffering=1, encoding="utf-8") as handle,
+        io.TextIOWrapper(io.BufferedWriter(_Log(log, "w")), encoding="utf-8", line_buffering=True) as handle,
         redirect_stdout(handle),
         redirect_stderr(handle),
         stopped_by_signals() as received,
+        ended_with(os.getppid()),
     ):
         try:
             if again:
@@ -166,6 +180,29 @@ def stopped_by_signals() -> Iterator[list[int]]:
         if not received:
             for one, handler in before.items():
                 signal.signal(one, handler)
+
+
+@contextmanager
+def ended_with(parent: int, every: float = 0.5) -> Iterator[None]:
+    """Ask this process to end, by SIGTERM, once the process `parent` that started it is no more.
+
+    A killed Snakemake leaves its jobs behind: the next run starts them anew, and what an old one then wrote, by an
+    older config, would take the place of the new result.
+    """
+    left = threading.Event()
+
+    def watch() -> None:
+        while not left.wait(every):
+            if os.getppid() != parent:
+                print("The process that started this job has ended, so that nobody waits for it")
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        left.set()
 
 
 class Progress:

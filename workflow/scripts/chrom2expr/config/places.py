@@ -18,6 +18,7 @@ PATHS = (
     "sources.NAME.bigwigs.NAME",
     "sources.NAME.overrides",
 )
+_BRACES = "Snakemake takes braces for wildcards: give it another name, or a link that has one"
 
 
 def expand(config: dict[str, Any]) -> Iterator[str]:
@@ -41,13 +42,17 @@ def _expand(section: Any, keys: list[str], above: tuple[str, ...]) -> Iterator[s
                 yield f"{'.'.join(here)}: {path}: the variable {unset[1].strip('{}')} is not set here"
             elif path.startswith("~") and not os.path.exists(path):
                 yield f"{'.'.join(here)}: {path}: there is no such user's folder"
+            elif "{" in path and "bigwigs" not in here:
+                yield f"{'.'.join(here)}: {path}: {_BRACES}"
 
 
 def bare_roots(pathvars: Mapping[str, str]) -> Iterator[str]:
-    """Lines that name root folders with `~` or a variable, which Snakemake would take for folders of that name."""
+    """Lines that name root folders with `~`, a variable or braces, which Snakemake takes for something else."""
     for name, path in pathvars.items():
         if path.startswith("~") or "$" in path:
             yield f"pathvars.{name}: {path}: ~ and variables are not expanded here: write the whole path"
+        elif "{" in path:
+            yield f"pathvars.{name}: {path}: {_BRACES}"
 
 
 def barren_templates(sources: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

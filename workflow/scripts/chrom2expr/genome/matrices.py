@@ -228,6 +228,7 @@ def _sums(path: Path, matrix: Any, group: np.ndarray, groups: int, genes: int) -
         part = layout(
             (matrix["data"][piece], matrix["indices"][piece], indptr[first : last + 1] - indptr[first]), shape
         )
+        part.check_format(full_check=True)  # a damaged index would add up what lies elsewhere in memory
         if by_cell:
             sums += (member[:, first:last] @ part).toarray()
         else:
