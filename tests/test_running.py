@@ -139,7 +139,8 @@ def test_progress_without_a_total_and_without_work(monkeypatch, capsys):
 # --- how a job ends ----------------------------------------------------------------------------------------------
 
 ENDS = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
 sys.path[:0] = [sys.argv[1], sys.argv[2]]
 import scripts
 from chrom2expr.errors import InputError
@@ -215,8 +216,7 @@ def test_a_library_that_turns_a_signal_into_an_error_of_its_own(tmp_path):
 
 def test_a_signal_that_is_ignored_stays_so(tmp_path):
     """nohup lets a run outlive its terminal."""
-    code = "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
-    with_nohup = ENDS.replace("import scripts\n", f"import scripts, signal\n{code}")
+    with_nohup = ENDS.replace("SIG_DFL", "SIG_IGN")
     log = tmp_path / "log"
     arguments = [str(ROOT / "workflow/scripts"), str(ROOT / "tests"), str(log), "os.kill(os.getpid(), 1); print('on')"]
     done = subprocess.run([sys.executable, "-c", with_nohup, *arguments], check=False)

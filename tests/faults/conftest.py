@@ -7,10 +7,6 @@ import pytest
 from disturbed import RESOURCES, RESULTS, new_clone
 
 
-def pytest_report_header():
-    return f"faults: seed {os.environ.get('FAULTS_SEED', '1')}, {os.environ.get('FAULTS_ROUNDS', '1')} rounds"
-
-
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory):
     """A clone with the results of a run that nothing disturbed; FAULTS_UNDISTURBED names a folder to keep it in."""

@@ -150,8 +150,11 @@ def test_a_spoilt_file_is_named_or_read(undisturbed, whole, tmp_path, kind, seed
         else:
             trusted = READERS[kind].trusted
             files[-1].write_bytes(content[:trusted] + spoilt(content[trusted:], choice))
+    copy = tmp_path / "whole" / Path(name).name
+    copy.parent.mkdir()
+    copy.write_bytes(content)
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tests/faults/spoilt.py"), kind, str(roots[root] / name), *map(str, files)],
+        [sys.executable, str(ROOT / "tests/faults/spoilt.py"), kind, str(copy), *map(str, files)],
         env=os.environ | {"PYTHONPATH": str(ROOT / "workflow/scripts")},
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30)),
         capture_output=True,
