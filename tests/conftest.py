@@ -5,6 +5,13 @@ from pathlib import Path
 
 import pytest
 
+# Files of tests that take minutes begin first, so that none is left when all others are done.
+LONG = ("test_wiring.py", "test_end_to_end.py", "test_two_ways_in.py")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONG)
+
 
 @pytest.fixture(autouse=True)
 def signals():

@@ -259,6 +259,7 @@ def main() -> None:
                 "scancel --user=root && timeout 60 bash -c 'while squeue --noheader | grep .; do sleep 1; done' || true"
             )
             shell(page["stop"])
+            shell(f"pkill --signal KILL --full {name} || true")  # a lost node ends nothing
         assert not (different := differing(local, cluster)), different
     say("every file has the bytes of the local run")
 

@@ -8,9 +8,10 @@ import torch
 from torch import fx, nn
 
 from chrom2expr.figures.diagrams import Layer
-from chrom2expr.heads.cnn import Dropout, ExpressionCNN, ResidualConvBlock
+from chrom2expr.heads.cnn import Dropout, ExpressionCNN, ResidualConvBlock, Stem
 
 _NAMES = {
+    "Stem": "Conv",
     "Conv2d": "Conv",
     "ResidualConvBlock": "ResidualConvBlock",
     "Dropout": "Dropout",
@@ -62,10 +63,10 @@ def _name(graph: fx.GraphModule, node: fx.Node) -> str:
 
 
 class _Layers(fx.Tracer):
-    """Takes residual blocks and dropouts as one layer each."""
+    """Takes the stem, residual blocks and dropouts as one layer each."""
 
     def is_leaf_module(self, module: nn.Module, name: str) -> bool:
-        return isinstance(module, ResidualConvBlock | Dropout) or super().is_leaf_module(module, name)
+        return isinstance(module, Stem | ResidualConvBlock | Dropout) or super().is_leaf_module(module, name)
 
 
 class _Sizes(fx.Interpreter):
