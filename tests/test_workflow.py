@@ -296,6 +296,14 @@ def test_lint_and_format_are_clean():
         assert shaped.returncode == 0, shaped.stdout + shaped.stderr
 
 
+def test_braces_given_on_the_command_line_are_no_wildcards():
+    """Snakemake is asked again for the jobs of a run with what it was called with."""
+    given = 'figures={"fig3_1": {"x_label": "at {series}"}}'
+    pages = ("results/demo/plan.html", "results/demo/report/fig3_1/provenance.html")
+    done = snakemake("-n", *pages, "--configfile", "config/demo.yaml", "--config", given)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
 def test_a_bad_config_stops_before_any_job(tmp_path):
     overlay = tmp_path / "bad.yaml"
     overlay.write_text(json.dumps({"genes": {"contigz": "all"}}))

@@ -96,10 +96,12 @@ WILDCARDS = {
 }
 
 
+# The config without what is secret in it, for pages that others may read.
+MASKED = masking.masked(config)
 # What Snakemake was called with, by which it is asked again for the jobs of a run.
-SNAKEFILE = json.dumps(os.path.relpath(workflow.main_snakefile))
-CONFIGS = json.dumps([os.path.relpath(file) for file in workflow.config_settings.configfiles])
-OVERLAID = json.dumps(masking.masked(dict(workflow.config_settings.config)), sort_keys=True)
+SNAKEFILE = os.path.relpath(workflow.main_snakefile)
+CONFIGS = [os.path.relpath(file) for file in workflow.config_settings.configfiles]
+OVERLAID = masking.masked(dict(workflow.config_settings.config))
 
 
 def one_of(names):

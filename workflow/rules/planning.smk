@@ -24,10 +24,10 @@ rule plan_run:
         runtime=10,
     params:
         code=lambda wildcards: code("plan_run.py"),
-        config=param(masking.masked(config)),
-        snakefile=SNAKEFILE,
-        configs=CONFIGS,
-        overlaid=OVERLAID,
+        config=param(MASKED),
+        snakefile=param(SNAKEFILE),
+        configs=param(CONFIGS),
+        overlaid=param(OVERLAID),
         cores=param(workflow.resource_settings.cores or workflow.resource_settings.nodes or 1),
         # None where neither a profile nor --resources gives a limit.
         gpus=param(lambda wildcards: getattr(workflow.global_resources.get("gpu"), "value", None)),

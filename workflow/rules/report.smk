@@ -69,7 +69,7 @@ rule write_methods:
         runtime=10,
     params:
         code=code("write_methods.py"),
-        config=param(masking.masked(config)),
+        config=param(MASKED),
         shown=param(lambda wildcards: wildcards.shown),
     script:
         "../scripts/write_methods.py"
@@ -118,8 +118,8 @@ rule describe_run:
         code=code("describe_run.py"),
         config=param(masking.masked(CHECKED)),
         given=param(masking.masked(GIVEN)),
-        snakefile=SNAKEFILE,
-        configs=CONFIGS,
-        overlaid=OVERLAID,
+        snakefile=param(SNAKEFILE),
+        configs=param(CONFIGS),
+        overlaid=param(OVERLAID),
     script:
         "../scripts/describe_run.py"
