@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
+GENERATED = (".git", ".venv", ".snakemake", "results", "resources", "__pycache__", ".pytest_cache")
 
 PLAN = """
 import json, sys
@@ -50,6 +51,11 @@ def planned_jobs(targets, overlays, cwd=ROOT, site=None):
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
     found = json.loads(done.stdout.split("JOBS ")[1])
     return {(rule, output[0]): Job(given, params) for rule, output, given, params in found}
+
+
+def clean_copy(folder):
+    """A copy of the whole repository without anything generated."""
+    return Path(shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*GENERATED), dirs_exist_ok=True))
 
 
 def copied(folder, *more):

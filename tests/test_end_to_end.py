@@ -20,8 +20,9 @@ from browser import Links, Report, chromium
 from chrom2expr.backbones import enformer
 from chrom2expr.evaluation import effect_truth, metrics, scores
 from chrom2expr.tracks import store_reader
+from planned_jobs import clean_copy
 from test_dependencies import UNUSED, UNUSED_BACKBONE, rewritten
-from test_workflow import ROOT, planned_jobs, snakemake
+from test_workflow import planned_jobs, snakemake
 
 DEMO = ("--cores", "2", "--resources", "gpu=2", "--configfile", "config/demo.yaml")
 FIGURES = [f"fig2_{n}" for n in range(1, 6)] + [f"fig3_{n}" for n in range(1, 8)] + ["variants"]
@@ -38,15 +39,12 @@ CHARTS = [
 ]
 # What the report itself holds, in its own variable.
 CAPTIONS = "return Object.values(results).map(result => result.caption)"
-GENERATED = (".git", ".venv", ".snakemake", "results", "resources", "__pycache__", ".pytest_cache")
 
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
     """A copy of the repository without anything generated."""
-    folder = tmp_path_factory.mktemp("clone") / "chrom2expr"
-    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*GENERATED))
-    return folder
+    return clean_copy(tmp_path_factory.mktemp("clone") / "chrom2expr")
 
 
 def run(folder, *arguments):

@@ -21,14 +21,13 @@ from chrom2expr.evaluation.predictions import read_predictions
 from chrom2expr.genome.windows import Geometry
 from chrom2expr.tracks.store_reader import FeatureStore
 from chrom2expr.tracks.track_tables import read_tracks
-from planned_jobs import planned_jobs, reruns
+from planned_jobs import clean_copy, planned_jobs, reruns
 from small_workflow import ENFORMER, STEPS, each
 from small_world import ENFORMER_TRACKS, Raw, World, changed, of
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "tests" / "plugin_example"
 PACKAGE = "chrom2expr_example"
-GENERATED = (".git", ".venv", ".snakemake", "results", "resources", "__pycache__", ".pytest_cache")
 SETTINGS = {"width": 6, "layers": 2, "pooling": "max"}
 NAMES = {
     "backbones": "dilated",
@@ -290,7 +289,7 @@ def test_its_figure_is_drawn(world):
 @pytest.mark.slow
 def test_the_workflow_runs_it_on_the_demo_and_an_edit_repeats_its_jobs(site, tmp_path):
     """Of the loss's file: its trainings and what follows from them, no others and no inference."""
-    copy = shutil.copytree(ROOT, tmp_path / "clone", ignore=shutil.ignore_patterns(*GENERATED))
+    copy = clean_copy(tmp_path / "clone")
     shutil.copytree(site, tmp_path / "site")
     weights = tmp_path / "dilated.pth"
     own = {"resources": {"dilated_weights": {"path": str(weights)}}, "backbones": {"dilated": {"settings": SETTINGS}}}

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from planned_jobs import clean_copy
+
 ROOT = Path(__file__).resolve().parents[2]
-GENERATED = (".git", ".venv", ".snakemake", "results", "resources", "__pycache__", ".pytest_cache")
 RESULTS, RESOURCES = "results/demo", "resources/demo"
 TARGET = f"{RESULTS}/figures/shrunk.tsv"
 OPTIONS = ("--cores", "2", "--resources", "gpu=2", "--configfile", "config/demo.yaml", "tests/shrunk_demo.yaml")
@@ -117,8 +118,7 @@ class Clone:
 
 def new_clone(folder):
     """A clone without results."""
-    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*GENERATED), dirs_exist_ok=True)
-    return Clone(folder)
+    return Clone(clean_copy(folder))
 
 
 def differing(found, expected):

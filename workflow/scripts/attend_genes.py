@@ -7,7 +7,7 @@ with job(snakemake) as call:
 
     from chrom2expr import registry
     from chrom2expr.backbones import attention
-    from chrom2expr.backbones.device import choose_device, memory_advice
+    from chrom2expr.backbones.device import choose_device, memory_advice, to_device
     from chrom2expr.files import whole
     from chrom2expr.genome.sequence_store import SequenceStore
     from chrom2expr.genome.splits import read_split
@@ -29,7 +29,7 @@ with job(snakemake) as call:
     advice = memory_advice("sources: NAME: geometry: sequence_length")
     with advice, SequenceStore(given.encoded, geometry.sequence_length) as store:
         attention.attend_genes(
-            lambda encoded: trunk.attend(torch.from_numpy(encoded).to(device), query).cpu().numpy(),
+            lambda encoded: trunk.attend(to_device(encoded, device), query).cpu().numpy(),
             store.select(gene_id[split == "test"]),
             geometry,
             made[0],

@@ -22,6 +22,7 @@ from chrom2expr.application.allele_windows import Allele, Gene
 from chrom2expr.application.trained_run import TrainedRun
 from chrom2expr.application.variant_genes import Pairs
 from chrom2expr.application.variants import Variant
+from chrom2expr.backbones.device import to_device
 from chrom2expr.genome.sequences import Genome
 
 # Pairs whose windows, and what the backbone says of them, are in memory at a time.
@@ -60,7 +61,7 @@ class Predictor:
         size: int = 1,
         device: str | torch.device = "cpu",
     ) -> None:
-        self.run, self.genome, self.size, self.device = run.to(device), genome, size, device
+        self.run, self.genome, self.size, self.device = run.to(device), genome, size, torch.device(device)
         self.genes = [Gene(*place) for place in genes[["chrom", "tss", "strand"]].itertuples(index=False)]
         self.bases_read = 0
         self._references: dict[int, np.ndarray] = {}
@@ -156,7 +157,7 @@ class Predictor:
 
     def _dna(self, encoded: Sequence[np.ndarray]) -> Tensor:
         self.bases_read += sum(map(len, encoded))
-        return torch.from_numpy(np.stack(encoded)).to(self.device)
+        return to_device(np.stack(encoded), self.device)
 
     def _strands(self, genes: Sequence[int]) -> list[str]:
         return [self.genes[gene].strand for gene in genes]

@@ -188,7 +188,7 @@ def _receive(answer: requests.Response, part: _Part, start: int, size: int | Non
     """Add the body of an answer to the `start` bytes that are there, up to `size`."""
     url = watch.url
     left = -(-(size - start) // _MB) if size else None
-    told = Progress(left, "MB") if watch.progress and left != 1 else None
+    told = Progress(left, "MB") if watch.progress and (left is None or left > 1) else None
     arrived, most = start, size or UNANNOUNCED
     with open(part.content, "ab") as handle:
         while block := _next_block(answer, arrived, size):

@@ -64,7 +64,7 @@ class ExpressionCNN(training.Model):
         self.transform = transform
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.stem = Stem(tracks, width, (1, kernel_size), padding="same")
+            self.stem = Stem(tracks, width, kernel_size)
             self.blocks = nn.Sequential(*(ResidualConvBlock(width, kernel_size) for _ in range(blocks)))
             self.dropout = Dropout(dropout, seed)
             self.output = nn.Linear(width * (bins >> blocks), tissues)
@@ -90,6 +90,9 @@ class ExpressionCNN(training.Model):
 
 class Stem(nn.Conv2d):
     """The convolution that takes the tracks, and any that are zeros behind them: the result is the same."""
+
+    def __init__(self, tracks: int, width: int, kernel_size: int) -> None:
+        super().__init__(tracks, width, (1, kernel_size), padding="same")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         zeros = x.shape[1] - self.in_channels

@@ -47,7 +47,7 @@ class Bundle(ExpressionCNN):
         self.shape, self.transform, self.networks = dict(shape), shape["transform"], len(dropouts)
         width, kernel_size = shape["width"] * self.networks, shape["kernel_size"]
         with torch.device("meta"):  # no weights are drawn only to be replaced
-            self.stem = Stem(shape["tracks"], width, (1, kernel_size), padding="same")
+            self.stem = Stem(shape["tracks"], width, kernel_size)
             blocks = (ResidualConvBlock(width, kernel_size, self.networks) for _ in range(shape["blocks"]))
             self.blocks = nn.Sequential(*blocks)
             self.output = _Outputs(self.networks, shape["width"] * (shape["bins"] >> shape["blocks"]))

@@ -18,8 +18,7 @@ _POOL = (
 
 
 def described(head: Head) -> str:
-    """The sentences on a head of the config, by its type; of types that are not chrom2expr's own, all their "
-    "settings."""
+    """The sentences on a head of the config, by its type; of types that are not our own, all their settings."""
     return _TYPES.get(head["type"], _other)(head)
 
 

@@ -17,8 +17,9 @@ import yaml
 from chrom2expr.config import overlays, schema
 from chrom2expr.errors import InputError
 from chrom2expr.files.whole import whole_file
+from chrom2expr.job import CAUSES
 from chrom2expr.reporting.software import computed_with
-from chrom2expr.running.failures import CAUSES, named_in, tail
+from chrom2expr.running.failures import named_in, tail
 from chrom2expr.running.masking import masked
 
 # So much of Snakemake's own log, of each other log, and so many of these.
