@@ -186,7 +186,7 @@ def disturbed(page: dict[str, str], folder: Path) -> None:
         until("it goes on from its last epoch", lambda: goes_on(folder))
         # Else it is done before SLURM looks at its limit, which it does twice a minute.
         os.kill(process, signal.SIGSTOP)
-        shell(f"scontrol update JobId={tuned} EndTime=now")
+        shell(f"scontrol update JobId={tuned} EndTime=now+2")  # a second that has passed when it is read is refused
         _, _, process = until("another job runs, and is killed", lambda: running("", node))
         os.kill(process, signal.SIGKILL)
         until("it has failed", lambda: jobs("FAILED"))
@@ -259,7 +259,8 @@ def main() -> None:
                 "scancel --user=root && timeout 60 bash -c 'while squeue --noheader | grep .; do sleep 1; done' || true"
             )
             shell(page["stop"])
-            shell(f"pkill --signal KILL --full {name} || true")  # a lost node ends nothing
+            # A lost node ends nothing. Without a shell, whose own command line has the name too.
+            subprocess.run(["pkill", "--signal", "KILL", "--full", name], check=False)
         assert not (different := differing(local, cluster)), different
     say("every file has the bytes of the local run")
 
