@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chrom2expr import registry
-from chrom2expr.config import dependencies, overlays
+from chrom2expr.config import dependencies, overlays, source_text
 from chrom2expr.errors import InputError
 from planned_jobs import ROOT, copied, planned_jobs, reruns
 
@@ -47,9 +47,11 @@ def forget():
 
 
 def _forget():
-    for cached in vars(dependencies).values():
+    for cached in (*vars(dependencies).values(), *vars(source_text).values()):
         if hasattr(cached, "cache_clear"):
             cached.cache_clear()
+    source_text._recalled.clear()
+    source_text._asked.clear()
 
 
 def write(folder, **texts):
@@ -291,6 +293,50 @@ def test_what_a_job_does_not_need_it_does_not_depend_on():
         ("bin_bigwigs.py",),
     ):
         assert not {name.partition("/")[0] for name in used(script, *entries)} & {"figures", "config", "simulation"}
+
+
+def test_what_was_read_before_is_not_read_again(tmp_path, monkeypatch):
+    """And gives the same, imports under another name, of other packages and of the package above included."""
+    kept = tmp_path / "kept/texts.json"
+    module = MODULE.replace("import os.path", "import os.path as place\nfrom . import b\nfrom .b import number as n")
+    write(tmp_path / "scripts", a=module, b="number = float\n")
+
+    def told(without=()):
+        return dependencies.fingerprint(tmp_path / "scripts", "script.py", without=without)
+
+    read, parse = [], ast.parse
+    monkeypatch.setattr(source_text.ast, "parse", lambda text, *more: read.append(text) or parse(text, *more))
+    first = told(), told({"draw"})
+    assert len(set(read)) == 3 and first[0] != first[1]
+    source_text.keep(kept)
+    _forget()
+    source_text.recall(kept)
+    read.clear()
+    assert (told(), told({"draw"})) == first and not read
+    written = kept.stat().st_mtime_ns
+    source_text.keep(kept)
+    assert kept.stat().st_mtime_ns == written  # nothing was new
+
+    (tmp_path / "scripts/chrom2expr/b.py").write_text("number = int\n")
+    _forget()
+    source_text.recall(kept)
+    assert told() != first[0] and read == [b"number = int\n"]
+    source_text.keep(kept)
+    assert kept.stat().st_mtime_ns > written
+
+
+@pytest.mark.parametrize("spoilt", ["", "[]", "{}", '{"reader": "another", "texts": {}}', b"\xff"])
+def test_what_was_kept_and_cannot_be_used_is_read_again(tmp_path, spoilt):
+    kept = tmp_path / "texts.json"
+    kept.write_bytes(spoilt if isinstance(spoilt, bytes) else spoilt.encode())
+    write(tmp_path / "scripts", a=MODULE, b="number = float\n")
+    source_text.recall(kept)
+    found = dependencies.fingerprint(tmp_path / "scripts", "script.py")
+    source_text.keep(kept)
+    assert len(json.loads(kept.read_text())["texts"]) == 3
+    _forget()
+    assert dependencies.fingerprint(tmp_path / "scripts", "script.py") == found
+    source_text.keep(tmp_path / "texts.json/in/a/file")  # what cannot be written is not
 
 
 def rewritten(text):

@@ -1,5 +1,6 @@
 # What the rules share: the checked config, and helpers that turn its sections into paths and params.
 
+import atexit
 import glob
 import json
 import os
@@ -7,6 +8,7 @@ import sys
 from copy import deepcopy
 from dataclasses import asdict
 from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 
 from snakemake.exceptions import WorkflowError
@@ -22,7 +24,7 @@ if not os.path.isdir(SCRIPTS):
 sys.path.insert(0, os.path.abspath(SCRIPTS))
 
 from chrom2expr import registry
-from chrom2expr.config import audited, dependencies, folds, overlays, resources, runs, schema
+from chrom2expr.config import audited, dependencies, folds, overlays, resources, runs, schema, source_text
 from chrom2expr.errors import InputError
 from chrom2expr.genome import sample_sheets
 from chrom2expr.reporting import masking, scope
@@ -124,6 +126,12 @@ wildcard_constraints:
     shard=r"\d{3}",
     job=r"\d{3}",
     shown=rf"{scope.ALL}|(?:{one_of(config['figures'])})(?:\+(?:{one_of(config['figures'])}))*",
+
+
+# What the files of the library do, so that the next run reads those that were edited.
+KEPT_TEXTS = Path(".snakemake/chrom2expr/texts.json")
+source_text.recall(KEPT_TEXTS)
+atexit.register(source_text.keep, KEPT_TEXTS)
 
 
 @cache

@@ -11,20 +11,22 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chrom2expr.application.effects import Expression
 from chrom2expr.application.variant_genes import Pairs
 from chrom2expr.application.variants import Variant
 from chrom2expr.errors import reading, system_errors_named
 from chrom2expr.files.csv_rows import open_text
 from chrom2expr.files.whole import whole_file
 from chrom2expr.job import Progress
+
+if TYPE_CHECKING:  # it loads PyTorch, and most that is done with these files needs none
+    from chrom2expr.application.effects import Expression
 
 _NAME = pa.dictionary(pa.int32(), pa.string())
 _NUMBERS = ("reference", "alternative", "log_fold_change")
@@ -56,7 +58,7 @@ class Effects(NamedTuple):
     log_fold_change: np.ndarray
 
 
-def effects(variants: Sequence[Variant], pairs: Pairs, gene_id: Sequence[str], found: Expression) -> Effects:
+def effects(variants: Sequence[Variant], pairs: Pairs, gene_id: Sequence[str], found: "Expression") -> Effects:
     """Effects of the user's ALT: of a variant whose REF and ALT changed places with the assembly, these change too."""
     chosen = [variants[variant] for variant in pairs.variant]
     swapped = np.array([one.reference_swapped for one in chosen], dtype=bool)[:, None]
