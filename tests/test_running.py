@@ -15,6 +15,7 @@ from chrom2expr import command_line, job
 from chrom2expr.running import bug_report, failures, made, masking
 from small_workflow import STEPS
 from small_world import ROOT, Refusal, differing
+from test_job import after_start
 
 SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU"]
 # What a script that may take minutes counts, and the steps of the small world that show it.
@@ -155,7 +156,7 @@ def ended(tmp_path, code):
     log = tmp_path / "job.log"
     arguments = [str(ROOT / "workflow/scripts"), str(ROOT / "tests"), str(log), code]
     done = subprocess.run([sys.executable, "-c", ENDS, *arguments], capture_output=True, text=True, check=False)
-    return done.returncode, log.read_text(), done.stdout + done.stderr
+    return done.returncode, after_start(log), done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
@@ -220,7 +221,7 @@ def test_a_signal_that_is_ignored_stays_so(tmp_path):
     log = tmp_path / "log"
     arguments = [str(ROOT / "workflow/scripts"), str(ROOT / "tests"), str(log), "os.kill(os.getpid(), 1); print('on')"]
     done = subprocess.run([sys.executable, "-c", with_nohup, *arguments], check=False)
-    assert done.returncode == 0 and log.read_text() == "on\n"
+    assert done.returncode == 0 and after_start(log) == "on\n"
 
 
 def test_the_command_ends_cleanly_too(monkeypatch, capsys):

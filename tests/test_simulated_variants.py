@@ -66,11 +66,13 @@ def test_each_gene_has_one_variant_of_each_kind(simulation, planted):
 
 def alternative_sites(simulation, one):
     """The gene's sites in the changed sequence, base by base: motif, distance from the TSS, mismatches."""
-    gene, contig = simulation.genes.loc[one.gene], decode(simulation.grch37[one.chrom])
-    changed = [*enumerate(contig)]
-    place = slice(one.start, one.start + len(one.ref))
-    assert contig[place] == one.ref
-    inside = [place.start] if len(one.ref) == len(one.alt) else [None] * len(one.alt)
+    gene, sites = simulation.genes.loc[one.gene], simulation.sites[simulation.sites.gene == one.gene]
+    places = [gene.tss, one.start, *sites.start]
+    first, last = min(places), max(places) + LENGTH + len(one.ref)
+    changed = [*enumerate(decode(simulation.grch37[one.chrom][first:last]), first)]
+    place = slice(one.start - first, one.start - first + len(one.ref))
+    assert "".join(base for _, base in changed[place]) == one.ref
+    inside = [one.start] if len(one.ref) == len(one.alt) else [None] * len(one.alt)
     changed[place] = zip(inside, one.alt)
     origins, bases = zip(*changed)
     text, where = "".join(bases), {origin: at for at, origin in enumerate(origins) if origin is not None}
@@ -81,7 +83,7 @@ def alternative_sites(simulation, one):
 
     consensus = simulation.motifs.consensus
     found = []
-    for site in simulation.sites[simulation.sites.gene == one.gene].itertuples():
+    for site in sites.itertuples():
         if site.start not in where:
             continue
         here = encode(text[where[site.start] : where[site.start] + LENGTH])
@@ -91,7 +93,7 @@ def alternative_sites(simulation, one):
     if one.kind == "created":
         both = {one.alt, decode(reverse_complement(encode(one.alt)))}
         (motif,) = (number for number, word in enumerate(consensus) if word in both)
-        found.append((motif, distance(one.start), 0))
+        found.append((motif, distance(place.start), 0))
     return found
 
 
@@ -99,6 +101,10 @@ def slow_expression(simulation, by_gene):
     """Baseline and tissue parts (before they are scaled) of genes' sites, one number at a time."""
     motifs = simulation.motifs
     regulators = [number for number, role in enumerate(motifs.role) if role == "regulator"]
+    by_motif = {}
+    for number, motif in enumerate(regulators):
+        active = simulation.lineage @ simulation.activity[number]
+        by_motif[motif] = active - active.mean()
     baseline, tissue = [], []
     for sites in by_gene:
         core, raised = 0.0, np.zeros(SETTINGS.tissues)
@@ -106,9 +112,8 @@ def slow_expression(simulation, by_gene):
             strength = max(0, 1 - 0.3 * mismatches)
             core += strength * motifs.baseline[motif]
             if motif in regulators:
-                active = simulation.lineage @ simulation.activity[regulators.index(motif)]
                 near = min(1, np.exp((400 - abs(distance)) / SETTINGS.enhancer_decay))
-                raised += strength * near * (active - active.mean())
+                raised += strength * near * by_motif[motif]
         baseline.append(core)
         tissue.append(raised)
     return np.array(baseline), np.array(tissue)

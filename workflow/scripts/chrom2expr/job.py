@@ -10,6 +10,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from datetime import datetime
 from pathlib import Path
 from time import monotonic
 from types import SimpleNamespace
@@ -64,8 +65,9 @@ class Call(NamedTuple):
 def job(snakemake: Any) -> Iterator[Call]:
     """Read the params, which are JSON; send everything printed to the job's log, and what is wrong to the user.
 
-    What ends it is the last line of the log, which begins with one of CAUSES, and is told on the console with the rule
-    and the log's place. A traceback is in the log alone.
+    The log's first line, which rule, when, on how many threads, is there before the script loads anything. What ends it
+    is the last line of the log, which begins with one of CAUSES, and is told on the console with the rule and the log's
+    place. A traceback is in the log alone.
 
     Raises SystemExit(1) on every error: on InputError, and at once where an earlier try of this job met one (a
     cluster's profile counts the tries as resources.attempt, and nothing else does); where the operating system refused
@@ -93,6 +95,8 @@ def job(snakemake: Any) -> Iterator[Call]:
         stopped_by_signals() as received,
         ended_with(os.getppid()),
     ):
+        began = f"{datetime.now():%Y-%m-%d %H:%M:%S}"
+        print(f"{getattr(snakemake, 'rule', 'job')}, {began}, threads: {snakemake.threads}")
         try:
             if again:
                 raise InputError(f"{refusal.read_text(encoding='utf-8')} (not tried again: once mended, run again)")
