@@ -82,9 +82,9 @@ def test_the_workflow_refuses_another_version_that_is_installed(tmp_path):
     metadata = tmp_path / "chrom2expr-99.dist-info" / "METADATA"
     metadata.parent.mkdir()
     metadata.write_text("Metadata-Version: 2.4\nName: chrom2expr\nVersion: 99\n")
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    status, text = run(sys.executable, "-m", "snakemake", "-n", "--quiet", "all", cwd=ROOT, env=environment)
-    assert status != 0 and "Traceback" not in text
+    done = snakemake("-n", "--quiet", "all", PYTHONPATH=str(tmp_path))
+    text = done.stdout + done.stderr
+    assert done.returncode != 0 and "Traceback" not in text
     assert (
         f"chrom2expr 99 is installed, but this workflow is {chrom2expr.__version__}: install the workflow's own" in text
     )

@@ -1,9 +1,6 @@
 """Files of one's own (tests/own_files) and data are used from a config: a file and an entry each."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +14,7 @@ from chrom2expr.config import schema
 from chrom2expr.errors import InputError
 from chrom2expr.evaluation.predictions import read_predictions
 from chrom2expr.heads.finetuned import FineTunedBackbone
+from dry_runs import snakemake
 from planned_jobs import copied, planned_jobs, reruns
 from small_workflow import METRICS, STEPS
 from small_world import World, changed
@@ -37,9 +35,7 @@ def dry_run(folder, changes=None):
         json.dumps({"sources": {"lab": {"bigwigs": {"": f"{folder}/{{identifier}}.bw"}}}})
     )
     overlays = ["--configfile", str(OWN / "config.yaml"), str(folder / "data.yaml"), str(folder / "own.yaml")]
-    command = [sys.executable, "-m", "snakemake", "-n", *overlays, "--", f"{folder}/results/figures/lab.pdf"]
-    environment = {key: value for key, value in os.environ.items() if key != "SNAKEMAKE_PROFILE"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
+    done = snakemake("-n", *overlays, "--", f"{folder}/results/figures/lab.pdf")
     return done.returncode, done.stdout + done.stderr
 
 

@@ -2,8 +2,6 @@
 
 import copy
 import gzip
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +13,7 @@ from chrom2expr.config import draft, folds, overlays, runs, schema
 from chrom2expr.errors import InputError
 from chrom2expr.genome import genes, liftover
 from chrom2expr.simulation import lab_files
+from dry_runs import snakemake
 from planned_jobs import copied, planned_jobs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -194,8 +193,7 @@ def test_a_base_is_laid_below_by_snakemake_and_by_the_command(clone, monkeypatch
 )
 def test_a_base_that_cannot_be_used_stops_snakemake(clone, text, said):
     (clone / "typo.yaml").write_text(f"{text}\n")
-    command = [sys.executable, "-m", "snakemake", "-n", "--configfile", "typo.yaml"]
-    done = subprocess.run(command, cwd=clone, check=False, capture_output=True, text=True)
+    done = snakemake("-n", "--configfile", "typo.yaml", cwd=clone)
     assert done.returncode and said in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
 

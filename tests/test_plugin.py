@@ -16,6 +16,7 @@ import torch
 import yaml
 from matplotlib.image import imread
 
+import dry_runs
 from chrom2expr import registry
 from chrom2expr.evaluation.predictions import read_predictions
 from chrom2expr.genome.windows import Geometry
@@ -67,7 +68,8 @@ def dry_run(site, folder, changes=None):
     own = {"pathvars": roots, "resources": {"dilated_weights": {"path": f"{folder}/dilated.pth"}}}
     (folder / "own.yaml").write_text(json.dumps(own | (changes or {})))
     overlays = ["--configfile", str(EXAMPLE / "config.yaml"), str(folder / "own.yaml")]
-    return run(site, "snakemake", "-n", *overlays, "--", f"{folder}/results/figures/plane.pdf")
+    done = dry_runs.snakemake("-n", *overlays, "--", f"{folder}/results/figures/plane.pdf", PYTHONPATH=str(site))
+    return done.returncode, done.stdout + done.stderr
 
 
 def test_a_dry_run_plans_its_jobs_which_depend_on_its_code(site, tmp_path):

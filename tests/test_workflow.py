@@ -11,19 +11,13 @@ import pytest
 import yaml
 
 from chrom2expr.config import dependencies
+from dry_runs import snakemake
 from planned_jobs import copied
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "workflow/scripts"
 LIBRARY = SCRIPTS / "chrom2expr"
 RULE_FILES = sorted((ROOT / "workflow/rules").glob("*.smk"))
-
-
-def snakemake(*arguments, cwd=ROOT):
-    environment = {key: value for key, value in os.environ.items() if key != "SNAKEMAKE_PROFILE"}
-    return subprocess.run(
-        [sys.executable, "-m", "snakemake", *arguments], cwd=cwd, env=environment, capture_output=True, text=True
-    )
 
 
 def rules():
