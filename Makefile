@@ -32,7 +32,7 @@ test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile
 
 test-slow: $(INSTALLED)
-	$(BIN)/python -m pytest -m slow --numprocesses $(CORES) --dist loadfile
+	$(BIN)/python -m pytest -m slow --durations 12 --numprocesses $(CORES) --dist loadfile
 
 # As root, on Debian or Ubuntu: a SLURM of this machine (docs/slurm.md); elsewhere it says why not.
 test-slurm: $(INSTALLED)
