@@ -167,14 +167,14 @@ def _average(shard: int, shards: int) -> Step:
 def _predict(encoded: str) -> Step:
     given = {"encoded": of(encoded), "weights": weights("enformer"), "tracks": Raw("targets_human.txt")}
     params = {"type": "enformer", "geometry": ENFORMER, "settings": {"use_tf_gamma": False}}
-    params |= {"reverse_complement": False, "central_bins": 2, "source": "enformer_predicted"}
+    params |= {"reverse_complement": False, "precision": "auto", "central_bins": 2, "source": "enformer_predicted"}
     return _step("predict_tracks", "shard.h5", given, params, gpu=1, batch_size=4)
 
 
 def _embed(encoded: str) -> Step:
     params = {"type": "enformer", "geometry": EMBEDDED, "bins": 4}
     params |= {"settings": {"use_tf_gamma": False, "positional_basis": "library"}, "source": "enformer_50kb"}
-    params |= {"reverse_complement": False}
+    params |= {"reverse_complement": False, "precision": "auto"}
     given = {"encoded": of(encoded), "weights": weights("enformer")}
     return _step("embed_sequences", "shard.h5", given, params, gpu=1, batch_size=4)
 
@@ -372,7 +372,7 @@ STEPS = {
         "shard.h5",
         {"encoded": of("encoded_beluga"), "weights": Raw("beluga.pth"), "tracks": Raw("beluga.tsv")},
         {"type": "beluga", "geometry": BELUGA, "settings": SIZES}
-        | {"reverse_complement": True, "central_bins": 0, "source": "beluga_predicted"},
+        | {"reverse_complement": True, "precision": "auto", "central_bins": 0, "source": "beluga_predicted"},
         gpu=1,
         batch_size=4,
     ),

@@ -194,6 +194,19 @@ def test_inference_gives_the_same_numbers(small):
         torch.testing.assert_close(ready.embed(encoded, 2), plain.embed(encoded, 2), **ALIKE)
 
 
+@pytest.mark.parametrize("ready", [False, True])
+def test_bfloat16_is_close_and_comes_as_float32(small, ready):
+    small.need("tracks")
+    encoded, rounded = small.encoded(), small.build()
+    rounded.precision = "bf16"
+    rounded = rounded.for_inference() if ready else rounded
+    wanted, found = small.build().predict(encoded), rounded.predict(encoded)
+    for one, other in zip(found, wanted, strict=True):
+        if other is not None:
+            errors = (one - other).norm(dim=(0, 1)) / other.norm(dim=(0, 1))
+            assert one.dtype == torch.float32 and 0 < errors.max() < 0.05
+
+
 class TestWeights:
     def load(self, small, path, tracks=TRACKS):
         return small.type.load(path, small.geometry, small.settings, tracks)

@@ -430,7 +430,7 @@ UNUSED = {
 UNUSED_BACKBONE = {
     "type": "beluga", "weights": "lab_weights", "tracks": "beluga_tracks", "assembly": "grch37", "settings": {},
     "geometry": {"window": 2000, "bins": 4, "bin_size": 200}, "shards": 3, "batch_size": 1, "central_bins": 0,
-    "reverse_complement": False, "mem_mb": 1000, "runtime": 1,
+    "reverse_complement": False, "precision": "auto", "mem_mb": 1000, "runtime": 1,
 }  # fmt: skip
 
 

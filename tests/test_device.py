@@ -54,9 +54,29 @@ def test_a_gpu_that_fails_at_the_first_product_is_one_that_cannot_be_used(places
 
 
 def test_precision_is_part_of_what_a_shard_is(monkeypatch):
-    made = [provenance("s", "w.pth", "w", {}, ("torch",), torch.device(kind)) for kind in ("cpu", "cuda")]
-    assert [one["precision"] for one in made] == ["float32", "bfloat16"]
-    assert [one["device"] for one in made] == ["cpu", "cuda"]
+    def made(asked, kind):
+        return provenance("s", "w.pth", "w", {"precision": asked}, ("torch",), torch.device(kind))
+
+    found = {asked: [made(asked, kind)["precision"] for kind in ("cpu", "cuda")] for asked in device.PRECISIONS}
+    assert found == {"fp32": ["float32"] * 2, "bf16": ["bfloat16"] * 2, "auto": ["float32", "bfloat16"]}
+    assert made("auto", "cpu")["device"] == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("asked", "flags", "said"),
+    [
+        ("auto", "avx2 amx_bf16", "this CPU multiplies bfloat16 faster"),
+        ("auto", "avx2", None),
+        ("bf16", "avx2", "Warning: this CPU has no instructions for bfloat16"),
+        ("bf16", "avx512_bf16", None),
+    ],
+)
+def test_a_log_says_what_bfloat16_would_be_here(asked, flags, said, monkeypatch, capsys):
+    monkeypatch.setattr(device, "_cpu_flags", lambda: set(flags.split()))
+    device.say_precision(asked, torch.device("cpu"))
+    first, *more = capsys.readouterr().out.splitlines()
+    assert first == f"precision: {'bfloat16' if asked == 'bf16' else 'float32'}"
+    assert [line[: len(said)] for line in more] == [said] if said else not more
 
 
 TAKER = """

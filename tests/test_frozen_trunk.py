@@ -27,6 +27,7 @@ def embed(files, folder, **changes):
     for encoded in files.shards:
         shards.append(folder / "window" / encoded.name)
         params = {"type": "enformer", "bins": BINS, "settings": {}, "source": "window", "reverse_complement": False}
+        params["precision"] = "auto"
         geometry = {key: getattr(GEOMETRY, key) for key in ("sequence_length", "bins", "bin_size")}
         weights = [str(files.folder / "weights" / name) for name in ("config.json", "pytorch_model.bin")]
         snakemake = SimpleNamespace(

@@ -35,6 +35,7 @@ rule embed_sequences:
         geometry=param(source_geometry),
         bins=param(setting("sources", "bins")),
         reverse_complement=param(setting("backbones", "reverse_complement")),
+        precision=param(setting("backbones", "precision")),
         settings=param(setting("sources", "settings")),
         source=param(lambda wildcards: wildcards.source),
     script:

@@ -35,6 +35,7 @@ rule predict_tracks:
         geometry=param(setting("backbones", "geometry")),
         settings=param(setting("backbones", "settings")),
         reverse_complement=param(setting("backbones", "reverse_complement")),
+        precision=param(setting("backbones", "precision")),
         central_bins=param(setting("backbones", "central_bins")),
         source=param(lambda wildcards: wildcards.source),
     script:

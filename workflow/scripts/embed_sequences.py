@@ -17,8 +17,10 @@ with job(snakemake) as call:
     device = choose_device(call.resources.allow_cpu)
     weights, weights_sha256 = whole.weights(given.weights)
     network = registry.find("backbones", params.type).load()
-    described = inference.described(params.type, params.settings, geometry, params.reverse_complement, bins=params.bins)
-    backbone = network.load(weights, geometry, params.settings).for_inference().to(device)
+    described = inference.described(
+        params.type, params.settings, geometry, params.reverse_complement, params.precision, bins=params.bins
+    )
+    backbone = inference.ready(network.load(weights, geometry, params.settings), params.precision, device)
     provenance = inference.provenance(
         params.source, given.weights, weights_sha256, described, backbone.software, device
     )

@@ -20,9 +20,10 @@ with job(snakemake) as call:
     weights, weights_sha256 = whole.weights(given.weights)
     network = registry.find("backbones", params.type).load()
     described = inference.described(
-        params.type, params.settings, geometry, params.reverse_complement, tracks=len(tracks)
+        params.type, params.settings, geometry, params.reverse_complement, params.precision, tracks=len(tracks)
     )
-    backbone = network.load(weights, geometry, params.settings, len(tracks)).for_inference().to(device)
+    backbone = network.load(weights, geometry, params.settings, len(tracks))
+    backbone = inference.ready(backbone, params.precision, device)
     provenance = inference.provenance(
         params.source, given.weights, weights_sha256, described, backbone.software, device
     )

@@ -11,7 +11,7 @@ import torch
 from chrom2expr import __version__
 from chrom2expr.application.new_sequences import NewSequences
 from chrom2expr.application.trained_run import TrainedRun
-from chrom2expr.backbones.device import precision, to_device
+from chrom2expr.backbones.device import precision_of, to_device
 from chrom2expr.genome.batching import batches
 from chrom2expr.genome.windows import N
 from chrom2expr.job import Progress
@@ -70,7 +70,7 @@ def _about(run: TrainedRun, device: torch.device) -> dict[str, str]:
         "pseudocount": json.dumps(run.pseudocount),
         "trained_on": f"{run.assembly}, SHA-256 {run.genome_sha256}",
         "run": json.dumps({name: run.provenance[name] for name in ("inputs", "head", "loss")}, sort_keys=True),
-        "device": f"{device.type}, {precision(device)}",
+        "device": f"{device.type}, {precision_of(run.precision, device)}",
         "software": f"chrom2expr {__version__}, torch {torch.__version__}",
     }
 

@@ -15,7 +15,7 @@ from chrom2expr.application.lifted_variants import lift
 from chrom2expr.application.trained_run import TrainedRun
 from chrom2expr.application.variant_genes import Pairs, Wanted
 from chrom2expr.application.variants import Skipped, Variant
-from chrom2expr.backbones.device import precision
+from chrom2expr.backbones.device import precision_of
 from chrom2expr.errors import InputError
 from chrom2expr.genome.contigs import called, check_lengths
 from chrom2expr.genome.liftover import Chain
@@ -97,7 +97,7 @@ def score(
         "assembly": run.assembly,
         "genome_sha256": run.genome_sha256,
         "device": device.type,
-        "precision": precision(device),
+        "precision": precision_of(run.precision, device),
         "variants": asked.vcf.name,
         "left_out": dict(skipped.counts),
     }

@@ -31,7 +31,7 @@ class TrainedRun(nn.Module):
     what the backbone predicts, those that the head reads; unit, pseudocount: of the expression it was trained on;
     assembly, genome_sha256: of the genome it was trained on; provenance: what else is known of the run.
 
-    On CUDA the backbone computes in bfloat16 autocast, as the workflow does; move it with `to`.
+    precision: what the backbone computes in (see Backbone.precision), as it did in the workflow. Move it with `to`.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class TrainedRun(nn.Module):
             self._bins = central(stored, int(inputs["bins"]))
             wanted = reduction.declares.get("orientation", "genomic") if reduction else inputs["orientation"]
             self._orientation = str(wanted)
+        self.precision = backbone.precision if backbone else "auto"
         self.requires_grad_(False)
         self.eval()
 
@@ -148,11 +149,12 @@ def load_run(folder: str | Path, weights: str | Path | None = None) -> TrainedRu
     geometry = Geometry(**described["geometry"])
     found = _weights(model, weights)
     kind = registry.find("backbones", described["type"]).load()
-    backbone = kind.load(found, geometry, described["settings"], described.get("tracks")).for_inference()
+    backbone = kind.load(found, geometry, described["settings"], described.get("tracks"))
+    backbone.precision = described.get("precision", "auto")
     reduction = None
     if model["features"] != "store":
         reduction = registry.find("reductions", model["features"]).load()(geometry, int(summary["inputs"]["bins"]))
-    return TrainedRun(head, summary, backbone, reduction)
+    return TrainedRun(head, summary, backbone.for_inference(), reduction)
 
 
 def _summary(folder: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ strands, checkpoints loaded exactly.
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, ClassVar, NamedTuple, Self
@@ -14,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from chrom2expr.backbones.device import precision_of
 from chrom2expr.errors import InputError, system_trouble
 from chrom2expr.files.foreign import start_of
 from chrom2expr.files.tensors import save
@@ -52,6 +54,8 @@ class Backbone(nn.Module):
     # Bases that decide a bin, where each bin is decided by its own: bin i by those from i * bin_size on. A shorter
     # sequence then gives the bins whose bases it holds.
     reach: int | None = None
+    # What `predict` and `embed` compute in, of device.PRECISIONS; set it before `for_inference`.
+    precision: str = "auto"
     software: ClassVar[tuple[str, ...]] = ("torch",)  # the installed packages that decide its numbers
 
     def __init__(self, geometry: Geometry) -> None:
@@ -114,7 +118,7 @@ class Backbone(nn.Module):
 
     @torch.inference_mode()
     def predict(self, sequence: Tensor, reverse_complement: bool = False) -> Prediction:
-        """Float32 prediction of a sequence on the network's device; bfloat16 autocast on CUDA.
+        """Float32 prediction of a sequence on the network's device, computed in its `precision`.
 
         With `reverse_complement` it is the mean of both strands, the other strand's bins turned back round.
         """
@@ -130,7 +134,7 @@ class Backbone(nn.Module):
         strands = [sequence, other_strand(sequence)] if reverse_complement else [sequence]
         predictions = []
         for strand in strands:
-            with _autocast(strand):
+            with self._autocast(strand):
                 tracks, embedding = self(strand)
             predictions.append(Prediction(tracks.float(), None if embedding is None else embedding.float()))
         if not reverse_complement:
@@ -141,19 +145,19 @@ class Backbone(nn.Module):
 
     def read_embedding(self, sequence: Tensor, bins: int, reverse_complement: bool = False) -> Tensor:
         """What `embed` gives, with gradients."""
-        with _autocast(sequence):
+        with self._autocast(sequence):
             embedding = self.embedding(sequence)
         here = middle(embedding.shape[1], bins)
         if not reverse_complement:
             return embedding[:, here].float()
         # Turned back before it is cropped: an odd number of bins has no even number in its middle.
-        with _autocast(sequence):
+        with self._autocast(sequence):
             there = self.embedding(other_strand(sequence)).flip(1)
         return (embedding[:, here].float() + there[:, here].float()) / 2
 
-
-def _autocast(sequence: Tensor) -> torch.autocast:
-    return torch.autocast("cuda", torch.bfloat16, enabled=sequence.is_cuda)
+    def _autocast(self, sequence: Tensor) -> AbstractContextManager:
+        device = sequence.device
+        return torch.autocast(device.type, torch.bfloat16, enabled=precision_of(self.precision, device) == "bfloat16")
 
 
 def as_one_hot(sequence: Tensor, channels: str = BASES) -> Tensor:

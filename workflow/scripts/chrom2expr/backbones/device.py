@@ -1,7 +1,7 @@
 """Where networks compute, and in which precision.
 
 `float32` means IEEE float32, in products as in convolutions; networks that are trained from tracks take TensorFloat-32
-for both (`tensor_float32`). On a GPU, backbones compute in bfloat16 autocast.
+for both (`tensor_float32`). What backbones compute in is a key of theirs (`PRECISIONS`).
 """
 
 import os
@@ -23,6 +23,10 @@ _HIDDEN = ("", "-1", "NoDevFiles")
 _PLACES = (("/proc/driver/nvidia/gpus", "*"), ("/dev", "nvidia[0-9]*"))
 # Of CUDA's products, convolutions and recurrent layers, the precision of float32.
 _SWITCHES = (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn)
+# What `precision` of a backbone may be: float32, bfloat16, or bfloat16 on a GPU and float32 on a CPU.
+PRECISIONS = ("fp32", "bf16", "auto")
+# Of /proc/cpuinfo: a CPU with one of these has instructions for bfloat16.
+_BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16", "bf16"}
 # The cards of this process, by index, and what keeps them from others.
 _held: dict[int, FileLock] = {}
 
@@ -92,9 +96,25 @@ def cards_held() -> list[int]:
     return [*_held]
 
 
-def precision(device: torch.device) -> str:
-    """What backbones compute in there: bfloat16 autocast on a GPU, float32 on a CPU."""
-    return "bfloat16" if device.type == "cuda" else "float32"
+def precision_of(asked: str, device: torch.device) -> str:
+    """What a backbone of this `precision` (see PRECISIONS) computes in on a device, by PyTorch's name.
+
+    >>> [precision_of(asked, torch.device("cpu")) for asked in PRECISIONS]
+    ['float32', 'bfloat16', 'float32']
+    """
+    return {"fp32": "float32", "bf16": "bfloat16"}.get(asked, "bfloat16" if device.type == "cuda" else "float32")
+
+
+def say_precision(asked: str, device: torch.device) -> None:
+    """Print what a backbone computes in and, on a CPU, what bfloat16 would be there."""
+    found = precision_of(asked, device)
+    print(f"precision: {found}")
+    if device.type == "cpu":
+        able = bool(_BFLOAT16_FLAGS & _cpu_flags())
+        if able and found == "float32":
+            print("this CPU multiplies bfloat16 faster; precision: bf16 (backbones: NAME) rounds to three digits")
+        elif not able and found == "bfloat16":
+            print("Warning: this CPU has no instructions for bfloat16, which takes longer than fp32 then")
 
 
 def training_precision(device: torch.device) -> str:
@@ -148,6 +168,15 @@ def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
     """
     tensor = torch.from_numpy(array)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+def _cpu_flags() -> set[str]:
+    """What the first CPU of this machine can do, by Linux's names; nothing elsewhere."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith(("flags", "Features")):
+                return set(line.partition(":")[2].split())
+    return set()
 
 
 def _set_float32(kind: str) -> None:

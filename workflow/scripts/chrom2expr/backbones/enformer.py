@@ -5,7 +5,8 @@ holds every tensor of the trunk twice, once under `_trunk.`: a file may have eit
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Self
 
@@ -260,12 +261,31 @@ class Enformer(Backbone):
         save(self.network, weights)
 
     def for_inference(self) -> Self:
-        """Its attention layers become FusedAttention, which gives the same numbers."""
+        """Its attention layers become FusedAttention, which gives the same numbers.
+
+        In bf16 its weights are rounded once, all but those of the tracks' layer, and activations stay in bfloat16:
+        autocast would round weights in every pass, which on a CPU costs what the products save.
+        """
         bins = self.geometry.sequence_length // self.geometry.bin_size
         features = positional_features(self.eval().network, bins)
         for layer in self.network.transformer:
             layer[0].fn[1] = FusedAttention(layer[0].fn[1], features)
+        if self.precision == "bf16":
+            for stage in self._trunk():
+                stage.to(torch.bfloat16)
         return self.eval()
+
+    def _trunk(self) -> Iterator[nn.Module]:
+        """The parts that give the embedding, in turn."""
+        network = self.network
+        yield from (network.stem, *network.conv_tower)
+        yield from (*network.transformer, network.crop_final, network.final_pointwise)
+
+    def _rounded(self) -> bool:
+        return self.network.stem[0].weight.dtype == torch.bfloat16
+
+    def _autocast(self, sequence: Tensor) -> AbstractContextManager:
+        return nullcontext() if self._rounded() else super()._autocast(sequence)
 
     def forward(self, sequence: Tensor) -> Prediction:
         """In one pass through the trunk. Raises InputError where the tracks were left out when it was loaded."""
@@ -273,7 +293,7 @@ class Enformer(Backbone):
             raise InputError("this Enformer was loaded without its tracks")
         embedding, head = self.embedding(sequence), self.network.heads[HEAD]
         # One layer costs next to nothing in its own precision, and brings the tracks of a bfloat16 trunk closer.
-        with torch.autocast("cuda", enabled=False):
+        with torch.autocast(embedding.device.type, enabled=False):
             return Prediction(head(embedding.to(head[0].weight.dtype)), embedding)
 
     def embedding(self, sequence: Tensor, checkpointing: bool = False) -> Tensor:
@@ -288,6 +308,7 @@ class Enformer(Backbone):
             return checkpoint(stage, features, use_reentrant=False) if checkpointing else stage(features)
 
         network, features = self.network, as_one_hot(sequence)
+        features = features.to(network.stem[0].weight.dtype)
         for stage in (network.stem, *network.conv_tower):
             features = run(stage, features)
         features = features.transpose(1, 2)

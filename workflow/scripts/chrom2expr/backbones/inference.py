@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from chrom2expr.backbones.device import precision, to_device
+from chrom2expr.backbones.backbone import Backbone
+from chrom2expr.backbones.device import precision_of, say_precision, to_device
 from chrom2expr.genome.sequence_store import SequenceStore
 from chrom2expr.genome.windows import Geometry
 from chrom2expr.job import Progress
@@ -39,13 +40,25 @@ def provenance(
         "weights": json.dumps(weights if isinstance(weights, str) else [*weights]),
         "weights_sha256": weights_sha256,
         "device": device.type,
-        "precision": precision(device),
+        "precision": precision_of(description["precision"], device),
         "software": ", ".join(f"{name} {version(name)}" for name in software),
     }
 
 
+def ready(backbone: Backbone, precision: str, device: torch.device) -> Backbone:
+    """A backbone that was loaded, on a device, set to predict and embed in a precision, which is printed."""
+    backbone.precision = precision
+    say_precision(precision, device)
+    return backbone.for_inference().to(device)
+
+
 def described(
-    type: str, settings: Mapping[str, Any], geometry: Geometry, reverse_complement: bool, **taken: int
+    type: str,
+    settings: Mapping[str, Any],
+    geometry: Geometry,
+    reverse_complement: bool,
+    precision: str = "auto",
+    **taken: int,
 ) -> dict[str, Any]:
     """What loading a backbone, and reading with it, takes beside its weights, as JSON has it.
 
@@ -57,6 +70,7 @@ def described(
         "settings": dict(settings),
         "geometry": asdict(geometry),
         "reverse_complement": reverse_complement,
+        "precision": precision,
         **taken,
     }
 

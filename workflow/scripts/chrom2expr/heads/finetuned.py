@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from chrom2expr import registry
 from chrom2expr.backbones.backbone import Backbone
-from chrom2expr.backbones.device import precision
+from chrom2expr.backbones.device import precision_of
 from chrom2expr.errors import InputError
 from chrom2expr.files.tensors import load_exactly, read_tensors, write_tensors
 from chrom2expr.files.whole import Format
@@ -239,7 +239,7 @@ class FineTunedBackbone(TrainedNetwork):
         fitted = cls(network, table, metadata)
         fitted.batch_size, fitted.device = task.batch_size, task.device
         if settings["precision"] == "bf16":
-            fitted.precision = precision(task.device)
+            fitted.precision = precision_of("auto", task.device)
         return fitted
 
     @property
