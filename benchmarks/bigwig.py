@@ -1,6 +1,6 @@
-"""Our bigWig binning against pyBigWig's two ways, on a file made here: milliseconds a window, ratios, equality.
+"""Our bigWig binning against pyBigWig's two ways and pybigtools, on files made here: ms a window, ratios, equality.
 
-Run: python benchmarks/bigwig.py
+Run: python benchmarks/bigwig.py. pybigtools is left out where it is not installed (pip install pybigtools==0.3.0).
 """
 
 import sys
@@ -11,7 +11,14 @@ from pathlib import Path
 import numpy as np
 import pyBigWig
 
+try:
+    import pybigtools
+except ImportError:
+    pybigtools = None
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
+
+from measured import result
 
 from chrom2expr.tracks.bigwig import BigWig, merge_windows
 
@@ -42,6 +49,10 @@ def by_values(file: pyBigWig.pyBigWig, start: int) -> np.ndarray:
     return np.nan_to_num(file.values("chr1", start, start + WIDTH, numpy=True)).reshape(BINS, SIZE).sum(1)
 
 
+def by_pybigtools(file: "pybigtools.BBIReader", start: int) -> np.ndarray:
+    return file.values("chr1", start, start + WIDTH, bins=BINS, summary="sum", exact=True, fillna=0)
+
+
 def clocked(function, *arguments):
     started = time.perf_counter()
     return function(*arguments), time.perf_counter() - started
@@ -50,23 +61,38 @@ def clocked(function, *arguments):
 def main() -> None:
     start = np.sort(np.random.default_rng(1).integers(0, LENGTH - WIDTH, GENES))
     print(f"{GENES} windows of {BINS} x {SIZE} bp; milliseconds a window, and how many times ours that is")
-    print(f"{'mean interval':>15}{'ours':>9}{'values, sum':>20}{'stats(exact=True)':>22}{'largest difference':>21}")
+    names = ["ours", "values, sum", "stats(exact=True)", "pybigtools"]
+    print(f"{'mean interval':>15}" + "".join(f"{name:>22}" for name in names))
+    ratios: dict[str, list[float]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as folder:
         for mean_interval in (10, 50, 500):
             path = Path(folder) / "x.bw"
             write(path, mean_interval)
+            seconds = {}
             with BigWig(path, {"chr1": LENGTH}, ["chr1"]) as ours, pyBigWig.open(str(path)) as file:
                 spans = merge_windows(np.full(GENES, "chr1"), start, WIDTH)
-                (sums, _), first = clocked(ours.sums, spans, start, BINS, SIZE)
-                first /= GENES
-                plain, second = clocked(lambda: [by_values(file, low) for low in start.tolist()])
-                second /= GENES
-                exact, third = clocked(lambda: [by_statistics(file, low) for low in start[:EXACT].tolist()])
-                third /= EXACT
-            largest = np.abs(sums[:EXACT] - np.array(exact)).max() / np.max(exact)
-            assert largest < 1e-5 and np.allclose(sums, plain, rtol=1e-5, atol=1e-4), largest
-            others = f"{second * 1e3:12.2f} {second / first:6.1f}x{third * 1e3:13.1f} {third / first:7.0f}x"
-            print(f"{mean_interval:>12} bp{first * 1e3:9.2f}{others}{largest:21.0e}")
+                (sums, _), spent = clocked(ours.sums, spans, start, BINS, SIZE)
+                seconds["ours"] = spent / GENES
+                plain, spent = clocked(lambda: [by_values(file, low) for low in start.tolist()])
+                seconds["values, sum"] = spent / GENES
+                exact, spent = clocked(lambda: [by_statistics(file, low) for low in start[:EXACT].tolist()])
+                seconds["stats(exact=True)"] = spent / EXACT
+            found = [plain, exact]
+            if pybigtools:
+                other = pybigtools.open(str(path))
+                summed, spent = clocked(lambda: [by_pybigtools(other, low) for low in start.tolist()])
+                seconds["pybigtools"] = spent / GENES
+                found.append(summed)
+            for values in found:
+                assert np.allclose(sums[: len(values)], np.array(values), rtol=1e-5, atol=1e-3)
+            line = f"{mean_interval:>12} bp"
+            for name, spent in seconds.items():
+                ratios[name].append(spent / seconds["ours"])
+                line += f"{spent * 1e3:14.2f} {ratios[name][-1]:6.1f}x"
+            print(line)
+    result("bigwig_values", min(ratios["values, sum"]))
+    if ratios["pybigtools"]:
+        result("bigwig_pybigtools", min(ratios["pybigtools"]))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from measured import result
+
 ROOT = Path(__file__).resolve().parents[1]
 REPEATS = 3
 
@@ -58,6 +60,7 @@ def main() -> None:
         first, jobs = dry_run(folder)
         all_figures, _ = fastest(folder)
         print(f"all figures of config/config.yaml, {jobs} jobs: {first:.1f} s the first time, then {all_figures:.1f} s")
+        result("dry_run", all_figures)
         seconds = []
         for runs in given.runs:
             (folder / "many.json").write_text(json.dumps(overlay(runs)))
@@ -70,6 +73,7 @@ def main() -> None:
         print(
             f"a further run costs {1e3 * (three - two) / (high - middle):.1f} ms, {growth:.2f} times as much as before"
         )
+        result("dry_run_growth", growth)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
+from measured import result
+
 from chrom2expr.backbones.device import choose_device
 from chrom2expr.backbones.enformer import Enformer
 from chrom2expr.files.hdf5 import create_file
@@ -112,6 +114,7 @@ def main() -> None:
             file.write("gene_id", np.array([f"gene{row}" for row in range(len(encoded))]))
             file.write("strand", np.full(len(encoded), "+"))
         trunk = finetuned.Trunk("enformer", folder, geometry, BINS, {}, {"type": "all"}, "random weights")
+        rates: dict[str, float] = {}
         with SequenceStore([folder / "encoded.h5"], geometry.sequence_length) as store:
             for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
                 count = operations(trunk, encoded[:BATCH], tissues, precision, device)
@@ -126,13 +129,14 @@ def main() -> None:
                     spent.append(time.perf_counter() - started)
                     losses.append(fitted.table[0]["validation_loss"])
                     left.remove()
-                rate = genes / (spent[1] - spent[0])
+                rate = rates[precision] = genes / (spent[1] - spent[0])
                 share = rate * count / matrix_rate(dtype if device.type == "cuda" else torch.float32, device)
                 print(
                     f"{precision}: {rate:.3g} genes a second, validation and checkpoint of the epoch included, "
                     f"{count / 1e12:.3g} TFLOP a gene, {share:.0%} of the matrix rate; validation loss {losses[1]:.5f}",
                     flush=True,
                 )
+    result("unfrozen_gpu" if device.type == "cuda" else "unfrozen_bf16", rates["bf16"] / rates["fp32"])
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
+from measured import result
+
 from chrom2expr.backbones import embedding
 from chrom2expr.backbones.enformer import Enformer
 from chrom2expr.files.hdf5 import create_file
@@ -119,6 +121,7 @@ def main() -> None:
         f"{every:.0f} s with the trunk in every epoch: {every / once:.0f}x; validation loss after one epoch "
         f"{quick['validation_loss']:.6f} and {slow['validation_loss']:.6f}"
     )
+    result("frozen", every / once)
     assert every >= ENOUGH * once, f"less than {ENOUGH} times as fast"
 
 

@@ -22,6 +22,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
+from measured import result
+
 from chrom2expr.backbones.device import choose_device
 from chrom2expr.genome.features import Features
 from chrom2expr.heads import cnn, training
@@ -114,6 +116,7 @@ def main() -> None:
         f"{torch.get_num_threads()} threads: {reading / given.genes:.3f} s a gene with reading, "
         f"{without / given.genes:.3f} s without: {without / reading:.0%}"
     )
+    result("cnn_epoch", without / reading)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ from sklearn.linear_model import Ridge
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
+from measured import result
+
 from chrom2expr.heads import ridge, tasks
 from chrom2expr.heads.tasks import Split
 from chrom2expr.losses.hybrid import Hybrid
@@ -102,6 +104,7 @@ def compare(genes: int, features: int) -> None:
         )
         if dtype is np.float64:
             assert difference < 1e-4, "not the same predictions"
+            result("ridge", ratio)
             assert ratio >= ENOUGH, f"less than {ENOUGH} times as fast"
 
 
@@ -119,6 +122,7 @@ def peak(genes: int, features: int) -> None:
         f"{genes} genes x {features} features: peak {most / GIB:.2f} GiB, {before / GIB:.2f} of it before the fit; "
         f"features and two matrices of {least} x {least} are {expected / GIB:.2f}; {seconds:.0f} s"
     )
+    result("ridge_thesis", seconds / 60)
 
 
 def main() -> None:

@@ -21,6 +21,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
+from measured import result
+
 from chrom2expr.backbones.device import choose_device
 from chrom2expr.heads import cnn, single_cnn, tasks, training
 from chrom2expr.heads.tasks import Split
@@ -137,6 +139,7 @@ def main() -> None:
                 f"difference of validation losses {np.abs(np.divide(losses, expected) - 1).max():.0e}",
                 flush=True,
             )
+    result("bundle" if device.type == "cpu" else "bundle_gpu", min(ratios))
     assert min(ratios) >= ENOUGH[device.type], f"less than {ENOUGH[device.type]} times as fast"
 
 

@@ -3,13 +3,10 @@
 import csv
 import json
 import os
-import random
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pandas as pd
@@ -315,32 +312,6 @@ class TestDemo:
         assert "rule chrom2expr_fit_head" in text and "chrom2expr_predict_tracks" not in text
         assert (fitted / "model.pt").is_file() and (figures / "fig3_1.png").read_bytes() == expected
         assert {path.name for path in tmp_path.iterdir()} == {"Snakefile", "lab", ".snakemake"}
-
-    def test_fine_tuning_killed_at_any_moment_ends_in_the_same_bytes(self, demo):
-        folder = demo / "results/demo/models/enformer_50kb/embedding/finetuned/hybrid_10"
-        checkpoints = folder / "checkpoints"
-        files = [folder / name for name in ("model.pt", "grid.tsv", "predictions.h5", "summary.json")]
-        undisturbed = [file.read_bytes() for file in files]
-        assert not checkpoints.exists()
-        for file in files:
-            file.unlink()
-        job = [str(files[0].relative_to(demo)), "--rerun-incomplete", "--nolock", *DEMO]
-        started = subprocess.Popen(
-            [sys.executable, "-m", "snakemake", *job], cwd=demo, start_new_session=True, stderr=subprocess.DEVNULL
-        )
-        deadline = time.monotonic() + 600
-        while not (checkpoints / "last.pt").exists():
-            assert started.poll() is None and time.monotonic() < deadline
-            time.sleep(0.1)
-        time.sleep(random.uniform(0, 5))
-        os.killpg(started.pid, signal.SIGKILL)
-        started.wait()
-        assert not any(file.exists() for file in files)
-        run(demo, *job)
-        assert [file.read_bytes() for file in files] == undisturbed
-        assert not checkpoints.exists()
-        log = demo / "results/demo/logs/finetune_backbone/enformer_50kb/embedding/finetuned/hybrid_10.log"
-        assert "going on after epoch" in log.read_text()
 
     def test_no_job_takes_4_gib(self, demo):
         peaks = {}
