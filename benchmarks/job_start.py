@@ -1,10 +1,10 @@
 """What the start of a job costs: until the first line of its log, and until its script has imported all that it uses.
 
-    .venv/bin/python benchmarks/job_start.py [--repeats 3]
+    .venv/bin/python benchmarks/job_start.py [--scripts]
 
-The first is that of a script which Snakemake starts, and which does nothing; it is the same for all. The second is
-that of each script of workflow/scripts, by a process that only imports what the script does; those of the classes that
-it finds by name come on top. Prints seconds, the fastest of the repeats.
+The first is that of a script which Snakemake starts, and which does nothing; it is the same for all. The second, with
+`--scripts`, is that of each script of workflow/scripts, by a process that only imports what the script does; those of
+the classes that it finds by name come on top. Prints seconds, the fastest of three.
 """
 
 import argparse
@@ -66,11 +66,12 @@ def importing(statements: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=3)
-    repeats = range(parser.parse_args().repeats)
+    parser.add_argument("--scripts", action="store_true")
+    repeats = range(3)
+    given = parser.parse_args()
     result("job_start", min(first_line() for _ in repeats))
     print(f"Python alone: {min(importing('') for _ in repeats):.2f} s")
-    for script in sorted(SCRIPTS.glob("*.py")):
+    for script in sorted(SCRIPTS.glob("*.py")) if given.scripts else []:
         statements = imports(script)
         print(f"{script.stem}: {min(importing(statements) for _ in repeats):.2f} s", flush=True)
 

@@ -22,6 +22,8 @@ TARGET = f"{RESULTS}/figures/shrunk.tsv"
 OPTIONS = ("--cores", "2", "--resources", "gpu=2", "--configfile", "config/demo.yaml", "tests/shrunk_demo.yaml")
 # What heads are fitted to of one source, a fitted head, its scores: four small jobs with the figure's table.
 MADE = (f"{RESULTS}/reduced_features/*/enformer_experimental", f"{RESULTS}/models/enformer_experimental")
+# The scores of it alone: one job, of seconds, with the figure's table.
+SCORED = tuple(f"{RESULTS}/models/enformer_experimental/*/*/*/{name}" for name in ("cross_*.tsv", "bootstrap.h5"))
 # What a run says of its course differs from run to run.
 UNEQUAL = ("logs/", "benchmarks/")
 # Where the random numbers of a session begin, and how often each random test is run.

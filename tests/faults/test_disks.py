@@ -5,7 +5,7 @@ import shutil
 from contextlib import suppress
 
 import pytest
-from disturbed import MADE, RESULTS, differing, rounds, small_disk
+from disturbed import MADE, RESULTS, SCORED, differing, rounds, small_disk
 
 pytestmark = pytest.mark.faults
 ROOM = 64 << 20
@@ -32,7 +32,7 @@ def test_results_have_no_room_and_then_have(clone, undisturbed, seed):
 
 def test_no_work_is_lost_for_want_of_room_for_logs(clone, undisturbed):
     logs = clone.path(f"{RESULTS}/logs")
-    clone.lack(f"{RESULTS}/models/enformer_experimental", f"{RESULTS}/logs/*")
+    clone.lack(*SCORED, f"{RESULTS}/logs/*")
     with small_disk(logs, 1 << 20):
         with suppress(OSError):
             (logs / "other").write_bytes(bytes(2 << 20))
@@ -42,7 +42,7 @@ def test_no_work_is_lost_for_want_of_room_for_logs(clone, undisturbed):
 
 def test_what_snakemake_keeps_has_no_room_and_then_has(clone, undisturbed):
     """What is said is Snakemake's; nothing is lost."""
-    clone.lack(f"{RESULTS}/models/enformer_experimental")
+    clone.lack(*SCORED)
     kept = clone.path(".snakemake")
     with small_disk(kept, ROOM) as resize:
         (kept / "other").write_bytes(bytes(1 << 20))
@@ -57,7 +57,7 @@ def test_what_snakemake_keeps_has_no_room_and_then_has(clone, undisturbed):
 
 
 def test_the_folder_for_temporary_files_is_full(clone, undisturbed, tmp_path):
-    clone.lack(f"{RESULTS}/models/enformer_experimental")
+    clone.lack(*SCORED)
     full = tmp_path / "full"
     full.mkdir()
     with small_disk(full, 1 << 16):

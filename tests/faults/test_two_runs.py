@@ -6,7 +6,7 @@ import signal
 import threading
 
 import pytest
-from disturbed import OPTIONS, RESOURCES, RESULTS, TARGET, differing, ended, scripts, until
+from disturbed import OPTIONS, RESOURCES, RESULTS, SCORED, TARGET, differing, ended, scripts, until
 
 from file_server import serving
 
@@ -15,7 +15,7 @@ RIDGE = f"{RESULTS}/models/enformer_experimental"
 
 
 def test_a_second_run_in_a_folder_is_refused(clone, undisturbed):
-    clone.lack(RIDGE)
+    clone.lack(*SCORED)
     with ended(clone.start()) as first:
         assert until(first, lambda _: scripts(first))
         first.said.rename(clone.folder.parent / "first")
