@@ -63,7 +63,7 @@ def main() -> None:
         result("dry_run", all_figures)
         seconds = []
         for runs in given.runs:
-            (folder / "many.json").write_text(json.dumps(overlay(runs)))
+            (folder / "many.json").write_text(json.dumps(overlay(runs)), encoding="utf-8")
             took, jobs = fastest(folder, "results/figures/many.pdf", "--configfile", "many.json")
             seconds.append(took)
             print(f"{runs} runs, {jobs} jobs: {took:.1f} s", flush=True)

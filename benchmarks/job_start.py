@@ -43,16 +43,20 @@ def first_line() -> float:
     """Seconds from the start of a script's process to the first line of its log."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "nothing.py").write_text(NOTHING)
-        (folder / "Snakefile").write_text(SNAKEFILE)
+        (folder / "nothing.py").write_text(NOTHING, encoding="utf-8")
+        (folder / "Snakefile").write_text(SNAKEFILE, encoding="utf-8")
         command = [sys.executable, "-m", "snakemake", "--cores", "1", "--quiet", "all"]
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
-        return float((folder / "made").read_text())
+        return float((folder / "made").read_text(encoding="utf-8"))
 
 
 def imports(script: Path) -> str:
     """The import statements of a script."""
-    found = [node for node in ast.walk(ast.parse(script.read_text())) if isinstance(node, ast.Import | ast.ImportFrom)]
+    found = [
+        node
+        for node in ast.walk(ast.parse(script.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
     return "\n".join(map(ast.unparse, found))
 
 

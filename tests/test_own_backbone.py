@@ -72,7 +72,7 @@ def embedded(files, tmp_path_factory):
     for encoded in files.shards:
         given = {"encoded": str(encoded), "weights": str(files.folder / "mine.pth")}
         params = {"type": TYPE, "geometry": SHAPE, "bins": BINS, "settings": SETTINGS}
-        params |= {"source": "window", "reverse_complement": False}
+        params |= {"source": "window", "reverse_complement": False, "precision": "auto"}
         shards.append(call("embed_sequences.py", folder / encoded.name, given, **params))
     store_reader.merge(shards, folder / "store.h5")
     return folder / "store.h5"
@@ -107,6 +107,7 @@ def test_tracks(files, backbone, encoded, tmp_path):
         given | {"tracks": str(tmp_path / "tracks.txt")},
         **params,
         reverse_complement=True,
+        precision="auto",
     )
     with FeatureStore(shard) as store:
         found = store.select(store.gene_id, "all", "genomic").read(np.arange(len(store.gene_id)))

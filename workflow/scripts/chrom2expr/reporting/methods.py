@@ -182,15 +182,20 @@ def _measured(config: Config, name: str, backbone: Config) -> str:
 
 
 def _predicted(config: Config, name: str, backbone: Config) -> str:
-    strands = ", averaged over both strands" if backbone["reverse_complement"] else ""
-    return f"tracks that {_network(config, backbone, backbone['settings'])} predicts from DNA{strands}"
+    return f"tracks that {_network(config, backbone, backbone['settings'])} predicts from DNA{_read(backbone)}"
 
 
 def _embedded(config: Config, name: str, backbone: Config) -> str:
     source = config["sources"][name]
-    strands = ", averaged over both strands" if backbone["reverse_complement"] else ""
     network = _network(config, backbone, source["settings"])
-    return f"the embedding of the {source['bins']} central bins by {network}{strands}"
+    return f"the embedding of the {source['bins']} central bins by {network}{_read(backbone)}"
+
+
+def _read(backbone: Config) -> str:
+    """How a backbone reads DNA, where that is not as it does by itself."""
+    strands = ", averaged over both strands" if backbone["reverse_complement"] else ""
+    precision = {"fp32": ", computed in float32", "bf16": ", computed in bfloat16"}.get(backbone["precision"], "")
+    return strands + precision
 
 
 def _network(config: Config, backbone: Config, own: Config) -> str:
