@@ -7,8 +7,6 @@ Prints the minutes, and by rule how many jobs there were, their seconds in all a
 
 import argparse
 import csv
-import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,9 +14,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from measured import result
-
-ROOT = Path(__file__).resolve().parents[1]
+from measured import copied, result
 
 
 def spent(folder: Path) -> list[tuple[str, int, float, float]]:
@@ -40,18 +36,10 @@ def main() -> None:
     cores = str(parser.parse_args().cores)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for part in ("Snakefile", "workflow", "config", "profiles"):
-            source = ROOT / part
-            (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / part)
+        environment = copied(folder) | {"OMP_NUM_THREADS": "1"}
         command = [sys.executable, "-m", "snakemake", "--cores", cores, "--resources", f"gpu={cores}", "--quiet", "all"]
         started = time.perf_counter()
-        subprocess.run(
-            [*command, "--configfile", "config/demo.yaml"],
-            cwd=folder,
-            check=True,
-            env={name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"}
-            | {"OMP_NUM_THREADS": "1"},
-        )
+        subprocess.run([*command, "--configfile", "config/demo.yaml"], cwd=folder, check=True, env=environment)
         minutes = (time.perf_counter() - started) / 60
         print(f"{'rule':>24}{'jobs':>6}{'seconds':>10}{'processor':>11}")
         for rule, jobs, seconds, computed in spent(folder / "results/demo/benchmarks"):

@@ -9,33 +9,25 @@ is a ratio of one.
 
 import argparse
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from measured import result
+from measured import copied, result
 
-ROOT = Path(__file__).resolve().parents[1]
 REPEATS = 3
 
 
-def dry_run(folder: Path, *arguments: str) -> tuple[float, int]:
+def dry_run(folder: Path, environment: dict[str, str], *arguments: str) -> tuple[float, int]:
     """Seconds of a dry run, and the jobs that it plans."""
     command = [sys.executable, "-m", "snakemake", *arguments, "-n", "--quiet", "rules"]
-    environment = {name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"}
     started = time.perf_counter()
     done = subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True)
     took = time.perf_counter() - started
     return took, int(re.search(r"^total\s+(\d+)$", done.stdout + done.stderr, re.MULTILINE)[1])
-
-
-def fastest(folder: Path, *arguments: str) -> tuple[float, int]:
-    return min(dry_run(folder, *arguments) for _ in range(REPEATS))
 
 
 def overlay(runs: int) -> dict:
@@ -54,17 +46,19 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for part in ("Snakefile", "workflow", "config"):
-            source = ROOT / part
-            (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / part)
-        first, jobs = dry_run(folder)
-        all_figures, _ = fastest(folder)
+        environment = copied(folder)
+
+        def fastest(*arguments: str) -> tuple[float, int]:
+            return min(dry_run(folder, environment, *arguments) for _ in range(REPEATS))
+
+        first, jobs = dry_run(folder, environment)
+        all_figures, _ = fastest()
         print(f"all figures of config/config.yaml, {jobs} jobs: {first:.1f} s the first time, then {all_figures:.1f} s")
         result("dry_run", all_figures)
         seconds = []
         for runs in given.runs:
             (folder / "many.json").write_text(json.dumps(overlay(runs)), encoding="utf-8")
-            took, jobs = fastest(folder, "results/figures/many.pdf", "--configfile", "many.json")
+            took, jobs = fastest("results/figures/many.pdf", "--configfile", "many.json")
             seconds.append(took)
             print(f"{runs} runs, {jobs} jobs: {took:.1f} s", flush=True)
     if len(seconds) > 2:

@@ -14,6 +14,7 @@ import os
 import platform
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,14 @@ BEGIN, END = "<!-- benchmarks/measured.py writes what follows -->", "<!-- up to 
 def result(row: str, value: float) -> None:
     """Print what was measured of a row of targets.tsv."""
     print(f"result: {row} {value:.3g}", flush=True)
+
+
+def copied(folder: Path) -> dict[str, str]:
+    """Copy the workflow to a folder, without results; the environment to start Snakemake in there, with no profile."""
+    for part in ("Snakefile", "workflow", "config", "profiles"):
+        source = FOLDER.parent / part
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / part)
+    return {name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"}
 
 
 def read(path: Path) -> dict[str, dict[str, str]]:
@@ -77,6 +86,7 @@ def machine() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     targets = read(TARGETS)
+    # argparse holds no rows at all, an empty list, against the choices too.
     parser.add_argument("rows", nargs="*", choices=[*targets, []], metavar="ROW")
     asked = parser.parse_args().rows
     measured = read(MEASURED)

@@ -5,7 +5,7 @@ holds every tensor of the trunk twice, once under `_trunk.`: a file may have eit
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Self
@@ -271,21 +271,14 @@ class Enformer(Backbone):
         for layer in self.network.transformer:
             layer[0].fn[1] = FusedAttention(layer[0].fn[1], features)
         if self.precision == "bf16":
-            for stage in self._trunk():
-                stage.to(torch.bfloat16)
+            for part in self.network.children():
+                if part is not self.network.heads:
+                    part.to(torch.bfloat16)
         return self.eval()
 
-    def _trunk(self) -> Iterator[nn.Module]:
-        """The parts that give the embedding, in turn."""
-        network = self.network
-        yield from (network.stem, *network.conv_tower)
-        yield from (*network.transformer, network.crop_final, network.final_pointwise)
-
-    def _rounded(self) -> bool:
-        return self.network.stem[0].weight.dtype == torch.bfloat16
-
     def _autocast(self, sequence: Tensor) -> AbstractContextManager:
-        return nullcontext() if self._rounded() else super()._autocast(sequence)
+        rounded = self.network.stem[0].weight.dtype == torch.bfloat16
+        return nullcontext() if rounded else super()._autocast(sequence)
 
     def forward(self, sequence: Tensor) -> Prediction:
         """In one pass through the trunk. Raises InputError where the tracks were left out when it was loaded."""
