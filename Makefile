@@ -40,7 +40,7 @@ test-slurm: $(INSTALLED)
 
 # docs/faults.md; FAULTS_SEED and FAULTS_ROUNDS choose other random moments, and more of them.
 test-faults: $(INSTALLED)
-	$(BIN)/python -m pytest -m faults -o tmp_path_retention_policy=failed
+	$(BIN)/python -m pytest -m faults -o tmp_path_retention_policy=failed --numprocesses $(CORES) --dist loadfile --durations 12
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

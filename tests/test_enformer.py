@@ -103,6 +103,25 @@ def test_tf_gamma(tmp_path):
         load(tmp_path, geometry=Geometry.centred(2048, 200, 8), use_tf_gamma=True)
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_a_fused_block_learns_as_a_plain_one(training):
+    """Output, gradients and BatchNorm's statistics; and what an adaptation puts in its place is used."""
+    plain_block, block = (network().conv_tower[0][0] for _ in range(2))
+    fused = enformer.FusedConvBlock(block)
+    given = torch.randn(3, 24, 40)
+    found = []
+    for one in (plain_block.train(training), fused.train(training)):
+        inputs = given.clone().requires_grad_()
+        output = one(inputs)
+        (output * torch.arange(40.0)).sum().backward()
+        found.append([output, inputs.grad, *(value.grad for value in one.parameters()), *one.state_dict().values()])
+    for ours, expected in zip(*found, strict=True):
+        torch.testing.assert_close(ours, expected, atol=1e-4, rtol=1e-4)
+    assert list(fused.state_dict()) == list(plain_block.state_dict())
+    fused[2] = torch.nn.Sequential(fused[2], torch.nn.Tanh())
+    assert fused(given).abs().max() <= 1
+
+
 @pytest.mark.parametrize("basis", ["library", "pretrained_slice"])
 def test_kept_positions_train_as_plain_ones_do_to_the_bit(basis):
     changes = {"dim": 192, "heads": 1, "depth": 2, "attn_dropout": 0.2, "pos_dropout": 0.2, "dropout_rate": 0.2}

@@ -4,15 +4,25 @@ import os
 from pathlib import Path
 
 import pytest
-from disturbed import RESOURCES, RESULTS, new_clone
+from disturbed import RESOURCES, RESULTS, Clone, new_clone
+from filelock import FileLock
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory):
-    """A clone with the results of a run that nothing disturbed; FAULTS_UNDISTURBED names a folder to keep it in."""
-    kept = os.environ.get("FAULTS_UNDISTURBED")
-    clone = new_clone(Path(kept) if kept else tmp_path_factory.mktemp("undisturbed") / "clone")
-    clone.run()
+def undisturbed(tmp_path_factory, worker_id):
+    """A clone with the results of a run that nothing disturbed, one for all processes that test side by side.
+
+    FAULTS_UNDISTURBED names a folder to keep it in, for further sessions.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own if worker_id == "master" else own.parent
+    folder = Path(os.environ.get("FAULTS_UNDISTURBED", shared / "undisturbed"))
+    done = folder.with_name(f"{folder.name}.done")
+    with FileLock(f"{folder}.lock"):
+        if not done.exists():
+            new_clone(folder).run()
+            done.touch()
+    clone = Clone(folder)
     clone.expected = clone.results(RESULTS, RESOURCES)
     return clone
 

@@ -63,7 +63,8 @@ class TrainedRun(nn.Module):
             self._bins = central(stored, int(inputs["bins"]))
             wanted = reduction.declares.get("orientation", "genomic") if reduction else inputs["orientation"]
             self._orientation = str(wanted)
-        self.precision = backbone.precision if backbone else "auto"
+        # A fine-tuned trunk is loaded to compute in float32.
+        self.precision = backbone.precision if backbone else "fp32"
         self.requires_grad_(False)
         self.eval()
 

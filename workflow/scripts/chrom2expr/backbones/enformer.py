@@ -235,6 +235,10 @@ class Enformer(Backbone):
             layer[0].fn[1] = KeptPositions(layer[0].fn[1], features)
         for stage in [network.stem, *network.conv_tower]:
             stage[-1] = PairPool(stage[-1])
+            stage[1].fn = FusedConvBlock(stage[1].fn)
+        for stage in network.conv_tower:
+            stage[0] = FusedConvBlock(stage[0])
+        network.final_pointwise[1] = FusedConvBlock(network.final_pointwise[1])
 
     @classmethod
     def load(cls, weights: Path, geometry: Geometry, settings: Mapping[str, Any], tracks: int | None = None) -> Self:
@@ -402,6 +406,42 @@ class FusedAttention(nn.Module):
         return plain.to_out(attended.transpose(1, 2).flatten(2))
 
 
+class FusedConvBlock(nn.Sequential):
+    """enformer-pytorch's BatchNorm, GELU, convolution, with fewer passes over the activations.
+
+    Its GELU is x * sigmoid(SLOPE * x), which is SiLU of SLOPE * x, over SLOPE: the factors go into BatchNorm's weight
+    and bias and the convolution's weight, so that there are two passes before the convolution rather than four, and
+    gradients keep half as many activations.
+    """
+
+    SLOPE = 1.702
+
+    def __init__(self, block: nn.Sequential) -> None:
+        # The same children, so that the state dict of the network stays as it is.
+        super().__init__(*block)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(batch, channel, length) -> (batch, channel, length)."""
+        norm, _, convolution = self
+        if type(norm) is not nn.BatchNorm1d or type(convolution) is not nn.Conv1d:
+            return super().forward(features)  # an adaptation put something else in their place
+        if norm.training:
+            norm.num_batches_tracked.add_(1)
+        features = functional.batch_norm(
+            features,
+            norm.running_mean,
+            norm.running_var,
+            norm.weight * self.SLOPE,
+            norm.bias * self.SLOPE,
+            norm.training,
+            norm.momentum,
+            norm.eps,
+        )
+        features = functional.silu(features, inplace=not torch.is_grad_enabled())
+        weight = convolution.weight / self.SLOPE
+        return functional.conv1d(features, weight, convolution.bias, padding=convolution.padding)
+
+
 class PairPool(nn.Module):
     """enformer-pytorch's attention pooling of neighbours (pool size 2) with half the work.
 
@@ -419,7 +459,7 @@ class PairPool(nn.Module):
         first, second = features[..., 0::2], features[..., 1::2]
         difference = second - first
         share = functional.conv1d(difference, self.to_attn_logits.weight.squeeze(-1)).sigmoid()
-        return first + share * difference
+        return torch.addcmul(first, share, difference)
 
 
 class PretrainedPositions(nn.Module):
