@@ -21,7 +21,8 @@ from planned_jobs import clean_copy
 from test_dependencies import UNUSED, UNUSED_BACKBONE, rewritten
 from test_workflow import planned_jobs, snakemake
 
-DEMO = ("--cores", "2", "--resources", "gpu=2", "--configfile", "config/demo.yaml")
+CONFIGS = ("config/demo.yaml", "tests/fewer_points.yaml")
+DEMO = ("--cores", "2", "--resources", "gpu=2", "--configfile", *CONFIGS)
 FIGURES = [f"fig2_{n}" for n in range(1, 6)] + [f"fig3_{n}" for n in range(1, 8)] + ["variants"]
 # Figure, its runs, its groups of bars.
 CHARTS = [
@@ -65,12 +66,12 @@ def table(path):
 
 @pytest.mark.slow
 class TestDemo:
-    """One run of the demo, and what can be seen in it."""
+    """One run of the demo, with smaller grids, and what can be seen in it."""
 
     @pytest.fixture(scope="class")
     def planned(self, copy):
         """The bill of the demo before it is run: by the command, and as a page by the workflow."""
-        said = chrom2expr(copy, "plan", "config/demo.yaml", "--cores", "2", "--gpus", "2")
+        said = chrom2expr(copy, "plan", *CONFIGS, "--cores", "2", "--gpus", "2")
         run(copy, "results/demo/plan.html", *DEMO)
         page = (copy / "results/demo/plan.html").read_text()
         (copy / "results/demo/plan.html").unlink()
@@ -94,7 +95,7 @@ class TestDemo:
         took = [table(file)[0] for file in (demo / "results/demo/benchmarks").rglob("*.tsv")]
         busy = sum(float(row["cpu_time"]) for row in took if row["cpu_time"] not in ("-", "NA"))
         assert 0.5 < hours / (busy / 3600) < 2
-        after = chrom2expr(demo, "plan", "config/demo.yaml", "--cores", "2")
+        after = chrom2expr(demo, "plan", *CONFIGS, "--cores", "2")
         assert ", 0 of them still to do" in after and "0 bytes of it still to be written" in after
 
     @pytest.fixture(scope="class")
@@ -183,7 +184,7 @@ class TestDemo:
     @pytest.fixture(scope="class")
     def report(self, demo):
         run(demo, "report_pages", *DEMO)
-        run(demo, "report_pages", "--report", "report.html", "--configfile", "config/demo.yaml")
+        run(demo, "report_pages", "--report", "report.html", "--configfile", *CONFIGS)
         return demo / "report.html"
 
     def test_the_report_needs_no_other_file(self, report):
@@ -303,7 +304,7 @@ class TestDemo:
         fitted = tmp_path / "lab/results/demo/models/beluga_predicted/chromatin/multi_cnn/mse"
         shutil.rmtree(fitted)
         (tmp_path / "Snakefile").write_text(
-            "".join(f"configfile: {str(demo / 'config' / name)!r}\n" for name in ("config.yaml", "demo.yaml"))
+            "".join(f"configfile: {str(demo / name)!r}\n" for name in ("config/config.yaml", *CONFIGS))
             + f"module chrom2expr:\n    snakefile: {str(demo / 'workflow/Snakefile')!r}\n    config: config\n"
             "    prefix: 'lab'\nuse rule * from chrom2expr as chrom2expr_*\n"
         )
