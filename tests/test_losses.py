@@ -83,7 +83,7 @@ def test_a_term_of_weight_zero_is_not_computed(monkeypatch):
     def fail(*_):
         raise AssertionError("computed")
 
-    monkeypatch.setattr("chrom2expr.losses.hybrid._one_minus_pearson", fail)
+    monkeypatch.setattr("chrom2expr.losses.hybrid._centre", fail)
     predicted, observed = _example()
     hybrid_loss(predicted, observed, 0, 1)
     with pytest.raises(AssertionError, match="computed"):

@@ -1,6 +1,7 @@
 """The hybrid loss of the thesis: Pearson across the tissues of a gene, and mean squared error."""
 
 import torch
+from torch.autograd.function import FunctionCtx, once_differentiable
 
 from chrom2expr.losses.loss import Loss
 
@@ -73,35 +74,58 @@ def hybrid_loss(predicted: torch.Tensor, observed: torch.Tensor, alpha: float, b
     >>> round(hybrid_loss(observed + 1, observed, alpha=10, beta=1).item(), 4)
     1.0
     """
-    present = ~observed.isnan()
-    predicted = torch.where(present, predicted, 0)
-    observed = torch.where(present, observed, 0)
-    loss = predicted.new_zeros(())
-    if alpha:
-        loss = loss + alpha * _one_minus_pearson(predicted, observed, present)
-    if beta:
-        count = present.sum(dim=1)
-        squares = (predicted - observed).square().sum(dim=1) / count.clamp(min=1)
-        loss = loss + beta * squares.sum() / (count > 0).sum().clamp(min=1)
-    return loss
+    return _HybridLoss.apply(predicted, observed, alpha, beta)
 
 
-def _one_minus_pearson(predicted: torch.Tensor, observed: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
-    """Mean of 1 - Pearson over the genes that have one; both arguments hold 0 where a value is missing."""
-    predicted, predicted_norm, predicted_constant = _centre(predicted, present)
-    observed, observed_norm, observed_constant = _centre(observed, present)
-    defined = ~(predicted_constant | observed_constant)
-    correlation = (predicted * observed).sum(dim=1) / (predicted_norm * observed_norm)
-    return torch.where(defined, 1 - correlation, 0).sum() / defined.sum().clamp(min=1)
+class _HybridLoss(torch.autograd.Function):
+    """The loss with its gradient by hand: a step of a small network is mostly the small operations of its loss."""
+
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx, predicted: torch.Tensor, observed: torch.Tensor, alpha: float, beta: float
+    ) -> torch.Tensor:
+        present = ~observed.isnan()
+        count = present.sum(dim=1, keepdim=True)
+        tissues = count.clamp(min=1).to(predicted.dtype)
+        predicted, observed = (torch.where(present, values, 0) for values in (predicted, observed))
+        loss, gradient = predicted.new_zeros(()), torch.zeros_like(predicted)
+        if alpha:
+            centred, square, constant = _centre(predicted, present, tissues)
+            other, other_square, other_constant = _centre(observed, present, tissues)
+            defined = ~(constant | other_constant)
+            # The 1 keeps what is left out from being divided by zero.
+            square = torch.where(defined, square, 1)
+            norm = square.sqrt() * torch.where(defined, other_square, 1).sqrt()
+            correlation = (centred * other).sum(dim=1, keepdim=True) / norm
+            weight = alpha * defined.to(tissues.dtype) / defined.sum().clamp(min=1)
+            loss = loss + (torch.where(defined, 1 - correlation, 0) * weight).sum()
+            # d r / d p, of which the mean over the tissues is 0 as it stands.
+            gradient = weight * (centred * (correlation / square) - other / norm)
+        if beta:
+            residual = predicted - observed
+            weight = beta / (tissues * (count > 0).sum().clamp(min=1))  # 0 is what is left of a gene without values
+            loss = loss + (weight * residual.square()).sum()
+            gradient = gradient + 2 * weight * residual
+        ctx.save_for_backward(gradient)
+        return loss
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, outer: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return outer * gradient, None, None, None
 
 
-def _centre(values: torch.Tensor, present: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Each row minus its mean over the present values, its norm, and whether it is constant up to rounding."""
-    mean = values.sum(dim=1, keepdim=True) / present.sum(dim=1, keepdim=True).clamp(min=1)
-    centred = torch.where(present, values - mean, 0)
-    squares = centred.square().sum(dim=1)
-    largest = values.detach().abs().amax(dim=1)
+def _centre(
+    values: torch.Tensor, present: torch.Tensor, tissues: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Each row minus its mean over the present values, its sum of squares, and whether it is constant up to rounding.
+
+    `values` hold 0 where one is missing; `tissues` (gene, 1) are how many are present, 1 at least.
+    """
+    centred = torch.where(present, values - values.sum(dim=1, keepdim=True) / tissues, 0)
+    squares = centred.square().sum(dim=1, keepdim=True)
+    largest = values.abs().amax(dim=1, keepdim=True)
     # Written so that NaN counts as varying: a diverged model must give NaN, not a loss without its genes.
-    constant = squares <= present.sum(dim=1) * (4 * torch.finfo(values.dtype).eps * largest).square()
-    # The 1 keeps the gradient of the square root finite where the row is left out anyway.
-    return centred, torch.where(constant, 1, squares).sqrt(), constant
+    constant = squares <= tissues * (4 * torch.finfo(values.dtype).eps * largest).square()
+    return centred, squares, constant
