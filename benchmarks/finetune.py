@@ -130,7 +130,7 @@ def main() -> None:
                     losses.append(fitted.table[0]["validation_loss"])
                     left.remove()
                 rate = rates[precision] = genes / (spent[1] - spent[0])
-                share = rate * count / matrix_rate(dtype if device.type == "cuda" else torch.float32, device)
+                share = rate * count / matrix_rate(dtype, device)
                 print(
                     f"{precision}: {rate:.3g} genes a second, validation and checkpoint of the epoch included, "
                     f"{count / 1e12:.3g} TFLOP a gene, {share:.0%} of the matrix rate; validation loss {losses[1]:.5f}",

@@ -43,7 +43,7 @@ SETTINGS = {
     "warmup_steps": 3,
     "gradient_clip": 0.2,
     "accumulation": 1,
-    "precision": "bf16",
+    "precision": "auto",
     "activation_checkpointing": False,
 }
 

@@ -43,7 +43,7 @@ SIMULATION = {
 HYBRID, MSE = ({"type": "hybrid", "alpha": alpha, "beta": 1} for alpha in (1, 0))
 CNN = {"transform": "log1p", "width": 4, "kernel_size": 3, "blocks": 2, "weight_decay": 0.01}
 TUNING = {"weight_decay": 1e-3, "warmup_steps": 2, "gradient_clip": 0.2, "accumulation": 1}
-FINETUNING = {**TUNING, "precision": "bf16", "activation_checkpointing": False}
+FINETUNING = {**TUNING, "precision": "auto", "activation_checkpointing": False}
 MODELS = [
     {"series": "Base Enformer", "colour": "", "source": "enformer_50kb", "run": ""},
     {"series": "Fine-tuned", "colour": "", "source": "enformer_50kb", "run": "enformer_50kb/embedding/finetuned/mse"},

@@ -17,6 +17,7 @@ from transformers import get_cosine_schedule_with_warmup
 
 from checked_files import leftover
 from chrom2expr.backbones.backbone import as_one_hot
+from chrom2expr.backbones.device import PRECISIONS
 from chrom2expr.backbones.enformer import Enformer, KeptPositions
 from chrom2expr.errors import InputError
 from chrom2expr.files.tensors import read_tensors, write_tensors
@@ -251,6 +252,17 @@ class TestNetwork:
                 model(hot())
             kept.append(sum(sizes))
         assert kept[1] < kept[0] / 3
+
+    def test_bfloat16_is_near_and_auto_is_float32_on_a_cpu(self):
+        found = {}
+        for precision in PRECISIONS:
+            model = small(precision=precision).train()
+            predicted = model(hot())
+            predicted.square().sum().backward()
+            found[precision] = predicted.detach(), model.trunk.network.stem[0].weight.grad
+        for exact, rounded, auto in zip(*(found[name] for name in ("fp32", "bf16", "auto")), strict=True):
+            assert torch.equal(auto, exact) and not torch.equal(rounded, exact)
+            assert rounded.dtype == torch.float32 and (rounded - exact).norm() < 0.1 * exact.norm()
 
     def test_batch_norm(self):
         frozen, live = small().train(), small(AllParameters(batch_norm="train")).train()

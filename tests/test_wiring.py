@@ -115,7 +115,7 @@ ONE_POINT = "an ordinary regression has nothing to choose and draws nothing"
 EXACT = "the solution is exact: nothing is trained step by step, and nothing drawn"
 NOT_TRAINED = "its models are read, and the config refuses runs of other losses"
 BATCHES = "how many genes are read at a time"
-A_GPU = "of a GPU; a CPU computes in float32 by itself"
+A_GPU = "of GPUs, of which there is none here"
 
 # Where nothing is learned, the seed shows in the initial weights, not in the order of the genes.
 STILL = {"params.grid.learning_rate": [1e-12]}
@@ -608,7 +608,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "params.bins": 2,
         "params.trunk.use_tf_gamma": GAMMA,
         "params.trunk.positional_basis": SLICE,
-        "params.settings.precision": same("fp32", A_GPU),
+        "params.settings.precision": "bf16",
         "params.settings.activation_checkpointing": same(True, "the same activations, computed twice"),
         "params.backbone_type": ELSEWHERE,
         "params.adaptation.type": given({"params.adaptation": {"type": "all"}}, "frozen"),

@@ -105,14 +105,14 @@ def precision_of(asked: str, device: torch.device) -> str:
     return {"fp32": "float32", "bf16": "bfloat16"}.get(asked, "bfloat16" if device.type == "cuda" else "float32")
 
 
-def say_precision(asked: str, device: torch.device) -> None:
-    """Print what a backbone computes in and, on a CPU, what bfloat16 would be there."""
+def say_precision(asked: str, device: torch.device, place: str = "backbones: NAME") -> None:
+    """Print what a backbone computes in and, on a CPU, what bfloat16 would be there; `place` is the key's section."""
     found = precision_of(asked, device)
     print(f"precision: {found}")
     if device.type == "cpu":
         able = bool(_BFLOAT16_FLAGS & _cpu_flags())
         if able and found == "float32":
-            print("this CPU multiplies bfloat16 faster; precision: bf16 (backbones: NAME) rounds to three digits")
+            print(f"this CPU multiplies bfloat16 faster; precision: bf16 ({place}) rounds to three digits")
         elif not able and found == "bfloat16":
             print("Warning: this CPU has no instructions for bfloat16, which takes longer than fp32 then")
 

@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from chrom2expr import registry
 from chrom2expr.backbones.backbone import Backbone
-from chrom2expr.backbones.device import precision_of
+from chrom2expr.backbones.device import precision_of, say_precision
 from chrom2expr.errors import InputError
 from chrom2expr.files.tensors import load_exactly, read_tensors, write_tensors
 from chrom2expr.files.whole import Format
@@ -71,7 +71,7 @@ class FineTuned(training.Model):
     """A backbone's trunk, the central bins of its embedding, and the pool: from sequences to (gene, tissue).
 
     Sequences are encoded or one-hot (see backbone.Backbone). `adaptation` says what of the trunk is trained. precision
-    `bf16` computes the trunk in bfloat16 autocast on CUDA, and nothing else; on a CPU everything is float32.
+    is what the trunk computes in (see device.PRECISIONS), bfloat16 as autocast does; the pool computes in float32.
 
     Raises InputError where the window has fewer bins than the pool reads, where the pool's width is not the trunk's,
     and for checkpointed activations where BatchNorm takes each batch's statistics, which would count it twice.
@@ -118,7 +118,8 @@ class FineTuned(training.Model):
 
     def forward(self, sequences: torch.Tensor) -> torch.Tensor:
         # Here rather than around the call: the threads of several GPUs would not see it.
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.precision == "bf16" and sequences.is_cuda):
+        rounded = precision_of(self.precision, sequences.device) == "bfloat16"
+        with torch.autocast(sequences.device.type, torch.bfloat16, enabled=rounded):
             embedding = self.trunk.embedding(sequences, self.checkpointing and self.training)
         return self.pool(self.pool.prepare(embedding[:, middle(embedding.shape[1], self.bins)]))
 
@@ -168,9 +169,10 @@ class FineTunedBackbone(TrainedNetwork):
                         "weight_decay": {"origin": "thesis, section 2.2"},
                         "warmup_steps": {"origin": "thesis, section 2.2"},
                         "precision": {
-                            "enum": ["bf16", "fp32"],
-                            "default": "bf16",
-                            "description": "Precision of the trunk on a GPU; a CPU always computes in fp32.",
+                            "enum": ["fp32", "bf16", "auto"],
+                            "default": "auto",
+                            "description": "What the trunk is trained in: float32, bfloat16, or bfloat16 on a GPU and "
+                            "float32 on a CPU.",
                             "origin": "our choice",
                         },
                         "activation_checkpointing": {
@@ -209,6 +211,7 @@ class FineTunedBackbone(TrainedNetwork):
             print(f"Warning: devices: {options.devices}, but this job was given {gpus}: see --resources gpu=N")
             options = replace(options, devices=gpus)
         own = {key: settings[key] for key in ("activation_checkpointing", "precision")}
+        say_precision(settings["precision"], task.device, "heads: NAME: settings")
         start = training.target_means(train.observed)
 
         def build(_: Mapping[str, Any]) -> FineTuned:
@@ -238,8 +241,7 @@ class FineTunedBackbone(TrainedNetwork):
         }
         fitted = cls(network, table, metadata)
         fitted.batch_size, fitted.device = task.batch_size, task.device
-        if settings["precision"] == "bf16":
-            fitted.precision = precision_of("auto", task.device)
+        fitted.precision = precision_of(settings["precision"], task.device)
         return fitted
 
     @property

@@ -65,7 +65,7 @@ def _finetuned(head: Head) -> str:
     trunk = kinds.get(adaptation["type"], f"the adaptation {adaptation['type']}")
     rest = {key: value for key, value in adaptation.items() if key != "type"}
     said = f"{trunk}{f' ({settings(rest)})' if rest else ''}"
-    precision = "" if own["precision"] == "fp32" else ", in bfloat16 where on a GPU"
+    precision = {"auto": ", in bfloat16 where on a GPU", "bf16": ", in bfloat16"}.get(own["precision"], "")
     return f"fine-tuning, with {said}, {_POOL} on top{precision}. {_tuned(head)}"
 
 
