@@ -78,6 +78,8 @@ clean-demo:
 $(INSTALLED): requirements.txt requirements-cuda.txt pyproject.toml workflow/scripts/chrom2expr/__init__.py
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'chrom2expr needs Python 3.11 or newer')"
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt --constraint requirements-cuda.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --requirement requirements.txt --constraint requirements-cuda.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@# Some packages hold files of other Pythons.
+	-@$(BIN)/python -m compileall -qq -j 0 .venv/lib/python*/site-packages > /dev/null
 	touch $@

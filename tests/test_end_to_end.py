@@ -21,7 +21,7 @@ from planned_jobs import clean_copy
 from test_dependencies import UNUSED, UNUSED_BACKBONE, rewritten
 from test_workflow import planned_jobs, snakemake
 
-CONFIGS = ("config/demo.yaml", "tests/fewer_points.yaml")
+CONFIGS = ("config/demo.yaml", "tests/smaller_demo.yaml")
 DEMO = ("--cores", "2", "--resources", "gpu=2", "--configfile", *CONFIGS)
 FIGURES = [f"fig2_{n}" for n in range(1, 6)] + [f"fig3_{n}" for n in range(1, 8)] + ["variants"]
 # Figure, its runs, its groups of bars.
@@ -66,7 +66,7 @@ def table(path):
 
 @pytest.mark.slow
 class TestDemo:
-    """One run of the demo, with smaller grids, and what can be seen in it."""
+    """One run of the demo, a smaller one, and what can be seen in it."""
 
     @pytest.fixture(scope="class")
     def planned(self, copy):

@@ -296,7 +296,7 @@ def test_the_workflow_runs_it_on_the_demo_and_an_edit_repeats_its_jobs(site, tmp
     weights = tmp_path / "dilated.pth"
     own = {"resources": {"dilated_weights": {"path": str(weights)}}, "backbones": {"dilated": {"settings": SETTINGS}}}
     (copy / "own.yaml").write_text(json.dumps(own))
-    overlays = ["config/demo.yaml", "tests/plugin_example/config.yaml", "own.yaml"]
+    overlays = ["config/demo.yaml", "tests/shrunk_demo.yaml", "tests/plugin_example/config.yaml", "own.yaml"]
 
     def snakemake(*arguments):
         options = ["--cores", "2", "--resources", "gpu=2", *arguments, "--configfile", *overlays]
