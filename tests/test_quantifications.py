@@ -15,7 +15,6 @@ from planned_jobs import copied, planned_jobs
 GENES, PER_GENE = 30, 4
 GENE_IDS = [f"ENSG{gene:011}.3" for gene in range(GENES)]
 TRANSCRIPT_IDS = [f"ENST{number:011}.7" for number in range(GENES * PER_GENE)]
-SHEET = sample_sheets.COLUMNS
 
 
 def gene_of(transcript):

@@ -1,12 +1,15 @@
 """The files of the repository around the code agree with it, and with one another."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.cli import get_argument_parser
 
 import chrom2expr
+from chrom2expr import command_line
 
 ROOT = Path(__file__).resolve().parents[1]
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -68,7 +71,7 @@ def test_pre_commit_runs_what_make_lint_runs():
     assert linters <= programs and linters <= pinned
 
 
-def test_workflows_may_only_read_and_end():
+def test_workflows_end_and_may_only_read_but_for_a_job_that_says_so():
     assert WORKFLOWS
     for file in WORKFLOWS:
         workflow = yaml.safe_load(file.read_text())
@@ -122,3 +125,24 @@ def test_the_page_on_the_thesis_run_names_rules_and_figures_that_are_there():
         assert re.search(rf"\brule {name.replace('*', '[a-z]+')}:|\bas {name.replace('*', '[a-z]+')} with", rules), name
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     assert re.findall(r"`(fig\w+)`", figures) == list(config["figures"])
+
+
+def commands(page):
+    """The commands of Snakemake and chrom2expr in a page's blocks of code, each as words."""
+    for block in re.findall(r"^```\w*\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            # A plugin that is not needed, and what is left out, mean nothing to the parser.
+            if re.match(r"(snakemake|chrom2expr) ", line) and not re.search(r"\.\.\.|--logger", line):
+                yield shlex.split(line, comments=True)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_mean_what_they_seem_to(page):
+    """Some options of Snakemake take every word that follows, targets too."""
+    for program, *words in commands(page):
+        if program == "chrom2expr":
+            command_line._parser().parse_args(words)
+            continue
+        asked, _ = get_argument_parser().parse_known_args(words)
+        assert all(str(file).endswith(".yaml") for file in asked.configfile or []), words
+        assert not [word for word in words if word.startswith("results/") and word not in asked.targets], words

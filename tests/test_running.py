@@ -490,3 +490,11 @@ def test_a_read_only_folder(failed_run):
         assert done.returncode == status, done.stderr
         assert (failed_run / output).exists() == (status == 0)
         assert "Traceback" not in done.stderr
+
+
+def test_what_slurm_said_is_named_where_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    one = [failures.Failed("fit_head", "no.log")]
+    assert "SLURM" not in failures.said(one, "chrom2expr bug-report")
+    (tmp_path / ".snakemake/slurm_logs/rule_fit_head").mkdir(parents=True)
+    assert "what SLURM said of it: .snakemake/slurm_logs/rule_fit_head/" in failures.said(one, "chrom2expr bug-report")

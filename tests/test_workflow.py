@@ -27,6 +27,13 @@ def rules():
         yield from zip(parts[1::2], parts[2::2])
 
 
+def asking_for_a_gpu():
+    """The rules that ask for a GPU, by themselves or as the rule that they use."""
+    asking = {name for name, text in rules() if name and re.search(r"^ +gpu=", text, re.M)}
+    using = [re.findall(r"^ *use rule (\w+) as (\w+)", file.read_text(), re.M) for file in RULE_FILES]
+    return asking | {name for pairs in using for base, name in pairs if base in asking}
+
+
 def test_every_rule_says_what_a_reader_and_a_cluster_need():
     found = dict(rules())
     assert len(found) >= 13
@@ -323,7 +330,9 @@ def test_the_slurm_profile_can_neither_hang_nor_try_bad_input_again():
 
 
 def test_docs_name_every_rule_that_asks_for_a_gpu():
-    asking = {name for name, text in rules() if name and re.search(r"^ +gpu=", text, re.M)}
-    asking |= {"train_simulated_enformer", "train_simulated_beluga"}
-    docs = (ROOT / "docs/slurm.md").read_text()
+    simulated = {"train_simulated_enformer", "train_simulated_beluga"}
+    asking = asking_for_a_gpu() | simulated
+    assert "fit_tissues" in asking
+    docs, profile = ((ROOT / name).read_text() for name in ("docs/slurm.md", "profiles/slurm/config.yaml"))
     assert set(re.findall(r"(\w+):gpu=0", docs)) == asking
+    assert set(re.findall(r"# +(\w+): {gpu: 0}", profile)) == asking - simulated

@@ -29,7 +29,6 @@ UNEQUAL = ("logs/", "benchmarks/")
 # Where the random numbers of a session begin, and how often each random test is run.
 SEED = int(os.environ.get("FAULTS_SEED", "1"))
 ROUNDS = int(os.environ.get("FAULTS_ROUNDS", "1"))
-NOBODY = 65534
 
 rounds = pytest.mark.parametrize("seed", range(SEED, SEED + ROUNDS))
 

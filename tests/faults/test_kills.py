@@ -65,18 +65,21 @@ STRIKES = [kill_all, kill_snakemake, kill_a_job, end_snakemake, interrupt_all, s
 
 @rounds
 def test_a_run_that_is_struck_again_and_again_ends_in_the_same_bytes(clone, undisturbed, seed):
-    choice = random.Random(seed)
+    choice, struck = random.Random(seed), set()
     for strike in choice.sample(STRIKES, k=len(STRIKES)):
         if clone.path(TARGET).exists():  # the run was faster than the last strike
             clone.lack(*MADE, *MORE)
         with ended(clone.start()) as process:
             at_random_moment(process, choice, jobs=3)
+            if process.poll() is None:
+                struck.add(strike)
             strike(process, choice)
             status, _ = clone.ends(process)
         print(f"{strike.__name__}: exit status {status}")
         if any(clone.path(".snakemake/locks").glob("*")):
             clone.run("--unlock")
     clone.run()
+    assert len(struck) > len(STRIKES) / 2, "most runs had ended before they were struck"
     assert differing(clone.results(), undisturbed.expected) == []
 
 

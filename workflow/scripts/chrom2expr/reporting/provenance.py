@@ -114,7 +114,7 @@ def write(path: str | Path, config: Mapping[str, Any], jobs: Sequence[Job], envi
     ]
     installed = (
         "installed: in the environment that made this page, empty if not there; pinned: in the workflow's "
-        "environments, which every job runs in with --use-conda."
+        "environments, which every job runs in with --sdm conda."
     )
     read = (
         "What jobs read and none made, and what was downloaded. A file that was downloaded has the SHA-256 of when it "

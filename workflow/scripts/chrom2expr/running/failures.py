@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from chrom2expr.job import CAUSES
 
+# Where the executor for SLURM keeps what was said around a job, by its rule, until it has ended well.
+_AROUND = Path(".snakemake/slurm_logs")
 # Of a log, what may hold its last words.
 _TAIL = 1 << 16
 # Of a run in which everything fails, these jobs are named.
@@ -75,6 +77,8 @@ def said(failed: Sequence[Failed], report: str) -> str:
         named = ", ".join(f"{key}={value}" for key, value in one.wildcards.items())
         lines += [f"  {one.rule}{f' ({named})' if named else ''}"]
         lines += [f"    {cause(one.log)}", f"    log: {one.log}"] if one.log else ["    its rule has no log"]
+        if (around := _AROUND / f"rule_{one.rule}").is_dir():
+            lines += [f"    what SLURM said of it: {around}/"]
     if len(failed) > _NAMED:
         lines.append(f"  and {len(failed) - _NAMED:,} more")
     lines += [
