@@ -1,11 +1,16 @@
 """The targets of speed and memory: each has a script that measures it, and the page says what was measured."""
 
+import json
 import runpy
 from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+from chrom2expr.config import overlays, schema
+from chrom2expr.planning import rates
+
+ROOT = Path(__file__).resolve().parents[1]
+BENCHMARKS = ROOT / "benchmarks"
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +52,47 @@ def test_a_value_beside_its_target(measured):
         "| c | - | ≤ 3 | 3 | m, d | `c.py` |",
         "| d | - | ≥ 3 | not measured |  | `d.py` |",
     ]
+
+
+@pytest.fixture(scope="module")
+def scaling():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(BENCHMARKS)
+        return runpy.run_path(str(BENCHMARKS / "scaling.py"))
+
+
+def test_growth_is_that_of_a_further_unit(scaling):
+    def sizes(seconds):
+        return [[scaling["Point"](units, seconds(units), 0)] * 2 for units in (100, 200, 400)]
+
+    assert scaling["growth"](sizes(lambda units: 3 + units / 100)) == pytest.approx(1)
+    assert scaling["growth"](sizes(lambda units: units**2)) == pytest.approx(2)
+    assert scaling["rate"](sizes(lambda units: 3 + units / 100)) == pytest.approx((0.01, 3))
+
+
+@pytest.mark.parametrize("what", ["genes", "tracks", "tissues"])
+def test_configs_of_every_size_are_valid(scaling, what, tmp_path):
+    found = {}
+    for factor in (1, 4):
+        (tmp_path / "sized.yaml").write_text(json.dumps(scaling["sized"](what, factor)))
+        files = [ROOT / "config/config.yaml", ROOT / "config/demo.yaml", tmp_path / "sized.yaml"]
+        config = schema.checked(overlays.read(files))
+        genome = config["simulation"]["genome"]
+        found[factor] = {
+            "genes": sum(genome["genes"].values()),
+            "tracks": genome["lineages"],
+            "tissues": genome["tissues"],
+        }
+    grown = {name: found[4][name] / found[1][name] for name in found[1]}
+    assert grown == {"genes": 1, "tracks": 1, "tissues": 1} | {what: 4}
+
+
+def test_rates_are_written_where_they_stand(scaling, tmp_path, monkeypatch):
+    table = tmp_path / "rates.tsv"
+    table.write_text((ROOT / "config/rates.tsv").read_text())
+    monkeypatch.setitem(scaling["write_rates"].__globals__, "TABLE", table)
+    before = rates.read_rates(table)
+    scaling["write_rates"]({("lift_genes", ""): (0.25, 1.5)})
+    after = rates.read_rates(table)
+    assert (after["lift_genes", ""].seconds, after["lift_genes", ""].start_seconds) == (0.25, 1.5)
+    assert {key for key in before if before[key] != after[key]} == {("lift_genes", "")}
