@@ -274,6 +274,9 @@ class Enformer(Backbone):
         features = positional_features(self.eval().network, bins)
         for layer in self.network.transformer:
             layer[0].fn[1] = FusedAttention(layer[0].fn[1], features)
+        for module in self.network.modules():
+            if isinstance(module, FusedConvBlock):
+                module.fold()
         if self.precision == "bf16":
             for part in self.network.children():
                 if part is not self.network.heads:
@@ -419,26 +422,41 @@ class FusedConvBlock(nn.Sequential):
     def __init__(self, block: nn.Sequential) -> None:
         # The same children, so that the state dict of the network stays as it is.
         super().__init__(*block)
+        self.slope = self.SLOPE
+
+    @property
+    def plain(self) -> bool:
+        """Whether an adaptation has put nothing else in the place of its layers."""
+        return type(self[0]) is nn.BatchNorm1d and type(self[2]) is nn.Conv1d
+
+    @torch.no_grad()
+    def fold(self) -> None:
+        """Put the factors into the weights for good, in full precision before they are rounded; for inference alone."""
+        if self.plain:
+            self[0].weight *= self.slope
+            self[0].bias *= self.slope
+            self[2].weight /= self.slope
+            self.slope = 1.0
 
     def forward(self, features: Tensor) -> Tensor:
         """(batch, channel, length) -> (batch, channel, length)."""
+        if not self.plain:
+            return super().forward(features)
         norm, _, convolution = self
-        if type(norm) is not nn.BatchNorm1d or type(convolution) is not nn.Conv1d:
-            return super().forward(features)  # an adaptation put something else in their place
         if norm.training:
             norm.num_batches_tracked.add_(1)
         features = functional.batch_norm(
             features,
             norm.running_mean,
             norm.running_var,
-            norm.weight * self.SLOPE,
-            norm.bias * self.SLOPE,
+            norm.weight * self.slope,
+            norm.bias * self.slope,
             norm.training,
             norm.momentum,
             norm.eps,
         )
         features = functional.silu(features, inplace=not torch.is_grad_enabled())
-        weight = convolution.weight / self.SLOPE
+        weight = convolution.weight / self.slope
         return functional.conv1d(features, weight, convolution.bias, padding=convolution.padding)
 
 
