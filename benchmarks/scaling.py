@@ -47,6 +47,7 @@ RUNS = (
     "enformer_50kb/embedding/finetuned",
     "enformer_50kb/embedding/frozen",
 )
+TARGETS = [f"models/{name}/mse/cross_gene.tsv" for name in RUNS]
 FOLDERS = ("results", "resources", "logs", "benchmarks")
 
 
@@ -77,9 +78,8 @@ def sized(what: str, factor: int) -> dict[str, Any]:
     }
 
 
-def run(folder: Path, overlay: Path, results: str, cores: int) -> None:
+def run(environment: Mapping[str, str], overlay: Path, results: str, cores: int) -> None:
     """The runs of RUNS, each up to its scores."""
-    targets = [f"{results}/models/{name}/mse/cross_gene.tsv" for name in RUNS]
     command = [
         sys.executable,
         "-m",
@@ -91,16 +91,16 @@ def run(folder: Path, overlay: Path, results: str, cores: int) -> None:
         "--quiet",
         "all",
     ]
-    command += ["--configfile", "config/demo.yaml", str(overlay), "--", *targets]
-    subprocess.run(command, cwd=folder, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    command += ["--configfile", "config/demo.yaml", str(overlay), "--"]
+    command += [f"{results}/{target}" for target in TARGETS]
+    subprocess.run(command, check=True, env=environment)
 
 
 def points(folder: Path, overlay: Path, results: str) -> dict[tuple[str, str], list[Point]]:
     """What each job took, by rule and what it works with, of those whose rate says what their work is counted in."""
     configs = [folder / "config/config.yaml", folder / "config/demo.yaml", overlay]
     config = folds.spread(schema.checked(overlays.read(configs)))
-    targets = [f"{results}/models/{name}/mse/cross_gene.tsv" for name in RUNS]
-    planned = jobs.planned("Snakefile", configs[1:], {}, targets, 1)
+    planned = jobs.planned("Snakefile", configs[1:], {}, [f"{results}/{target}" for target in TARGETS], 1)
     known, counts = rates.read_rates(TABLE), amounts.count(config, planned)
     found: dict[tuple[str, str], list[Point]] = defaultdict(list)
     for cost in bill.draw_up(config, planned, TABLE, 1).costs:
@@ -155,13 +155,12 @@ def main() -> None:
     sizes = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        copied(folder)
-        os.environ.pop("SNAKEMAKE_PROFILE", None)
+        environment = copied(folder) | {"OMP_NUM_THREADS": "1"}
         os.chdir(folder)
         for factor in given.factors:
             overlay, results = folder / f"{given.what}{factor}.yaml", f"results/{given.what}{factor}"
             overlay.write_text(json.dumps(sized(given.what, factor)), encoding="utf-8")
-            run(folder, overlay, results, given.cores)
+            run(environment, overlay, results, given.cores)
             sizes.append(points(folder, overlay, results))
         os.chdir("/")
     heads = [f"{given.what} x {factor}" for factor in given.factors]

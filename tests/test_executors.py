@@ -29,8 +29,7 @@ def test_a_profile_has_its_plugin_and_what_every_cluster_needs(name):
 
 @pytest.mark.parametrize("name", ["htcondor", "lsf"])
 def test_every_job_that_computes_on_a_gpu_is_given_one(name):
-    asking = asking_for_a_gpu() - {"train_simulated_enformer", "train_simulated_beluga"}
-    assert set(PROFILES[name]["set-resources"]) == asking
+    assert set(PROFILES[name]["set-resources"]) == asking_for_a_gpu()
 
 
 @pytest.mark.slow

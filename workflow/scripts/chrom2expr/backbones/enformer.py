@@ -265,7 +265,7 @@ class Enformer(Backbone):
         save(self.network, weights)
 
     def for_inference(self) -> Self:
-        """Its attention layers become FusedAttention, which gives the same numbers.
+        """Its attention layers become FusedAttention, and its blocks are folded, which gives the same numbers.
 
         In bf16 its weights are rounded once, all but those of the tracks' layer, and activations stay in bfloat16:
         autocast would round weights in every pass, which on a CPU costs what the products save.

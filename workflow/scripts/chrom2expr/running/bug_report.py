@@ -19,7 +19,7 @@ from chrom2expr.errors import InputError
 from chrom2expr.files.whole import whole_file
 from chrom2expr.job import CAUSES
 from chrom2expr.reporting.software import computed_with
-from chrom2expr.running.failures import named_in, tail
+from chrom2expr.running.failures import around, named_in, tail
 from chrom2expr.running.masking import masked
 
 # So much of Snakemake's own log, of each other log, and so many of these.
@@ -59,7 +59,7 @@ def _contents(configs: Sequence[Path]) -> Iterator[tuple[str, str]]:
     failed = [(one.rule, Path(one.log)) for one in named_in(lines)]
     logs = [log for _, log in failed] or list(_ended_by_a_cause(given))
     for rule in dict.fromkeys(rule for rule, _ in failed):
-        logs += islice(_newest((_SNAKEMAKE / "slurm_logs" / f"rule_{rule}").rglob("*.log")), 2)
+        logs += islice(_newest(around(rule).rglob("*.log")), 2)
     for log in logs[-_LOGS:]:
         yield f"logs/{_inside(log)}", "\n".join(_tail(log, _JOB_LINES))
 

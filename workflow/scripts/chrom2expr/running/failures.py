@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 from chrom2expr.job import CAUSES
 
-# Where the executor for SLURM keeps what was said around a job, by its rule, until it has ended well.
-_AROUND = Path(".snakemake/slurm_logs")
 # Of a log, what may hold its last words.
 _TAIL = 1 << 16
 # Of a run in which everything fails, these jobs are named.
@@ -34,6 +32,11 @@ def tail(path: str | Path, size: int = _TAIL) -> list[str]:
         handle.seek(max(0, length - size))
         lines = handle.read().decode("utf-8", "replace").splitlines()
     return lines[1:] if length > size and len(lines) > 1 else lines
+
+
+def around(rule: str) -> Path:
+    """Where the executor for SLURM keeps what was said around the jobs of a rule, each until it has ended well."""
+    return Path(".snakemake/slurm_logs") / f"rule_{rule}"
 
 
 def cause(log: str | Path) -> str:
@@ -77,8 +80,8 @@ def said(failed: Sequence[Failed], report: str) -> str:
         named = ", ".join(f"{key}={value}" for key, value in one.wildcards.items())
         lines += [f"  {one.rule}{f' ({named})' if named else ''}"]
         lines += [f"    {cause(one.log)}", f"    log: {one.log}"] if one.log else ["    its rule has no log"]
-        if (around := _AROUND / f"rule_{one.rule}").is_dir():
-            lines += [f"    what SLURM said of it: {around}/"]
+        if (said_around := around(one.rule)).is_dir():
+            lines += [f"    what SLURM said of it: {said_around}/"]
     if len(failed) > _NAMED:
         lines.append(f"  and {len(failed) - _NAMED:,} more")
     lines += [
