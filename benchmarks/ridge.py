@@ -1,4 +1,4 @@
-"""The ridge head, 218 tissues x 7 penalties from one decomposition, against scikit-learn's Ridge, fit by fit.
+"""The ridge head, 218 tissues x 7 penalties from seven Cholesky factors, against scikit-learn's Ridge, fit by fit.
 
 A few of scikit-learn's 1,526 fits are timed, each on its own, and their median is multiplied; the whole of ours is
 timed, with reading, validation scores and choice. Predictions of the timed fits are compared with ours.

@@ -61,11 +61,12 @@ def test_beluga_shares_convolutions_among_windows():
     assert ours < alone / 4
 
 
-def test_ridge_decomposes_once_for_all_tissues_and_penalties(monkeypatch):
-    counted, plain = [], ridge._decompose
-    monkeypatch.setattr(ridge, "_decompose", lambda *given: counted.append(1) or plain(*given))
-    ridge.Ridge.fit(make_task(missing=0.15))
-    assert len(counted) == 1
+def test_ridge_factorises_once_a_penalty_for_all_tissues(monkeypatch):
+    counted, plain = [], torch.linalg.cholesky_ex
+    monkeypatch.setattr(torch.linalg, "cholesky_ex", lambda *given, **more: counted.append(1) or plain(*given, **more))
+    task = make_task(missing=0.15)
+    ridge.Ridge.fit(task)
+    assert len(counted) == len(task.grid["penalty"]) < len(task.data.tissue)
 
 
 def test_the_hybrid_loss_is_one_step_of_the_gradients():

@@ -134,11 +134,11 @@ def test_every_fit_of_the_grid_equals_scikit_learn_closely(width):
     rows = train.usable
     features = train.features.features[rows]
     design = ridge._Design.of(features, False, torch.device("cpu"))
-    factors = (ridge._Primal if width < len(rows) else ridge._Dual)(design, validation.features.features)
-    solutions, offsets = ridge._solve(factors, train.observed[rows].astype(np.float64), np.array(PENALTIES))
+    system = (ridge._Primal if width < len(rows) else ridge._Dual)(design, validation.features.features)
+    solutions, offsets = ridge._solve(system, train.observed[rows].astype(np.float64), np.array(PENALTIES))
     for (tissue, penalty), predict in sklearn_fits(task).items():
         index = PENALTIES.index(penalty)
-        found = factors.predict(solutions[index])[:, tissue] + offsets[index, tissue]
+        found = system.predict(solutions[index])[:, tissue] + offsets[index, tissue]
         np.testing.assert_allclose(found, predict(validation.features.features.astype(np.float64)), atol=1e-8)
 
 
@@ -274,6 +274,26 @@ def test_penalties_below_rounding_are_named(capsys):
     for penalties, named in (([1e6, 1e8], False), ([1e-4, 1e-2, 1e8], True)):
         ridge.Ridge.fit(replace(task, grid={"penalty": penalties}))
         assert ("Warning: at penalties 0.0001, 0.01 rounding may move" in capsys.readouterr().out) == named
+
+
+@WIDTHS
+def test_penalties_that_are_lost_in_rounding_are_left_out_and_named(width, capsys):
+    """Features that are sums of five, exactly."""
+    task, random = make_task(width), np.random.default_rng(2)
+    sums = random.integers(-999, 999, (5, width)).astype(np.float32)
+    for name in ("train", "val", "test"):
+        task = with_split(task, name, features=random.integers(-9, 9, (GENES[name], 5)).astype(np.float32) @ sums)
+    # One tissue has no best penalty of its own, and all others would rather have none.
+    observed = task.data.splits["val"].observed.copy()
+    observed[:, 2] = 1
+    task = with_split(task, "val", observed=observed)
+    fitted = ridge.Ridge.fit(replace(task, grid={"penalty": [1e-9, 1e2, 1e-8]}))
+    assert "Warning: penalties 1e-09, 1e-08 are lost in the rounding" in capsys.readouterr().out
+    alone = ridge.Ridge.fit(replace(task, grid={"penalty": [1e2]}))
+    assert (fitted.penalties == 1e2).all() and (fitted.coefficients == alone.coefficients).all()
+    assert {row["validation_cross_gene"] for row in fitted.table if row["penalty"] < 1} == {None}
+    with pytest.raises(InputError, match="no penalty rises above the rounding"):
+        ridge.Ridge.fit(replace(task, grid={"penalty": [1e-9, 1e-8]}))
 
 
 def test_bad_input_is_named():

@@ -1,24 +1,23 @@
 """The ridge head: one linear model a tissue, on reduced features, its penalty chosen by the validation genes.
 
 Minimises |y - b - X w|^2 + penalty |w|^2 over the training genes with an observed value (Hoerl and Kennard 1970), as
-scikit-learn's Ridge does. One eigendecomposition, of X'X or of XX', whichever is smaller, serves every tissue and every
-penalty: in its basis a fit is a division. The genes that a tissue lacks enter as columns G without penalty, a one in
-each such row, which take up those genes' residuals completely and so leave them out exactly; their coefficients solve a
+scikit-learn's Ridge does. Of X'X and XX', whichever is smaller is made once; with a penalty on its diagonal, its
+Cholesky factor serves every tissue. The genes that a tissue lacks enter as columns G without penalty, a one in each
+such row, which take up those genes' residuals completely and so leave them out exactly; their coefficients solve a
 system as large as their number, shared by the tissues that lack the same.
 
-Features whose scales differ by orders of magnitude make a matrix whose small eigenvalues drown in the rounding of the
-large ones. Rows and columns in ascending order of their norm keep them: a graded matrix is decomposed with an error
-relative to each row's own size, if LAPACK starts at its large end (Barlow and Demmel 1990). CUDA's solver does not.
+Features whose scales differ by orders of magnitude cost no accuracy: what is factorised is scaled to a diagonal of
+ones, and on the condition number of that alone the error of a Cholesky factor depends (Demmel 1989).
 
-At thesis size, 21,988 training genes x 53,130 features, memory peaks in the decomposition: features, 4.7 GB as float32;
-XX' and its eigenvectors, 3.9 GB each as float64. Measured: 12.5 GiB, in 30 minutes on two cores.
+At thesis size, 21,988 training genes x 53,130 features, memory peaks in the factorisation: features, 4.7 GB as float32;
+XX' and its factor, 3.9 GB each as float64.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
-import scipy.linalg
 import torch
 
 from chrom2expr.errors import InputError
@@ -29,7 +28,7 @@ from chrom2expr.job import Progress
 
 # Rows or columns that are float64 at one time; 2,048 columns of 22,828 genes are 370 MB.
 BLOCK = 2048
-# A fit moves by about the rounding of the largest eigenvalue over the penalty: warn where that is above a thousandth.
+# A fit moves by about the rounding times the condition number: warn where that is above a thousandth.
 UNCERTAIN = 1000
 
 
@@ -70,8 +69,8 @@ class Ridge(linear.LinearHead):
                             "description": "Weight of the squared coefficients beside the squared errors of all genes.",
                             "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1e300},
                             "origin": "our choice",
-                            "advice": "The best is kept for every tissue. All come from one factorisation, so more "
-                            "values cost little.",
+                            "advice": "The best is kept for every tissue. A value costs one factorisation for all "
+                            "tissues.",
                         },
                     },
                 },
@@ -103,11 +102,15 @@ class Ridge(linear.LinearHead):
         mean 0 and variance 1 over the training genes first, those that a tissue lacks included. Constant features have
         no influence either way.
 
+        A penalty that is lost in the rounding of features whose columns are nearly one another's sums has no fit, and
+        is named.
+
         The table has a row for each tissue and penalty: tissue, penalty, validation_cross_gene (None where undefined),
         validation_genes (over how many), chosen (yes or no).
 
         Raises InputError when the features are not reduced, the loss is not the squared error, a penalty is not above
-        0, a feature is not a finite number, or a tissue has fewer than two training or validation genes.
+        0, no penalty has a fit, a feature is not a finite number, or a tissue has fewer than two training or validation
+        genes.
         """
         penalties = _checked(task)
         train, validation = task.data.splits["train"], task.data.splits["val"]
@@ -118,19 +121,18 @@ class Ridge(linear.LinearHead):
         features = linear.read_features(task, "train", rows)
         design = _Design.of(features, standardise, task.device)
         held_out = linear.read_features(task, "val", np.arange(len(validation.observed)))
-        factors = (_Primal if features.shape[1] <= len(rows) else _Dual)(design, held_out)
-        factors.warn_of_rounding(penalties, int((~np.isnan(observed)).sum(axis=0).min()))
-        solutions, offsets = _solve(factors, observed, penalties)
+        system = (_Primal if features.shape[1] <= len(rows) else _Dual)(design, held_out)
+        solutions, offsets = _solve(system, observed, penalties)
         scores = np.stack(
             [
-                metrics.cross_gene(factors.predict(solution) + offset, validation.observed)
+                metrics.cross_gene(system.predict(solution) + offset, validation.observed)
                 for solution, offset in zip(solutions, offsets, strict=True)
             ]
         )
         chosen = _choose(scores, penalties, task.data.tissue)
         tissues = np.arange(len(chosen))
         coefficients, intercept = design.unscaled(
-            factors.coefficients(solutions[chosen, :, tissues].T), offsets[chosen, tissues]
+            system.coefficients(solutions[chosen, :, tissues].T), offsets[chosen, tissues]
         )
         fitted = cls(
             _table(scores, chosen, penalties, task),
@@ -182,180 +184,212 @@ class _Design:
         return coefficients, offset - self.mean @ coefficients
 
 
-class _Factors:
-    """An eigendecomposition of the training features: in its basis, a solution u is one division away from the targets.
+class _System:
+    """The equations (gram + penalty) a = right, of the training features: X'X or XX', and what follows from a solution.
 
-    values: (u,) float64, the squared singular values of X; vectors: the eigenvectors, in columns; held_out: (validation
-    gene, u), which takes a solution to predictions without the intercept. Tensors are float64 on the design's device.
+    gram: (a, a) float64, its lower triangle; held_out: (validation gene, a), which takes a solution to predictions
+    without the intercept. Both are on the design's device.
     """
 
     design: _Design
-    values: torch.Tensor
-    vectors: torch.Tensor
+    gram: torch.Tensor
     held_out: torch.Tensor
 
-    def warn_of_rounding(self, penalties: np.ndarray, fewest: int) -> None:
-        """Print the penalties that, with the smallest eigenvalue, hardly rise above the rounding of the largest.
-
-        `fewest` is how many genes have a value in the tissue that has the fewest.
-        """
-        genes, features = self.design.features.shape
-        # The smallest of all may be a centring's or a constant feature's 0, which does not matter.
-        small, large = (float(self.values.sort().values[index]) for index in (1, -1))
-        # Its own genes leave that tissue eigenvalues of 0.
-        small = 0.0 if fewest < features <= genes else small
-        lost = penalties[small + penalties < UNCERTAIN * np.finfo(np.float64).eps * large]
-        if len(lost):
-            print(
-                f"Warning: at penalties {', '.join(f'{penalty:g}' for penalty in lost)} rounding may move a fit by "
-                "more than 0.1 %, since the features' scales differ so much: take larger ones (heads: NAME: grid: "
-                "penalty), or set settings: standardise: true"
-            )
-
-    def project(self, columns: torch.Tensor) -> torch.Tensor:
-        """From (gene, column) to the basis, (u, column)."""
+    def right(self, columns: torch.Tensor) -> torch.Tensor:
+        """Right sides (a, column) for targets (gene, column)."""
         raise NotImplementedError
 
-    def project_genes(self, rows: np.ndarray) -> torch.Tensor:
-        """What `project` makes of columns that are 1 in one of these rows each and 0 elsewhere, (u, row)."""
+    def right_of_genes(self, rows: np.ndarray) -> torch.Tensor:
+        """Right sides for targets that are 1 in one of these rows each and 0 elsewhere, (a, row)."""
         raise NotImplementedError
 
-    def border(self, product: torch.Tensor, left: torch.Tensor, right: torch.Tensor, penalty: float) -> torch.Tensor:
+    def border(self, product: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
         """a' (XX' + penalty)^-1 b, up to a factor that depends on the penalty alone; of `product` a'b, (a, b).
 
-        `left` and `right` are `project` of a and b.
+        `left` and `right` are what a factor's `halved` makes of the right sides of a and b.
         """
         raise NotImplementedError
 
     def coefficients(self, solution: np.ndarray) -> np.ndarray:
-        """Coefficients w (feature, tissue) of a solution (u, tissue)."""
+        """Coefficients w (feature, tissue) of a solution (a, tissue)."""
         raise NotImplementedError
 
     def predict(self, solution: np.ndarray) -> np.ndarray:
-        """Predictions (validation gene, tissue) of a solution (u, tissue), without the intercept."""
+        """Predictions (validation gene, tissue) of a solution (a, tissue), without the intercept."""
         return (self.held_out @ self._tensor(solution)).cpu().numpy()
 
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array).to(self.design.device)
 
 
-class _Dual(_Factors):
-    """XX' = Q diag(values) Q', (gene, gene); w = X'Q u."""
+class _Dual(_System):
+    """gram = XX', (gene, gene); w = X'a."""
 
     def __init__(self, design: _Design, held_out: np.ndarray) -> None:
         self.design = design
         genes, features = design.features.shape
-        squares = sum(block.square().sum(dim=1) for _, block in design.columns())
-        order = squares.argsort()
-        gram = torch.zeros((genes, genes), dtype=torch.float64, device=design.device)
-        cross = torch.zeros((len(held_out), genes), dtype=torch.float64, device=design.device)
+        self.gram = torch.zeros((genes, genes), dtype=torch.float64, device=design.device)
+        self.held_out = torch.zeros((len(held_out), genes), dtype=torch.float64, device=design.device)
         progress = Progress(features, "features")
         for part, block in design.columns():
-            _add_lower(gram, block[order])
-            cross.addmm_(design.block(held_out, slice(None), part), block.T)
+            _add_lower(self.gram, block)
+            self.held_out.addmm_(design.block(held_out, slice(None), part), block.T)
             progress.advance(part.stop - part.start)
-        self.values, self.vectors = _decompose(gram, order)
-        self.held_out = cross @ self.vectors
+        # Centring has left an eigenvalue of 0, of the vector of ones, which no target has a part in: as large as the
+        # mean of all, it makes no small penalty look lost.
+        self.gram += self.gram.diagonal().mean() / genes
 
-    def project(self, columns: torch.Tensor) -> torch.Tensor:
-        return self.vectors.T @ columns
+    def right(self, columns: torch.Tensor) -> torch.Tensor:
+        return columns
 
-    def project_genes(self, rows: np.ndarray) -> torch.Tensor:
-        return self.vectors[rows].T
+    def right_of_genes(self, rows: np.ndarray) -> torch.Tensor:
+        units = torch.zeros((len(self.gram), len(rows)), dtype=torch.float64, device=self.design.device)
+        units[rows, np.arange(len(rows))] = 1
+        return units
 
-    def border(self, product: torch.Tensor, left: torch.Tensor, right: torch.Tensor, penalty: float) -> torch.Tensor:
-        return left.T @ (right / (self.values[:, None] + penalty))
+    def border(self, product: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        return left.T @ right
 
     def coefficients(self, solution: np.ndarray) -> np.ndarray:
-        weights = self.vectors @ self._tensor(solution)
+        weights = self._tensor(solution)
         return np.concatenate([(block.T @ weights).cpu().numpy() for _, block in self.design.columns()])
 
 
-class _Primal(_Factors):
-    """X'X = V diag(values) V', (feature, feature); w = V u."""
+class _Primal(_System):
+    """gram = X'X, (feature, feature); w = a."""
 
     def __init__(self, design: _Design, held_out: np.ndarray) -> None:
         self.design = design
         genes, features = design.features.shape
-        squares = sum(block.square().sum(dim=0) for _, block in design.rows())
-        order = squares.argsort()
-        gram = torch.zeros((features, features), dtype=torch.float64, device=design.device)
+        self.gram = torch.zeros((features, features), dtype=torch.float64, device=design.device)
         progress = Progress(genes, "genes")
         for part, block in design.rows():
-            _add_lower(gram, block[:, order].T)
+            _add_lower(self.gram, block.T)
             progress.advance(part.stop - part.start)
-        self.values, self.vectors = _decompose(gram, order)
-        self.held_out = design.block(held_out, slice(None), slice(None)) @ self.vectors
+        self.held_out = design.block(held_out, slice(None), slice(None))
 
-    def project(self, columns: torch.Tensor) -> torch.Tensor:
-        return self.vectors.T @ sum(block.T @ columns[part] for part, block in self.design.rows())
+    def right(self, columns: torch.Tensor) -> torch.Tensor:
+        return sum(block.T @ columns[part] for part, block in self.design.rows())
 
-    def project_genes(self, rows: np.ndarray) -> torch.Tensor:
-        return self.vectors.T @ self.design.block(self.design.features, rows, slice(None)).T
+    def right_of_genes(self, rows: np.ndarray) -> torch.Tensor:
+        return self.design.block(self.design.features, rows, slice(None)).T
 
-    def border(self, product: torch.Tensor, left: torch.Tensor, right: torch.Tensor, penalty: float) -> torch.Tensor:
+    def border(self, product: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
         # (XX' + penalty)^-1 = (1 - X (X'X + penalty)^-1 X') / penalty
-        return product - left.T @ (right / (self.values[:, None] + penalty))
+        return product - left.T @ right
 
     def coefficients(self, solution: np.ndarray) -> np.ndarray:
-        return (self.vectors @ self._tensor(solution)).cpu().numpy()
+        return solution
 
 
-def _solve(factors: _Factors, observed: np.ndarray, penalties: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Every tissue's fit with every penalty: solutions (penalty, u, tissue) and intercepts (penalty, tissue), float64.
+class Factor:
+    """L L' = S (gram + penalty) S, where the diagonal S brings that of the matrix to 1."""
+
+    def __init__(self, gram: torch.Tensor, penalty: float, space: torch.Tensor) -> None:
+        """`space`: (a, a) float64 in LAPACK's order, column by column; it becomes L.
+
+        Raises ArithmeticError where rounding leaves the matrix no Cholesky factor.
+        """
+        self.scale = (gram.diagonal() + penalty).rsqrt()[:, None]
+        space.copy_(gram).mul_(self.scale).mul_(self.scale.T).fill_diagonal_(1)
+        info = torch.empty((), dtype=torch.int32, device=space.device)
+        self.lower, info = torch.linalg.cholesky_ex(space, out=(space, info))
+        if info.item():
+            raise ArithmeticError(f"the first {info.item()} rows and columns have no Cholesky factor")
+
+    def halved(self, right: torch.Tensor) -> torch.Tensor:
+        """L^-1 S b: of two of them, a product is a' (gram + penalty)^-1 b."""
+        return torch.linalg.solve_triangular(self.lower, self.scale * right, upper=False)
+
+    def solution(self, halved: torch.Tensor) -> torch.Tensor:
+        """(gram + penalty)^-1 b of what `halved` made of b."""
+        return self.scale * torch.linalg.solve_triangular(self.lower.T, halved, upper=True)
+
+    def smallest(self) -> float:
+        """An eigenvalue of S (gram + penalty) S that is about the smallest, by inverse iteration."""
+        generator = torch.Generator().manual_seed(0)
+        vector = torch.randn((len(self.lower), 1), dtype=torch.float64, generator=generator).to(self.lower.device)
+        for _ in range(5):
+            half = torch.linalg.solve_triangular(self.lower, vector / vector.norm(), upper=False)
+            vector = torch.linalg.solve_triangular(self.lower.T, half, upper=True)
+        return 1 / vector.norm().item()
+
+
+def _solve(system: _System, observed: np.ndarray, penalties: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Every tissue's fit with every penalty: solutions (penalty, a, tissue) and intercepts (penalty, tissue), float64.
 
     Features are centred, so that the intercept is the mean of y less that of the columns G of missing genes, and both
-    are centred too; kept among G, the dual's eigenvalue of 0 would drown all others. The coefficients c of G solve
-    G'A^-1 G c = G'A^-1 y, where A is XX' + penalty; u follows from y - G c. What y holds for a missing value has no
-    influence.
+    are centred too. The coefficients c of G solve G'A^-1 G c = G'A^-1 y, where A is XX' + penalty; the solution follows
+    from y - G c. What y holds for a missing value has no influence. A penalty without a fit has NaN, and is named.
+
+    Raises InputError when all are such.
     """
-    solutions = np.empty((len(penalties), len(factors.values), observed.shape[1]))
+    solutions = np.full((len(penalties), len(system.gram), observed.shape[1]), np.nan)
     offsets = np.empty((len(penalties), observed.shape[1]))
+    missing = np.isnan(observed)
     # From each tissue's first value on, a constant target is 0, and stays it through all that follows.
-    first = observed[(~np.isnan(observed)).argmax(axis=0), np.arange(observed.shape[1])]
-    targets = torch.from_numpy(np.nan_to_num(observed - first)).to(factors.design.device)
+    first = observed[(~missing).argmax(axis=0), np.arange(observed.shape[1])]
+    targets = torch.from_numpy(np.nan_to_num(observed - first)).to(system.design.device)
     genes, level = len(targets), targets.mean(dim=0)
     targets -= level
-    ones = torch.full_like(targets[:, :1], 1 / genes)
-    one, projected = factors.project(torch.hstack([ones, targets])).tensor_split([1], dim=1)
-    progress = Progress(observed.shape[1], "tissues")
-    for missing, tissues in linear.by_missing(np.isnan(observed)):
-        y, z = targets[:, tissues], projected[:, tissues]
-        free = torch.full((genes, len(missing)), -1 / genes, dtype=targets.dtype, device=targets.device)
-        free[missing, np.arange(len(missing))] += 1
-        g = factors.project_genes(missing) - one
-        for index, penalty in enumerate(penalties.tolist()):
-            c = torch.linalg.solve(
-                factors.border(free.T @ free, g, g, penalty), factors.border(free.T @ y, g, z, penalty)
-            )
-            u = (z - g @ c) / (factors.values[:, None] + penalty)
-            solutions[index][:, tissues] = u.cpu().numpy()
+    lacking = np.flatnonzero(missing.any(axis=1))
+    right = system.right(torch.hstack([torch.full_like(targets[:, :1], 1 / genes), targets]))
+    one, right = right.tensor_split([1], dim=1)
+    right_of_genes = system.right_of_genes(lacking) - one
+    patterns = list(linear.by_missing(missing))
+    fewest = int((~missing).sum(axis=0).min())
+    print(f"{len(penalties)} Cholesky factors of {len(system.gram):,} x {len(system.gram):,}", flush=True)
+    space = torch.empty_like(system.gram).T
+    lost, uncertain, progress = [], [], Progress(len(penalties), "penalties")
+    for index, penalty in enumerate(penalties.tolist()):
+        progress.advance(1)
+        try:
+            factor = Factor(system.gram, penalty, space)
+        except ArithmeticError:
+            lost.append(penalty)
+            continue
+        # Of a tissue with fewer genes than features, its own matrix has eigenvalues of 0.
+        own = penalty * factor.scale.square().min().item() if fewest < len(system.gram) < genes else math.inf
+        # All eigenvalues add up to as many as there are.
+        if min(factor.smallest(), own) < UNCERTAIN * np.finfo(np.float64).eps * len(system.gram):
+            uncertain.append(penalty)
+        halved, halved_of_genes = factor.halved(right), factor.halved(right_of_genes)
+        for rows, tissues in patterns:
+            y, g = targets[:, tissues], halved_of_genes[:, np.searchsorted(lacking, rows)]
+            free = torch.full((genes, len(rows)), -1 / genes, dtype=targets.dtype, device=targets.device)
+            free[rows, np.arange(len(rows))] += 1
+            c = torch.linalg.solve(system.border(free.T @ free, g, g), system.border(free.T @ y, g, halved[:, tissues]))
+            halved[:, tissues] -= g @ c
             offsets[index, tissues] = (level[tissues] - c.sum(dim=0) / genes).cpu().numpy() + first[tissues]
-        progress.advance(len(tissues))
+        solutions[index] = factor.solution(halved).cpu().numpy()
+    _warn_of_rounding(penalties, lost, uncertain)
     return solutions, offsets
+
+
+def _warn_of_rounding(penalties: np.ndarray, lost: list[float], uncertain: list[float]) -> None:
+    """Print which penalties have no fit, or one that rounding may have moved. Raises InputError when none has one."""
+    remedy = "take larger ones (heads: NAME: grid: penalty), or set settings: standardise: true"
+    if len(lost) == len(penalties):
+        raise InputError(
+            f"no penalty rises above the rounding of these features, of which some are nearly sums of others: {remedy}"
+        )
+    if lost:
+        print(f"Warning: penalties {_listed(lost)} are lost in the rounding of the features and left out: {remedy}")
+    if uncertain:
+        print(
+            f"Warning: at penalties {_listed(uncertain)} rounding may move a fit by more than 0.1 %, since some "
+            f"features are nearly sums of others: {remedy}"
+        )
+
+
+def _listed(penalties: list[float]) -> str:
+    return ", ".join(f"{penalty:g}" for penalty in penalties)
 
 
 def _add_lower(gram: torch.Tensor, block: torch.Tensor) -> None:
     """Add block @ block.T to the lower triangle of `gram`, in place; what is above the diagonal stays undefined."""
     for part in _blocks(len(gram)):
         gram[part, : part.stop].addmm_(block[part], block[: part.stop].T)
-
-
-def _decompose(gram: torch.Tensor, order: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Eigenvalues, not below 0, and eigenvectors in columns of a symmetric matrix given by its lower triangle.
-
-    `order` says which row of the caller's each row of the matrix is, ascending by norm; vectors have the caller's rows.
-    """
-    print(f"decomposing a matrix of {len(gram):,} x {len(gram):,}", flush=True)
-    if gram.is_cuda:
-        values, vectors = torch.linalg.eigh(gram, UPLO="L")
-    else:
-        # The transpose is in LAPACK's order, and its triangle the upper one, which syevr takes up at the large end;
-        # syevd, torch's own, loses the small one.
-        found = scipy.linalg.eigh(gram.numpy().T, lower=False, overwrite_a=True, check_finite=False, driver="evr")
-        values, vectors = map(torch.from_numpy, found)
-    # The matrix is used up: its memory takes the vectors.
-    return values.clamp_min(0), torch.index_select(vectors, 0, order.argsort(), out=gram)
 
 
 def _choose(scores: np.ndarray, penalties: np.ndarray, tissues: np.ndarray) -> np.ndarray:
@@ -369,7 +403,8 @@ def _choose(scores: np.ndarray, penalties: np.ndarray, tissues: np.ndarray) -> n
     filled = np.where(np.isnan(scores), -np.inf, scores)
     chosen = filled.argmax(axis=0)
     if undefined.any():
-        chosen[undefined] = np.where(np.isnan(scores), 0, scores)[:, ~undefined].mean(axis=1).argmax()
+        average = np.where(np.isnan(scores), 0, scores)[:, ~undefined].mean(axis=1)
+        chosen[undefined] = np.where(np.isnan(scores).all(axis=1), -np.inf, average).argmax()
         print(
             f"Warning: in {undefined.sum()} of {len(tissues)} tissues the validation correlation is undefined, since "
             f"the training or the validation genes all have one value: {', '.join(tissues[undefined][:5])}"
