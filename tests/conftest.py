@@ -1,9 +1,12 @@
 """Fixtures that several test files share."""
 
+import os
 import signal
 from pathlib import Path
 
 import pytest
+
+from undisturbed import undisturbed
 
 # Files of tests that take minutes begin first, so that none is left when all others are done.
 LONG = ("test_wiring.py", "test_end_to_end.py", "test_two_ways_in.py")
@@ -36,6 +39,17 @@ def world(tmp_path_factory):
     torch.set_num_threads(1)
     yield World(tmp_path_factory.mktemp("world"), STEPS)
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def undisturbed_folder(tmp_path_factory, worker_id):
+    """The folder of a run of the shrunk demo, one for all processes that test side by side; to be copied, not changed.
+
+    UNDISTURBED names a folder to keep it in, for further sessions.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own if worker_id == "master" else own.parent
+    return undisturbed(os.environ.get("UNDISTURBED", shared / "undisturbed"))
 
 
 @pytest.fixture

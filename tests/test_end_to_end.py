@@ -21,7 +21,7 @@ from planned_jobs import clean_copy
 from test_dependencies import UNUSED, UNUSED_BACKBONE, rewritten
 from test_workflow import planned_jobs, snakemake
 
-CONFIGS = ("config/demo.yaml", "tests/smaller_demo.yaml")
+CONFIGS = ("config/demo.yaml", "tests/less_training.yaml")
 DEMO = ("--cores", "2", "--resources", "gpu=2", "--configfile", *CONFIGS)
 FIGURES = [f"fig2_{n}" for n in range(1, 6)] + [f"fig3_{n}" for n in range(1, 8)] + ["variants"]
 # Figure, its runs, its groups of bars.

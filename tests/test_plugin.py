@@ -22,7 +22,7 @@ from chrom2expr.evaluation.predictions import read_predictions
 from chrom2expr.genome.windows import Geometry
 from chrom2expr.tracks.store_reader import FeatureStore
 from chrom2expr.tracks.track_tables import read_tracks
-from planned_jobs import clean_copy, planned_jobs, reruns
+from planned_jobs import planned_jobs, reruns
 from small_workflow import ENFORMER, STEPS, each
 from small_world import ENFORMER_TRACKS, Raw, World, changed, of
 
@@ -289,9 +289,9 @@ def test_its_figure_is_drawn(world):
 
 
 @pytest.mark.slow
-def test_the_workflow_runs_it_on_the_demo_and_an_edit_repeats_its_jobs(site, tmp_path):
+def test_the_workflow_runs_it_on_the_demo_and_an_edit_repeats_its_jobs(site, undisturbed_folder, tmp_path):
     """Of the loss's file: its trainings and what follows from them, no others and no inference."""
-    copy = clean_copy(tmp_path / "clone")
+    copy = Path(shutil.copytree(undisturbed_folder, tmp_path / "clone", symlinks=True))
     shutil.copytree(site, tmp_path / "site")
     weights = tmp_path / "dilated.pth"
     own = {"resources": {"dilated_weights": {"path": str(weights)}}, "backbones": {"dilated": {"settings": SETTINGS}}}
@@ -306,8 +306,6 @@ def test_the_workflow_runs_it_on_the_demo_and_an_edit_repeats_its_jobs(site, tmp
         return text
 
     tracks = copy / "resources/demo/simulated/targets_human.txt"
-    weights.touch()
-    snakemake("--until", "simulate_genome")
     config = yaml.safe_load((EXAMPLE / "config.yaml").read_text())["backbones"]["dilated"]
     backbone = registry.find("backbones", f"{EXAMPLE}/{PACKAGE}/dilated.py:DilatedConvolutions").load()
     torch.manual_seed(0)

@@ -1,6 +1,6 @@
-"""Figure 3.1 of a miniature thesis, Enformer's experimental data by its two ways in: bigWigs, and records of them."""
+"""Figure 3.1 of the shrunk demo, Enformer's experimental data by its two ways in: bigWigs, and records of them."""
 
-import os
+import shutil
 import subprocess
 import sys
 
@@ -11,21 +11,14 @@ import pyBigWig
 import pytest
 import yaml
 
+from chrom2expr.evaluation import scores
 from chrom2expr.genome.windows import Geometry, encode
-from planned_jobs import copied
 from small_records import write_data_set
+from undisturbed import OPTIONS, environment
 
 pytestmark = pytest.mark.slow
 LENGTH, BINS, POOL = 16384, 112, 128
 DEMO = "resources/demo/simulated"
-
-
-def snakemake(folder, *targets):
-    environment = {key: value for key, value in os.environ.items() if key != "SNAKEMAKE_PROFILE"}
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--resources", "gpu=2", "--configfile"]
-    command += ["config/demo.yaml", "small.yaml", "--", *targets]
-    done = subprocess.run(command, cwd=folder, env=environment, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
 
 
 def bigwig(folder, track):
@@ -64,23 +57,25 @@ def write_records(folder):
     write_data_set(folder / "human", contigs, rows, targets, names, length=LENGTH, pool=POOL, a_file=64)
 
 
-SOURCES = ("enformer_predicted", "enformer_experimental", "beluga_predicted", "beluga_experimental")
 METRICS = ("cross_gene", "cross_celltype")
 MEASURED = ("enformer_experimental", "records")
-# The demo with fewer genes, and with one point of the grid. As in the thesis, the CNN is fitted with MSE alone.
 RECORDS = {"kind": "measured", "backbone": "enformer", "split": "chr14", "label": "Records", "groups": 3}
 RECORDS |= {"from": "tfrecords", "records": "basenji_tracks", "shards": 2}
-SMALL = {
-    "simulation": {
-        "genome": {"genes": {"chr1": 130, "chr2": 80, "chr3": 10, "chr8": 60, "chr14": 90, "chrX": 4}},
-        "backbones": {"enformer": {"epochs": 1}, "beluga": {"epochs": 1}},
-    },
-    "heads": {"multi_cnn": {"max_epochs": 8, "grid": {"learning_rate": [1.5e-3], "dropout": [0.0]}}},
+# The records as a source of the shrunk demo. As in the thesis, the CNN is fitted with MSE alone.
+OWN = {
+    "heads": {"multi_cnn": {"max_epochs": 8}},
     "resources": {"basenji_tracks": {"path": "human"}},
     "sources": {"records": RECORDS},
     "figures": {
         "fig3_1": {
-            "runs": [{"source": [*SOURCES, "records"], "inputs": "chromatin", "head": "multi_cnn", "loss": "mse"}]
+            "runs": [
+                {
+                    "source": ["enformer_predicted", *MEASURED],
+                    "inputs": "chromatin",
+                    "head": "multi_cnn",
+                    "loss": "mse",
+                }
+            ]
         },
         "ways": {
             "kind": "scores",
@@ -91,15 +86,17 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def thesis(tmp_path_factory):
-    """The miniature thesis, its figure drawn."""
-    folder = copied(tmp_path_factory.mktemp("miniature") / "clone", "profiles")
-    (folder / "human").mkdir()
-    (folder / "small.yaml").write_text(yaml.safe_dump(SMALL))
-    snakemake(folder, "results/demo/features/enformer_experimental.h5")
-    (folder / "human").rmdir()
+def thesis(undisturbed_folder, tmp_path_factory):
+    """The shrunk demo with records made of its bigWigs, its figure drawn."""
+    folder = tmp_path_factory.mktemp("miniature") / "clone"
+    shutil.copytree(undisturbed_folder, folder, symlinks=True)
     write_records(folder)
-    snakemake(folder, "results/demo/figures/fig3_1.pdf", "results/demo/figures/ways.tsv")
+    (folder / "own.yaml").write_text(yaml.safe_dump(OWN))
+    command = [sys.executable, "-m", "snakemake", "results/demo/figures/fig3_1.pdf", "results/demo/figures/ways.tsv"]
+    done = subprocess.run(
+        [*command, *OPTIONS, "own.yaml"], cwd=folder, env=environment(), check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return folder
 
 
@@ -134,22 +131,24 @@ def test_two_ways_lead_to_one_store(thesis):
     assert np.corrcoef(*flat)[0, 1] > 0.9
 
 
-def test_figure_3_1_shows_the_four_sources_and_both_ways_alike(thesis):
+def test_figure_3_1_shows_both_ways_alike(thesis):
     table = pd.read_csv(thesis / "results/demo/figures/fig3_1.tsv", sep="\t").set_index(["metric", "run"])
-    runs = {name: f"{name}/chromatin/multi_cnn/mse" for name in (*SOURCES, "records")}
+    runs = {name: f"{name}/chromatin/multi_cnn/mse" for name in ("enformer_predicted", *MEASURED)}
     fitted = table[table["series"] != "Training mean"]
     assert sorted(fitted.index) == sorted((metric, run) for metric in METRICS for run in runs.values())
     assert (fitted.loc["cross_gene", "mean"] > 0.4).all(), fitted["mean"]
     audit = ["test_genes", "train_overlap", "train_same_tss", "val_overlap", "similar", "leaking"]
     two = [fitted.loc[("cross_gene", runs[name])] for name in MEASURED]
-    # What a CNN learns across cell types of so few genes is up to its training: ridge, which is exact, says more of that.
+    # Across cell types, the scores of so few genes are mostly noise.
     assert abs(two[0]["mean"] - two[1]["mean"]) < 0.05, two
     # Both have one window and one split, and so one audit.
-    assert two[0][audit].equals(two[1][audit]) and two[0]["test_genes"] > 20
+    assert two[0][audit].equals(two[1][audit]) and two[0]["test_genes"] > 10
 
 
-def test_ridge_scores_both_ways_alike(thesis):
-    table = pd.read_csv(thesis / "results/demo/figures/ways.tsv", sep="\t").set_index(["metric", "run"])["mean"]
-    for metric, apart in zip(METRICS, (0.05, 0.1), strict=True):
-        two = [table[metric, f"{name}/chromatin/ridge/mse"] for name in MEASURED]
-        assert abs(two[0] - two[1]) < apart and min(two) > 0.2, (metric, two)
+@pytest.mark.parametrize("head", ["multi_cnn", "ridge"])
+def test_a_head_predicts_the_same_of_both_ways(thesis, head):
+    runs = [thesis / f"results/demo/models/{name}/chromatin/{head}/mse/predictions.h5" for name in MEASURED]
+    one, other = (scores.read_test_predictions(run).predicted for run in runs)
+    assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.9
+    # Beside what is common to all genes of a tissue.
+    assert np.corrcoef(*((values - values.mean(axis=0)).ravel() for values in (one, other)))[0, 1] > 0.9

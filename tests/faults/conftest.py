@@ -1,28 +1,13 @@
-"""One undisturbed run of the small demo, of which every scenario takes a copy."""
-
-import os
-from pathlib import Path
+"""The undisturbed run of the shrunk demo, of which every scenario takes a copy."""
 
 import pytest
-from disturbed import RESOURCES, RESULTS, Clone, new_clone
-from filelock import FileLock
+from disturbed import RESOURCES, RESULTS, Clone
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory, worker_id):
-    """A clone with the results of a run that nothing disturbed, one for all processes that test side by side.
-
-    FAULTS_UNDISTURBED names a folder to keep it in, for further sessions.
-    """
-    own = tmp_path_factory.getbasetemp()
-    shared = own if worker_id == "master" else own.parent
-    folder = Path(os.environ.get("FAULTS_UNDISTURBED", shared / "undisturbed"))
-    done = folder.with_name(f"{folder.name}.done")
-    with FileLock(f"{folder}.lock"):
-        if not done.exists():
-            new_clone(folder).run()
-            done.touch()
-    clone = Clone(folder)
+def undisturbed(undisturbed_folder):
+    """A clone with the results of a run that nothing disturbed, and what it left."""
+    clone = Clone(undisturbed_folder)
     clone.expected = clone.results(RESULTS, RESOURCES)
     return clone
 

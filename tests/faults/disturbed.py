@@ -15,11 +15,9 @@ from pathlib import Path
 import pytest
 
 from planned_jobs import clean_copy
+from undisturbed import OPTIONS, RESOURCES, RESULTS, TARGET, environment
 
 ROOT = Path(__file__).resolve().parents[2]
-RESULTS, RESOURCES = "results/demo", "resources/demo"
-TARGET = f"{RESULTS}/figures/shrunk.tsv"
-OPTIONS = ("--cores", "2", "--resources", "gpu=2", "--configfile", "config/demo.yaml", "tests/shrunk_demo.yaml")
 # What heads are fitted to of one source, a fitted head, its scores: four small jobs with the figure's table.
 MADE = (f"{RESULTS}/reduced_features/*/enformer_experimental", f"{RESULTS}/models/enformer_experimental")
 # The scores of it alone: one job, of seconds, with the figure's table.
@@ -50,15 +48,12 @@ class Clone:
         """A command under way, in a process group of its own; what it says goes to the file `said`."""
         if module == "snakemake" and not command:
             command = (TARGET,)
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": "workflow/scripts"} | self.environment
-        environment.pop("SNAKEMAKE_PROFILE", None)
-        environment = {name: value for name, value in environment.items() if value is not None}
         said = self.folder.parent / f"{self.folder.name}.said"
         with open(said, "wb") as handle:
             process = subprocess.Popen(
                 [*self.before, sys.executable, "-m", module, *command, *options],
                 cwd=self.folder,
-                env=environment,
+                env=environment(**self.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=handle,
                 stderr=subprocess.STDOUT,

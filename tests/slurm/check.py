@@ -7,6 +7,7 @@ so and ends well. Run by `make test-slurm`; it works in a temporary folder, and 
 import filecmp
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -128,19 +129,19 @@ def running(rule: str, elsewhere: str = "") -> tuple[str, str, int] | None:
     return next((one for one in found if one[2]), None)
 
 
-def differing(one: Path, other: Path) -> list[str]:
-    """The files that two runs have not in common or whose bytes differ, logs and measured times aside."""
-    both = (one, other)
-    found = {
-        file.relative_to(root) for root in both for top in ("results", "resources") for file in (root / top).rglob("*")
-    }
+def differing(cluster: Path, local: Path) -> list[str]:
+    """The files of the cluster's run that the local one, which made more, lacks or has with other bytes.
+
+    Logs and measured times aside.
+    """
+    found = [file.relative_to(cluster) for top in ("results", "resources") for file in (cluster / top).rglob("*")]
     kept = [file for file in sorted(found) if not {"logs", "benchmarks"} & set(file.parts)]
-    assert len(kept) > 50, kept
+    assert len(kept) > 50 and all((cluster / target).exists() for target in TARGETS), kept
     return [
         str(file)
         for file in kept
-        if not all((root / file).exists() for root in both)
-        or ((one / file).is_file() and not filecmp.cmp(one / file, other / file, shallow=False))
+        if not (local / file).exists()
+        or ((cluster / file).is_file() and not filecmp.cmp(cluster / file, local / file, shallow=False))
     ]
 
 
@@ -149,15 +150,6 @@ def copy(folder: Path) -> Path:
     folder.mkdir()
     shell(f"git ls-files -co --exclude-standard -z | xargs -0 cp --parents --no-dereference -t {folder}", ROOT)
     return folder
-
-
-def undisturbed(folder: Path) -> None:
-    """The local run, on two cores."""
-    log = folder / "snakemake.log"
-    command = f"snakemake {' '.join(TARGETS)} --cores 2 --resources gpu=2 --configfile {CONFIGS}"
-    with begun(command, folder, log) as local:
-        assert local.wait() == 0, log.read_text()
-    say("the local run is done")
 
 
 def killed(page: dict[str, str], folder: Path) -> None:
@@ -240,8 +232,9 @@ def main() -> None:
         shell(page["stop"])  # what a killed test left
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped by SIGTERM"))  # through every `finally`
     with tempfile.TemporaryDirectory(prefix="slurm-", dir="/var/tmp") as name:
-        local, cluster = (copy(Path(name) / run) for run in ("local", "cluster"))
-        undisturbed(local)
+        cluster, local = copy(Path(name) / "cluster"), Path(os.environ.get("UNDISTURBED", f"{name}/local"))
+        shell(f"{sys.executable} {ROOT}/tests/undisturbed.py {shlex.quote(str(local))}")
+        say("the local run is done")
         try:
             shell(page["configure"])
             shell(page["start"])
@@ -261,7 +254,7 @@ def main() -> None:
             shell(page["stop"])
             # A lost node ends nothing. Without a shell, whose own command line has the name too.
             subprocess.run(["pkill", "--signal", "KILL", "--full", name], check=False)
-        assert not (different := differing(local, cluster)), different
+        assert not (different := differing(cluster, local)), different
     say("every file has the bytes of the local run")
 
 
