@@ -75,18 +75,22 @@ def test_a_slurm_of_the_machine_s_own_is_left_alone(tmp_path, monkeypatch, text,
     assert bool(check.reason_to_skip()) == skipped
 
 
-def test_runs_are_compared_byte_for_byte(tmp_path, monkeypatch):
-    for run in ("one", "other"):
+def test_a_run_is_compared_byte_for_byte_with_a_local_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(check, "TARGETS", ["results/demo/0.tsv"])
+    for run in ("cluster", "local"):
         for number in range(60):
-            file = tmp_path / run / "results" / f"{number}.tsv"
+            file = tmp_path / run / "results/demo" / f"{number}.tsv"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text("a\tb\n")
-        log = tmp_path / run / "results/logs/a.log"
+        log = tmp_path / run / "results/demo/logs/a.log"
         log.parent.mkdir()
         log.write_text(run)
-    one, other = tmp_path / "one", tmp_path / "other"
-    assert check.differing(one, other) == []
-    (other / "results/3.tsv").write_text("a\tc\n")
-    (other / "results/4.tsv").unlink()
-    (other / "results/more.tsv").write_text("")
-    assert check.differing(one, other) == ["results/3.tsv", "results/4.tsv", "results/more.tsv"]
+    cluster, local = tmp_path / "cluster", tmp_path / "local"
+    (local / "results/demo/more.tsv").write_text("")
+    assert check.differing(cluster, local) == []
+    (local / "results/demo/3.tsv").write_text("a\tc\n")
+    (local / "results/demo/4.tsv").unlink()
+    assert check.differing(cluster, local) == ["results/demo/3.tsv", "results/demo/4.tsv"]
+    (cluster / "results/demo/0.tsv").unlink()
+    with pytest.raises(AssertionError):
+        check.differing(cluster, local)

@@ -134,7 +134,9 @@ def differing(cluster: Path, local: Path) -> list[str]:
 
     Logs and measured times aside.
     """
-    found = [file.relative_to(cluster) for top in ("results", "resources") for file in (cluster / top).rglob("*")]
+    found = [
+        file.relative_to(cluster) for top in ("results/demo", "resources/demo") for file in (cluster / top).rglob("*")
+    ]
     kept = [file for file in sorted(found) if not {"logs", "benchmarks"} & set(file.parts)]
     assert len(kept) > 50 and all((cluster / target).exists() for target in TARGETS), kept
     return [

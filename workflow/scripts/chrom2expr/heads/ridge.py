@@ -4,18 +4,18 @@ Minimises |y - b - X w|^2 + penalty |w|^2 over the training genes with an observ
 scikit-learn's Ridge does. Of X'X and XX', whichever is smaller is made once; with a penalty on its diagonal, its
 Cholesky factor serves every tissue. The genes that a tissue lacks enter as columns G without penalty, a one in each
 such row, which take up those genes' residuals completely and so leave them out exactly; their coefficients solve a
-system as large as their number, shared by the tissues that lack the same.
+system as large as their number, shared by the tissues that lack the same. Where that system is too ill-conditioned,
+since the genes that are lacking decide some feature, such tissues are fitted from their own genes by themselves.
 
-Features whose scales differ by orders of magnitude cost no accuracy: what is factorised is scaled to a diagonal of
-ones, and on the condition number of that alone the error of a Cholesky factor depends (Demmel 1989).
+What is factorised is scaled to a diagonal of ones, and on the condition number of that alone the error of a Cholesky
+factor depends (Demmel 1989): features of X'X whose scales differ by orders of magnitude cost no accuracy.
 
 At thesis size, 21,988 training genes x 53,130 features, memory peaks in the factorisation: features, 4.7 GB as float32;
 XX' and its factor, 3.9 GB each as float64.
 """
 
-import math
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -102,8 +102,7 @@ class Ridge(linear.LinearHead):
         mean 0 and variance 1 over the training genes first, those that a tissue lacks included. Constant features have
         no influence either way.
 
-        A penalty that is lost in the rounding of features whose columns are nearly one another's sums has no fit, and
-        is named.
+        A penalty that is lost in the rounding of the features has no fit, and is named.
 
         The table has a row for each tissue and penalty: tissue, penalty, validation_cross_gene (None where undefined),
         validation_genes (over how many), chosen (yes or no).
@@ -121,15 +120,16 @@ class Ridge(linear.LinearHead):
         features = linear.read_features(task, "train", rows)
         design = _Design.of(features, standardise, task.device)
         held_out = linear.read_features(task, "val", np.arange(len(validation.observed)))
-        system = (_Primal if features.shape[1] <= len(rows) else _Dual)(design, held_out)
-        solutions, offsets = _solve(system, observed, penalties)
+        system = _system(design, held_out)
+        solutions, offsets, uncertain = _solve(system, observed, penalties)
+        _warn_of_rounding(offsets, penalties, uncertain, task.data.tissue)
         scores = np.stack(
             [
                 metrics.cross_gene(system.predict(solution) + offset, validation.observed)
                 for solution, offset in zip(solutions, offsets, strict=True)
             ]
         )
-        chosen = _choose(scores, penalties, task.data.tissue)
+        chosen = _choose(scores, ~np.isnan(offsets), penalties, task.data.tissue)
         tissues = np.arange(len(chosen))
         coefficients, intercept = design.unscaled(
             system.coefficients(solutions[chosen, :, tissues].T), offsets[chosen, tissues]
@@ -195,19 +195,12 @@ class _System:
     gram: torch.Tensor
     held_out: torch.Tensor
 
-    def right(self, columns: torch.Tensor) -> torch.Tensor:
-        """Right sides (a, column) for targets (gene, column)."""
+    def right(self, targets: torch.Tensor) -> torch.Tensor:
+        """Right sides (a, tissue) for centred targets (gene, tissue)."""
         raise NotImplementedError
 
-    def right_of_genes(self, rows: np.ndarray) -> torch.Tensor:
-        """Right sides for targets that are 1 in one of these rows each and 0 elsewhere, (a, row)."""
-        raise NotImplementedError
-
-    def border(self, product: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-        """a' (XX' + penalty)^-1 b, up to a factor that depends on the penalty alone; of `product` a'b, (a, b).
-
-        `left` and `right` are what a factor's `halved` makes of the right sides of a and b.
-        """
+    def lacking(self, factor: "Factor", penalty: float, rows: np.ndarray) -> "_Lacking":
+        """These genes as columns G. It may use the factor's memory: what needs that comes before."""
         raise NotImplementedError
 
     def coefficients(self, solution: np.ndarray) -> np.ndarray:
@@ -220,6 +213,27 @@ class _System:
 
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array).to(self.design.device)
+
+
+class _Lacking:
+    """Genes as columns G, which have a one in each gene's row, less its mean, at a penalty.
+
+    `rows` are genes of those that it was made for; B is penalty (XX' + penalty)^-1, whose eigenvalues lie in 0 to 1.
+    """
+
+    cancels: ClassVar[bool]  # whether small eigenvalues of the border are differences of large numbers
+
+    def border(self, rows: np.ndarray) -> torch.Tensor:
+        """G'B G, (row, row)."""
+        raise NotImplementedError
+
+    def residuals(self, rows: np.ndarray, targets: torch.Tensor, solution: torch.Tensor) -> torch.Tensor:
+        """G'B y, (row, tissue), of centred targets y and their solution with all genes."""
+        raise NotImplementedError
+
+    def solution(self, rows: np.ndarray, columns: torch.Tensor) -> torch.Tensor:
+        """The solution (a, tissue) for targets G c, of c (row, tissue)."""
+        raise NotImplementedError
 
 
 class _Dual(_System):
@@ -237,22 +251,36 @@ class _Dual(_System):
             progress.advance(part.stop - part.start)
         # Centring has left an eigenvalue of 0, of the vector of ones, which no target has a part in: as large as the
         # mean of all, it makes no small penalty look lost.
-        self.gram += self.gram.diagonal().mean() / genes
+        self.lifted = self.gram.diagonal().mean().item()
+        self.gram += self.lifted / genes
 
-    def right(self, columns: torch.Tensor) -> torch.Tensor:
-        return columns
+    def right(self, targets: torch.Tensor) -> torch.Tensor:
+        return targets
 
-    def right_of_genes(self, rows: np.ndarray) -> torch.Tensor:
-        units = torch.zeros((len(self.gram), len(rows)), dtype=torch.float64, device=self.design.device)
-        units[rows, np.arange(len(rows))] = 1
-        return units
-
-    def border(self, product: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-        return left.T @ right
+    def lacking(self, factor: "Factor", penalty: float, rows: np.ndarray) -> "_Lacking":
+        return _DualLacking(factor.inverse(), penalty, self.lifted)
 
     def coefficients(self, solution: np.ndarray) -> np.ndarray:
         weights = self._tensor(solution)
         return np.concatenate([(block.T @ weights).cpu().numpy() for _, block in self.design.columns()])
+
+
+class _DualLacking(_Lacking):
+    cancels = False
+
+    def __init__(self, inverse: torch.Tensor, penalty: float, lifted: float) -> None:
+        self.inverse, self.penalty = inverse, penalty
+        # What the inverse makes of a vector of ones over the number of genes.
+        self.mean = 1 / (len(inverse) * (lifted + penalty))
+
+    def border(self, rows: np.ndarray) -> torch.Tensor:
+        return self.penalty * (self.inverse[rows][:, rows] - self.mean)
+
+    def residuals(self, rows: np.ndarray, targets: torch.Tensor, solution: torch.Tensor) -> torch.Tensor:
+        return self.penalty * solution[rows]
+
+    def solution(self, rows: np.ndarray, columns: torch.Tensor) -> torch.Tensor:
+        return self.inverse[rows].T @ columns - self.mean * columns.sum(dim=0)
 
 
 class _Primal(_System):
@@ -268,18 +296,48 @@ class _Primal(_System):
             progress.advance(part.stop - part.start)
         self.held_out = design.block(held_out, slice(None), slice(None))
 
-    def right(self, columns: torch.Tensor) -> torch.Tensor:
-        return sum(block.T @ columns[part] for part, block in self.design.rows())
+    def right(self, targets: torch.Tensor) -> torch.Tensor:
+        return sum(block.T @ targets[part] for part, block in self.design.rows())
 
-    def right_of_genes(self, rows: np.ndarray) -> torch.Tensor:
-        return self.design.block(self.design.features, rows, slice(None)).T
-
-    def border(self, product: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-        # (XX' + penalty)^-1 = (1 - X (X'X + penalty)^-1 X') / penalty
-        return product - left.T @ right
+    def lacking(self, factor: "Factor", penalty: float, rows: np.ndarray) -> "_Lacking":
+        return _PrimalLacking(self.design, factor, rows)
 
     def coefficients(self, solution: np.ndarray) -> np.ndarray:
         return solution
+
+
+class _PrimalLacking(_Lacking):
+    """By B = 1 - X (X'X + penalty)^-1 X'; X is centred, so that G'X is the genes' own rows of it."""
+
+    cancels = True
+
+    def __init__(self, design: _Design, factor: "Factor", rows: np.ndarray) -> None:
+        self.design, self.factor, self.rows = design, factor, rows
+        shape = (design.features.shape[1], len(rows))
+        self.halved = torch.empty(shape, dtype=torch.float64, device=design.device)
+        for part in _blocks(len(rows)):
+            self.halved[:, part] = factor.halved(design.block(design.features, rows[part], slice(None)).T)
+
+    def border(self, rows: np.ndarray) -> torch.Tensor:
+        halved = self._of(rows)
+        border = halved.T @ halved
+        border.neg_().diagonal().add_(1)
+        return border - 1 / len(self.design.features)
+
+    def residuals(self, rows: np.ndarray, targets: torch.Tensor, solution: torch.Tensor) -> torch.Tensor:
+        return targets[rows] - self.design.block(self.design.features, rows, slice(None)) @ solution
+
+    def solution(self, rows: np.ndarray, columns: torch.Tensor) -> torch.Tensor:
+        return self.factor.whole(self._of(rows) @ columns)
+
+    def _of(self, rows: np.ndarray) -> torch.Tensor:
+        return self.halved[:, np.searchsorted(self.rows, rows)]
+
+
+def _system(design: _Design, held_out: np.ndarray) -> _System:
+    """The smaller of both; as many centred features as genes have an eigenvalue of 0, which the dual knows of."""
+    genes, features = design.features.shape
+    return (_Primal if features < genes else _Dual)(design, held_out)
 
 
 class Factor:
@@ -301,9 +359,14 @@ class Factor:
         """L^-1 S b: of two of them, a product is a' (gram + penalty)^-1 b."""
         return torch.linalg.solve_triangular(self.lower, self.scale * right, upper=False)
 
-    def solution(self, halved: torch.Tensor) -> torch.Tensor:
+    def whole(self, halved: torch.Tensor) -> torch.Tensor:
         """(gram + penalty)^-1 b of what `halved` made of b."""
         return self.scale * torch.linalg.solve_triangular(self.lower.T, halved, upper=True)
+
+    def inverse(self) -> torch.Tensor:
+        """(gram + penalty)^-1, in the factor's place."""
+        inverse = torch.cholesky_inverse(self.lower, out=self.lower)
+        return inverse.mul_(self.scale).mul_(self.scale.T)
 
     def smallest(self) -> float:
         """An eigenvalue of S (gram + penalty) S that is about the smallest, by inverse iteration."""
@@ -315,75 +378,95 @@ class Factor:
         return 1 / vector.norm().item()
 
 
-def _solve(system: _System, observed: np.ndarray, penalties: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _solve(system: _System, observed: np.ndarray, penalties: np.ndarray) -> tuple[np.ndarray, np.ndarray, set[float]]:
     """Every tissue's fit with every penalty: solutions (penalty, a, tissue) and intercepts (penalty, tissue), float64.
 
     Features are centred, so that the intercept is the mean of y less that of the columns G of missing genes, and both
     are centred too. The coefficients c of G solve G'A^-1 G c = G'A^-1 y, where A is XX' + penalty; the solution follows
-    from y - G c. What y holds for a missing value has no influence. A penalty without a fit has NaN, and is named.
-
-    Raises InputError when all are such.
+    from y - G c. What y holds for a missing value has no influence. Where there is no fit, both are NaN. Third come the
+    penalties at which rounding may move a fit.
     """
     solutions = np.full((len(penalties), len(system.gram), observed.shape[1]), np.nan)
-    offsets = np.empty((len(penalties), observed.shape[1]))
+    offsets = np.full((len(penalties), observed.shape[1]), np.nan)
     missing = np.isnan(observed)
     # From each tissue's first value on, a constant target is 0, and stays it through all that follows.
     first = observed[(~missing).argmax(axis=0), np.arange(observed.shape[1])]
     targets = torch.from_numpy(np.nan_to_num(observed - first)).to(system.design.device)
     genes, level = len(targets), targets.mean(dim=0)
     targets -= level
-    lacking = np.flatnonzero(missing.any(axis=1))
-    right = system.right(torch.hstack([torch.full_like(targets[:, :1], 1 / genes), targets]))
-    one, right = right.tensor_split([1], dim=1)
-    right_of_genes = system.right_of_genes(lacking) - one
-    patterns = list(linear.by_missing(missing))
-    fewest = int((~missing).sum(axis=0).min())
+    right, lacking = system.right(targets), np.flatnonzero(missing.any(axis=1))
+    patterns = [(rows, tissues) for rows, tissues in linear.by_missing(missing) if len(rows)]
     print(f"{len(penalties)} Cholesky factors of {len(system.gram):,} x {len(system.gram):,}", flush=True)
     space = torch.empty_like(system.gram).T
-    lost, uncertain, progress = [], [], Progress(len(penalties), "penalties")
+    alone, uncertain, progress = set(), set(), Progress(len(penalties), "penalties")
     for index, penalty in enumerate(penalties.tolist()):
-        progress.advance(1)
         try:
             factor = Factor(system.gram, penalty, space)
         except ArithmeticError:
-            lost.append(penalty)
+            progress.advance(1)
             continue
-        # Of a tissue with fewer genes than features, its own matrix has eigenvalues of 0.
-        own = penalty * factor.scale.square().min().item() if fewest < len(system.gram) < genes else math.inf
         # All eigenvalues add up to as many as there are.
-        if min(factor.smallest(), own) < UNCERTAIN * np.finfo(np.float64).eps * len(system.gram):
-            uncertain.append(penalty)
-        halved, halved_of_genes = factor.halved(right), factor.halved(right_of_genes)
-        for rows, tissues in patterns:
-            y, g = targets[:, tissues], halved_of_genes[:, np.searchsorted(lacking, rows)]
-            free = torch.full((genes, len(rows)), -1 / genes, dtype=targets.dtype, device=targets.device)
-            free[rows, np.arange(len(rows))] += 1
-            c = torch.linalg.solve(system.border(free.T @ free, g, g), system.border(free.T @ y, g, halved[:, tissues]))
-            halved[:, tissues] -= g @ c
-            offsets[index, tissues] = (level[tissues] - c.sum(dim=0) / genes).cpu().numpy() + first[tissues]
-        solutions[index] = factor.solution(halved).cpu().numpy()
-    _warn_of_rounding(penalties, lost, uncertain)
-    return solutions, offsets
+        rounding, smallest = np.finfo(np.float64).eps * len(system.gram), factor.smallest()
+        if smallest < UNCERTAIN * rounding:
+            uncertain.add(penalty)
+        solution = factor.whole(factor.halved(right))
+        offset = level + torch.from_numpy(first).to(level.device)
+        without = system.lacking(factor, penalty, lacking) if patterns else None
+        for number, (rows, tissues) in enumerate(patterns):
+            half, info = torch.linalg.cholesky_ex(without.border(rows))
+            lost = info.item() > 0
+            if without.cancels and (lost or half.diagonal().min().item() ** 2 * smallest < UNCERTAIN * rounding):
+                alone.add(number)
+                continue
+            if lost:
+                offset[tissues] = np.nan
+                continue
+            c = torch.cholesky_solve(without.residuals(rows, targets[:, tissues], solution[:, tissues]), half)
+            solution[:, tissues] -= without.solution(rows, c)
+            offset[tissues] -= c.sum(dim=0) / genes
+        solutions[index], offsets[index] = solution.cpu().numpy(), offset.cpu().numpy()
+        progress.advance(1)
+    del space
+    for number in sorted(alone):
+        rows, tissues = patterns[number]
+        own = np.delete(np.arange(genes), rows)
+        solutions[:, :, tissues], offsets[:, tissues], more = _solve_alone(
+            system.design, own, observed[np.ix_(own, tissues)], penalties
+        )
+        uncertain |= more
+    return solutions, offsets, uncertain
 
 
-def _warn_of_rounding(penalties: np.ndarray, lost: list[float], uncertain: list[float]) -> None:
-    """Print which penalties have no fit, or one that rounding may have moved. Raises InputError when none has one."""
+def _solve_alone(
+    whole: _Design, rows: np.ndarray, observed: np.ndarray, penalties: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, set[float]]:
+    """What `_solve` gives for the primal of a design, of tissues that have values of these genes and no others."""
+    design = _Design.of(whole.features[rows], False, whole.device)
+    design.scale = whole.scale
+    system = _system(design, whole.features[:0])
+    solutions, offsets, uncertain = _solve(system, observed, penalties)
+    coefficients = np.stack([system.coefficients(solution) for solution in solutions])
+    return coefficients, offsets + ((whole.mean - design.mean) / whole.scale) @ coefficients, uncertain
+
+
+def _warn_of_rounding(offsets: np.ndarray, penalties: np.ndarray, uncertain: set[float], tissues: np.ndarray) -> None:
+    """Print which penalties have no fit, or one that rounding may have moved.
+
+    offsets: (penalty, tissue), NaN = no fit. Raises InputError when a tissue has none.
+    """
+    why = "they are small beside features that are nearly sums of others, or whose scales differ so much"
     remedy = "take larger ones (heads: NAME: grid: penalty), or set settings: standardise: true"
-    if len(lost) == len(penalties):
-        raise InputError(
-            f"no penalty rises above the rounding of these features, of which some are nearly sums of others: {remedy}"
-        )
-    if lost:
-        print(f"Warning: penalties {_listed(lost)} are lost in the rounding of the features and left out: {remedy}")
-    if uncertain:
-        print(
-            f"Warning: at penalties {_listed(uncertain)} rounding may move a fit by more than 0.1 %, since some "
-            f"features are nearly sums of others: {remedy}"
-        )
-
-
-def _listed(penalties: list[float]) -> str:
-    return ", ".join(f"{penalty:g}" for penalty in penalties)
+    lost = np.isnan(offsets)
+    if lost.all(axis=0).any():
+        named = ", ".join(tissues[lost.all(axis=0)][:5])
+        raise InputError(f"no penalty rises above the rounding of the features (tissues {named}): {why}: {remedy}")
+    for which, what in (
+        (lost.any(axis=1), "are lost in rounding and left out"),
+        (np.isin(penalties, list(uncertain)), "give fits that rounding may have moved by more than 0.1 %"),
+    ):
+        if which.any():
+            listed = ", ".join(f"{penalty:g}" for penalty in penalties[which])
+            print(f"Warning: penalties {listed} {what}: {why}: {remedy}")
 
 
 def _add_lower(gram: torch.Tensor, block: torch.Tensor) -> None:
@@ -392,8 +475,11 @@ def _add_lower(gram: torch.Tensor, block: torch.Tensor) -> None:
         gram[part, : part.stop].addmm_(block[part], block[: part.stop].T)
 
 
-def _choose(scores: np.ndarray, penalties: np.ndarray, tissues: np.ndarray) -> np.ndarray:
-    """Index of each tissue's best penalty, (tissue,), from scores (penalty, tissue); prints what to be wary of."""
+def _choose(scores: np.ndarray, fitted: np.ndarray, penalties: np.ndarray, tissues: np.ndarray) -> np.ndarray:
+    """Index of each tissue's best penalty, (tissue,), from scores (penalty, tissue); prints what to be wary of.
+
+    `fitted`, (penalty, tissue), says where there is a fit.
+    """
     undefined = np.isnan(scores).all(axis=0)
     if undefined.all():
         raise InputError(
@@ -403,8 +489,8 @@ def _choose(scores: np.ndarray, penalties: np.ndarray, tissues: np.ndarray) -> n
     filled = np.where(np.isnan(scores), -np.inf, scores)
     chosen = filled.argmax(axis=0)
     if undefined.any():
-        average = np.where(np.isnan(scores), 0, scores)[:, ~undefined].mean(axis=1)
-        chosen[undefined] = np.where(np.isnan(scores).all(axis=1), -np.inf, average).argmax()
+        average = np.where(np.isnan(scores), 0, scores)[:, ~undefined].mean(axis=1, keepdims=True)
+        chosen[undefined] = np.where(fitted[:, undefined], average, -np.inf).argmax(axis=0)
         print(
             f"Warning: in {undefined.sum()} of {len(tissues)} tissues the validation correlation is undefined, since "
             f"the training or the validation genes all have one value: {', '.join(tissues[undefined][:5])}"
