@@ -26,6 +26,8 @@ pytestmark = pytest.mark.faults
 # What a run that is struck makes beside that: a head whose tissues are several jobs. Fine-tuning is struck on SLURM.
 MORE = (f"{RESULTS}/models/enformer_predicted/*/single_cnn",)
 RIDGE = f"{RESULTS}/models/enformer_predicted/chromatin/ridge/mse"
+# A job that takes a while.
+CNN = f"{RESULTS}/models/enformer_predicted/chromatin/multi_cnn/mse"
 
 
 def kill_all(process, choice):
@@ -85,9 +87,9 @@ def test_a_run_that_is_struck_again_and_again_ends_in_the_same_bytes(clone, undi
 
 def test_a_job_whose_snakemake_is_killed_writes_nothing_over_the_next_run(clone):
     """Its config may be another by then."""
-    model, log = clone.path(f"{RIDGE}/model.pt"), clone.path(f"{RIDGE.replace('models', 'logs/fit_head')}.log")
-    clone.lack(RIDGE, str(log.relative_to(clone.folder)))
-    with ended(clone.start(f"{RIDGE}/model.pt")) as process:
+    model, log = clone.path(f"{CNN}/model.pt"), clone.path(f"{CNN.replace('models', 'logs/fit_head')}.log")
+    clone.lack(CNN, str(log.relative_to(clone.folder)))
+    with ended(clone.start(f"{CNN}/model.pt")) as process:
         assert until(process, lambda _: log.exists())
         process.kill()
         gone_within(process, 30)

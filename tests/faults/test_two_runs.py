@@ -31,7 +31,7 @@ def test_a_second_run_in_a_folder_is_refused(clone, undisturbed):
 
 def test_two_runs_that_do_not_lock_end_in_the_same_bytes(clone, undisturbed):
     """Both do the same jobs at the same time, each beside the other's half written files."""
-    clone.lack(RIDGE, f"{RESULTS}/models/enformer_50kb")
+    clone.lack(RIDGE, f"{RESULTS}/models/enformer_predicted/*/multi_cnn")
     with ended(clone.start(TARGET, "--nolock")) as first:
         first.said.rename(clone.folder.parent / "first")
         first.said = clone.folder.parent / "first"
