@@ -41,7 +41,7 @@ NETWORK = {"dim": 48, "depth": 1, "heads": 4, "attn_dim_key": 12, "dim_divisible
 GEOMETRY, BINS, TISSUES = Geometry.centred(8064, 63, 128), 10, 24
 GENES = {"train": 760, "val": 70, "test": 70}
 LOSSES = [loss.build({"type": "hybrid", "alpha": alpha, "beta": 1}) for alpha in (0, 1, 10, 100)]
-BATCH, EPOCHS, ENOUGH = 4, 30, 20
+BATCH, EPOCHS, ENOUGH = 4, 30, 10
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:

@@ -390,10 +390,8 @@ class TestResume:
         "moment",
         [
             ("batch", 2),
-            ("batch", 8),
             ("batch", 21),
             ("write", 1),
-            ("write", 2),
             ("write", 6),
             ("half", 4),
             ("outputs", 1),
@@ -553,7 +551,7 @@ class TestResume:
         here = Path(__file__).resolve().parent
         environment = {"PYTHONPATH": f"{here}:{here.parent / 'workflow/scripts'}", "OMP_NUM_THREADS": "1"}
         command = [sys.executable, "-c", source, str(with_dropout.folder), str(tmp_path / "run")]
-        delays, kills = iter([0.0, 0.15, 0.4]), 0
+        delays, kills = iter([0.0, 0.3]), 0
         while True:
             process = subprocess.Popen(command, env=environment)
             last = tmp_path / "run" / "checkpoints" / "last.pt"

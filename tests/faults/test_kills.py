@@ -68,7 +68,9 @@ STRIKES = [kill_all, kill_snakemake, kill_a_job, end_snakemake, interrupt_all, s
 @rounds
 def test_a_run_that_is_struck_again_and_again_ends_in_the_same_bytes(clone, undisturbed, seed):
     choice, struck = random.Random(seed), set()
-    for strike in choice.sample(STRIKES, k=len(STRIKES)):
+    # Each seed strikes in four ways of the six.
+    strikes = choice.sample(STRIKES, k=4)
+    for strike in strikes:
         if clone.path(TARGET).exists():  # the run was faster than the last strike
             clone.lack(*MADE, *MORE)
         with ended(clone.start()) as process:
@@ -81,7 +83,7 @@ def test_a_run_that_is_struck_again_and_again_ends_in_the_same_bytes(clone, undi
         if any(clone.path(".snakemake/locks").glob("*")):
             clone.run("--unlock")
     clone.run()
-    assert len(struck) > len(STRIKES) / 2, "most runs had ended before they were struck"
+    assert len(struck) > len(strikes) / 2, "most runs had ended before they were struck"
     assert differing(clone.results(), undisturbed.expected) == []
 
 

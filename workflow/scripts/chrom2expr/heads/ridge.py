@@ -40,8 +40,8 @@ class Ridge(linear.LinearHead):
         "takes": "reduced_features",
         "schema": {
             "description": "Ridge regression of every tissue, as ExPecto has it.",
-            "advice": "At the thesis's size, 21,988 genes x 53,130 features, it takes 12.5 GiB of memory at most "
-            "(measured).",
+            "advice": "At the thesis's size, 21,988 genes x 53,130 features, it takes about 12.5 GiB of memory "
+            "(by count, not measured).",
             "properties": {
                 "select_by": {
                     "const": "validation_cross_gene",
