@@ -397,7 +397,8 @@ def _solve(system: _System, observed: np.ndarray, penalties: np.ndarray) -> tupl
     right, lacking = system.right(targets), np.flatnonzero(missing.any(axis=1))
     patterns = [(rows, tissues) for rows, tissues in linear.by_missing(missing) if len(rows)]
     print(f"{len(penalties)} Cholesky factors of {len(system.gram):,} x {len(system.gram):,}", flush=True)
-    space = torch.empty_like(system.gram).T
+    space, start = torch.empty_like(system.gram).T, level + torch.from_numpy(first).to(level.device)
+    rounding = np.finfo(np.float64).eps * len(system.gram)  # all eigenvalues add up to as many as there are
     alone, uncertain, progress = set(), set(), Progress(len(penalties), "penalties")
     for index, penalty in enumerate(penalties.tolist()):
         try:
@@ -405,12 +406,10 @@ def _solve(system: _System, observed: np.ndarray, penalties: np.ndarray) -> tupl
         except ArithmeticError:
             progress.advance(1)
             continue
-        # All eigenvalues add up to as many as there are.
-        rounding, smallest = np.finfo(np.float64).eps * len(system.gram), factor.smallest()
+        smallest = factor.smallest()
         if smallest < UNCERTAIN * rounding:
             uncertain.add(penalty)
-        solution = factor.whole(factor.halved(right))
-        offset = level + torch.from_numpy(first).to(level.device)
+        solution, offset = factor.whole(factor.halved(right)), start.clone()
         without = system.lacking(factor, penalty, lacking) if patterns else None
         for number, (rows, tissues) in enumerate(patterns):
             half, info = torch.linalg.cholesky_ex(without.border(rows))
