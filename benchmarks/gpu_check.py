@@ -28,7 +28,7 @@ from chrom2expr.genome.windows import Geometry
 from chrom2expr.heads import finetuned
 from chrom2expr.heads.adaptations import AllParameters
 from chrom2expr.heads.cnn import ExpressionCNN
-from chrom2expr.heads.ridge import Factor
+from chrom2expr.heads.ridge_fits import Factor
 from chrom2expr.heads.single_cnn import Bundle
 from chrom2expr.losses import loss
 

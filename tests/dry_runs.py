@@ -18,26 +18,31 @@ _loaded = multiprocessing.get_context("forkserver")
 _loaded.set_forkserver_preload(["snakemake.cli", "snakemake.api"])
 
 
-def snakemake(*arguments, cwd=ROOT, **environment):
-    """What `snakemake ARGUMENTS` answers, as subprocess.run does; `environment` is laid over this one's."""
-    return _answer(_snakemake, [str(one) for one in arguments], cwd, environment)
+def snakemake(*arguments, cwd=ROOT, **changes):
+    """What `snakemake ARGUMENTS` answers, as subprocess.run does; with these changes of its environment."""
+    return _answer(_snakemake, [str(one) for one in arguments], cwd, changes)
 
 
-def jobs(targets, overlays, cwd=ROOT, **environment):
+def jobs(targets, overlays, cwd=ROOT, **changes):
     """[rule, outputs, inputs, params] of each job that leads to targets which have no files yet."""
-    done = _answer(_jobs, ([*targets], [str(overlay) for overlay in overlays]), cwd, environment)
+    done = _answer(_jobs, ([*targets], [str(overlay) for overlay in overlays]), cwd, changes)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
     return json.loads(done.stdout.split("JOBS ")[1])
 
 
+def environment(**changes):
+    """The environment of a Snakemake that takes the profile of its folder; None takes a variable away."""
+    changed = os.environ | {"SNAKEMAKE_PROFILE": None} | changes
+    return {name: value for name, value in changed.items() if value is not None}
+
+
 def _answer(work, given, cwd, changes):
-    environment = {name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"} | changes
     if (ROOT / KEPT).exists() and not (cwd / KEPT).exists():
         (cwd / KEPT).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / KEPT, cwd / KEPT)
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder, name) for name in ("stdout", "stderr")]
-        process = _loaded.Process(target=_within, args=(work, given, str(cwd), environment, files))
+        process = _loaded.Process(target=_within, args=(work, given, str(cwd), environment(**changes), files))
         process.start()
         process.join()
         return CompletedProcess(given, process.exitcode, *(file.read_text() for file in files))

@@ -1,7 +1,6 @@
 """What `chrom2expr fetch` and `clean` do beside Snakemake: what is there, what it is, what may go."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from chrom2expr.config import downloads
 from chrom2expr.errors import InputError
 from chrom2expr.files.checksums import Record
 from chrom2expr.files.whole import sha256
+from dry_runs import environment
 from file_server import serving, stall
 from planned_jobs import copied
 
@@ -126,10 +126,10 @@ def test_fetch_says_what_could_not_be_fetched_and_keeps_the_rest(tmp_path):
     table.write_text("id,a\n1,2\n")
     with serving(tmp_path / "www") as server:
         (folder / "mine.yaml").write_text(json.dumps({"mirror": {"https://": f"{server.url}/"}}))
-        environment = {**os.environ, "PYTHONPATH": str(folder / "workflow/scripts")}
-        environment.pop("SNAKEMAKE_PROFILE", None)
         command = [sys.executable, "-m", "chrom2expr.command_line", "fetch", "mine.yaml", "--jobs", "2"]
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=folder, env=environment(PYTHONPATH=folder / "workflow/scripts"), capture_output=True, text=True
+        )
     assert done.returncode == 1
     assert "Not all could be fetched; what came is kept, so run it again." in done.stdout
     assert "gene_expression/geneanno.exp.csv: geneanno.exp.csv: SHA-256 is" in done.stdout
@@ -149,10 +149,14 @@ def test_an_interrupted_fetch_ends_cleanly_and_goes_on(tmp_path):
     with serving(tmp_path / "www") as server:
         (folder / "mine.yaml").write_text(json.dumps({"mirror": {"https://": server.url}}))
         server.faults[f"/{table}/geneanno.exp.csv"] = [stall(100_000, 60)]
-        environment = {**os.environ, "PYTHONPATH": str(folder / "workflow/scripts")}
-        environment.pop("SNAKEMAKE_PROFILE", None)
         command = [sys.executable, "-m", "chrom2expr.command_line", "fetch", "mine.yaml"]
-        job = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        job = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment(PYTHONPATH=folder / "workflow/scripts"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         resources, end = folder / "resources/gene_expression", time.monotonic() + 60
         while not any(part.stat().st_size for part in resources.glob(".*.part")) and time.monotonic() < end:
             time.sleep(0.1)
@@ -160,7 +164,9 @@ def test_an_interrupted_fetch_ends_cleanly_and_goes_on(tmp_path):
         _, said = job.communicate(timeout=60)
         assert job.returncode == 130 and b"Interrupted; run it again" in said and b"Traceback" not in said
         assert not list((folder / ".snakemake").glob("locks/*"))
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=folder, env=environment(PYTHONPATH=folder / "workflow/scripts"), capture_output=True, text=True
+        )
         assert (resources / "geneanno.exp.csv").read_bytes() == content, done.stderr
     asked = [headers.get("Range") for path, headers in server.asked if path.endswith("geneanno.exp.csv")]
     assert asked == [None, "bytes=100000-"]

@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from chrom2expr.backbones import beluga, enformer
 from chrom2expr.backbones.backbone import one_hot
 from chrom2expr.genome.windows import Geometry
-from chrom2expr.heads import ridge
+from chrom2expr.heads import ridge, ridge_fits
 from chrom2expr.losses.hybrid import hybrid_loss
 from test_enformer import GEOMETRY, encoded, network
 from test_ridge import make_task
@@ -62,8 +62,8 @@ def test_beluga_shares_convolutions_among_windows():
 
 
 def test_ridge_factorises_once_a_penalty_for_all_tissues(monkeypatch):
-    counted, plain = [], ridge.Factor.__init__
-    monkeypatch.setattr(ridge.Factor, "__init__", lambda *given: counted.append(1) or plain(*given))
+    counted, plain = [], ridge_fits.Factor.__init__
+    monkeypatch.setattr(ridge_fits.Factor, "__init__", lambda *given: counted.append(1) or plain(*given))
     task = make_task(missing=0.15)
     ridge.Ridge.fit(task)
     assert len(counted) == len(task.grid["penalty"]) < len(task.data.tissue)

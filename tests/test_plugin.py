@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -54,10 +53,10 @@ def site(tmp_path_factory):
 
 def run(site, *command, cwd=ROOT):
     """(exit status, text) of a module of Python, where the package is installed."""
-    environment = {key: value for key, value in os.environ.items() if key != "SNAKEMAKE_PROFILE"}
-    environment["PYTHONPATH"] = str(site)
     command = [sys.executable, "-m", *command]
-    done = subprocess.run(command, cwd=cwd, env=environment, check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=cwd, env=dry_runs.environment(PYTHONPATH=site), check=False, capture_output=True, text=True
+    )
     return done.returncode, done.stdout + done.stderr
 
 

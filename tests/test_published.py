@@ -22,6 +22,7 @@ import small_world
 from chrom2expr.config import resources
 from chrom2expr.files.checksums import Record
 from chrom2expr.files.whole import sha256
+from dry_runs import environment
 from file_server import serving
 from planned_jobs import copied
 from test_end_to_end import run, table
@@ -152,10 +153,10 @@ def published(tmp_path_factory):
 
 
 def chrom2expr(folder, *arguments):
-    environment = {**os.environ, "PYTHONPATH": str(folder / "workflow/scripts")}
-    environment.pop("SNAKEMAKE_PROFILE", None)
     command = [sys.executable, "-m", "chrom2expr.command_line", *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=folder, env=environment(PYTHONPATH=folder / "workflow/scripts"), capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
     return done.stdout
 

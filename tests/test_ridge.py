@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 import scripts
 from chrom2expr.errors import InputError
 from chrom2expr.genome.windows import Geometry
-from chrom2expr.heads import ridge, tasks
+from chrom2expr.heads import ridge, ridge_fits, tasks
 from chrom2expr.heads.tasks import Split
 from chrom2expr.losses.hybrid import Hybrid
 from chrom2expr.tracks.reduction import reduce_store
@@ -101,9 +101,9 @@ def sklearn_fits(task):
 @WIDTHS
 @pytest.mark.parametrize("missing", [0.0, 0.15, 0.8])
 @pytest.mark.parametrize("standardise", [False, True])
-@pytest.mark.parametrize("block", [ridge.BLOCK, 7])
+@pytest.mark.parametrize("block", [ridge_fits.BLOCK, 7])
 def test_equals_scikit_learn(width, missing, standardise, block, monkeypatch):
-    monkeypatch.setattr(ridge, "BLOCK", block)
+    monkeypatch.setattr(ridge_fits, "BLOCK", block)
     task = make_task(width, missing, standardise)
     fitted, fits = ridge.Ridge.fit(task), sklearn_fits(task)
     validation, test = task.data.splits["val"], task.data.splits["test"]
@@ -133,9 +133,9 @@ def test_every_fit_of_the_grid_equals_scikit_learn_closely(width):
     train, validation = task.data.splits["train"], task.data.splits["val"]
     rows = train.usable
     features = train.features.features[rows]
-    design = ridge._Design.of(features, False, torch.device("cpu"))
-    system = (ridge._Primal if width < len(rows) else ridge._Dual)(design, validation.features.features)
-    solutions, offsets, _ = ridge._solve(system, train.observed[rows].astype(np.float64), np.array(PENALTIES))
+    design = ridge_fits.Design.of(features, False, torch.device("cpu"))
+    system = (ridge_fits.Primal if width < len(rows) else ridge_fits.Dual)(design, validation.features.features)
+    solutions, offsets, _ = ridge_fits.solve(system, train.observed[rows].astype(np.float64), np.array(PENALTIES))
     for (tissue, penalty), predict in sklearn_fits(task).items():
         index = PENALTIES.index(penalty)
         found = system.predict(solutions[index])[:, tissue] + offsets[index, tissue]
@@ -281,8 +281,8 @@ def test_one_gene_that_decides_the_only_feature():
 
 
 def test_a_tissue_has_no_fit_where_that_of_its_missing_genes_fails(monkeypatch, capsys):
-    plain = ridge._DualLacking.border
-    monkeypatch.setattr(ridge._DualLacking, "border", lambda it, rows: plain(it, rows) * (-1) ** (it.penalty < 1))
+    plain = ridge_fits._DualLacking.border
+    monkeypatch.setattr(ridge_fits._DualLacking, "border", lambda it, rows: plain(it, rows) * (-1) ** (it.penalty < 1))
     fitted = ridge.Ridge.fit(make_task(90, missing=0.15, penalties=[0.1, 10.0]))
     lost = {row["tissue"] for row in fitted.table if row["validation_cross_gene"] is None and row["penalty"] == 0.1}
     assert lost == {f"tissue{number}" for number in range(TISSUES - 1)}

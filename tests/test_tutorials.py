@@ -1,6 +1,5 @@
 """The tutorials in docs/, command by command, in a copy of the workflow that has nothing but what they write."""
 
-import os
 import re
 import shlex
 import subprocess
@@ -12,6 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from dry_runs import environment
 from planned_jobs import copied
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,8 +32,6 @@ def run(page, folder):
     """Do what a page says, as a newcomer would, and return what was printed."""
     said = ""
     tools = {"chrom2expr": "chrom2expr.command_line", "snakemake": "snakemake"}
-    environment = {key: value for key, value in os.environ.items() if key != "SNAKEMAKE_PROFILE"}
-    environment["PYTHONPATH"] = str(folder / "workflow" / "scripts")
     for name, content in blocks(page):
         if name:
             (folder / name).write_text(content)
@@ -41,7 +39,14 @@ def run(page, folder):
         for line in content:
             tool, *words = shlex.split(line)
             command = [sys.executable, "-m", tools[tool], *words]
-            done = subprocess.run(command, cwd=folder, env=environment, check=False, capture_output=True, text=True)
+            done = subprocess.run(
+                command,
+                cwd=folder,
+                env=environment(PYTHONPATH=folder / "workflow/scripts"),
+                check=False,
+                capture_output=True,
+                text=True,
+            )
             assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
             said += done.stdout + done.stderr
     return said

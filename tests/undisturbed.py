@@ -5,13 +5,13 @@
 leaves it in a folder, unless it is there.
 """
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 from filelock import FileLock
 
+import dry_runs
 from planned_jobs import clean_copy
 
 RESULTS, RESOURCES = "results/demo", "resources/demo"
@@ -21,10 +21,7 @@ OPTIONS = ("--cores", "2", "--resources", "gpu=2", "--configfile", "config/demo.
 
 def environment(**changes):
     """That of a run of the shrunk demo; None takes a variable away."""
-    changed = (
-        os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": "workflow/scripts", "SNAKEMAKE_PROFILE": None} | changes
-    )
-    return {name: value for name, value in changed.items() if value is not None}
+    return dry_runs.environment(**{"OMP_NUM_THREADS": "1", "PYTHONPATH": "workflow/scripts"} | changes)
 
 
 def undisturbed(folder):
