@@ -80,10 +80,10 @@ def test_a_missing_value_has_no_gradient():
 
 
 def test_a_term_of_weight_zero_is_not_computed(monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise AssertionError("computed")
 
-    monkeypatch.setattr("chrom2expr.losses.hybrid._centre", fail)
+    monkeypatch.setattr(torch.linalg, "vector_norm", fail)
     predicted, observed = _example()
     hybrid_loss(predicted, observed, 0, 1)
     with pytest.raises(AssertionError, match="computed"):
@@ -98,6 +98,8 @@ def test_a_diverged_prediction_gives_nan_and_not_a_loss_without_its_gene():
     for broken in (NAN, float("inf")):
         predicted[0, 0] = broken
         assert hybrid_loss(predicted, observed, 1, 0).isnan()
+    observed[0] = 2  # a gene that has no correlation
+    assert hybrid_loss(predicted, observed, 1, 0).isnan()
 
 
 def test_pearson_term_does_not_see_level_or_scale():

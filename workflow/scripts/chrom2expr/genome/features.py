@@ -84,6 +84,12 @@ class InMemory(Features):
     def fill(self, rows: np.ndarray, out: np.ndarray) -> None:
         out[:] = self._values[rows]
 
+    def batches(self, order: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        # Without a thread: to wake one takes longer than a batch.
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            yield rows, self.read(rows)
+
     def where(self, row: int, *place: int) -> str:
         return self._source.where(row, *place)
 

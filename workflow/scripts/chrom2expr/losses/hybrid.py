@@ -1,5 +1,7 @@
 """The hybrid loss of the thesis: Pearson across the tissues of a gene, and mean squared error."""
 
+import math
+
 import torch
 from torch.autograd.function import FunctionCtx, once_differentiable
 
@@ -84,28 +86,33 @@ class _HybridLoss(torch.autograd.Function):
     def forward(
         ctx: FunctionCtx, predicted: torch.Tensor, observed: torch.Tensor, alpha: float, beta: float
     ) -> torch.Tensor:
-        present = ~observed.isnan()
-        count = present.sum(dim=1, keepdim=True)
-        tissues = count.clamp(min=1).to(predicted.dtype)
-        predicted, observed = (torch.where(present, values, 0) for values in (predicted, observed))
-        loss, gradient = predicted.new_zeros(()), torch.zeros_like(predicted)
+        missing = observed.isnan()
+        both = torch.stack((predicted, observed)).masked_fill_(missing, 0)
+        count = (~missing).sum(dim=1, keepdim=True, dtype=both.dtype)
+        tissues = count.clamp(min=1)
+        loss, gradient = both.new_zeros(()), torch.zeros_like(predicted)
         if alpha:
-            centred, square, constant = _centre(predicted, present, tissues)
-            other, other_square, other_constant = _centre(observed, present, tissues)
-            defined = ~(constant | other_constant)
-            # The 1 keeps what is left out from being divided by zero.
-            square = torch.where(defined, square, 1)
-            norm = square.sqrt() * torch.where(defined, other_square, 1).sqrt()
-            correlation = (centred * other).sum(dim=1, keepdim=True) / norm
-            weight = alpha * defined.to(tissues.dtype) / defined.sum().clamp(min=1)
-            loss = loss + (torch.where(defined, 1 - correlation, 0) * weight).sum()
+            centred = (both - both.sum(dim=2, keepdim=True) / tissues).masked_fill_(missing, 0)
+            norm, largest = (
+                torch.linalg.vector_norm(values, order, dim=2, keepdim=True)
+                for values, order in ((centred, 2), (both, math.inf))
+            )
+            # Up to rounding. Written so that NaN varies: a diverged model must give NaN, not a loss without its genes.
+            constant = norm <= tissues.sqrt() * (4 * torch.finfo(both.dtype).eps) * largest
+            norm.masked_fill_(constant, 1)
+            of_predicted, of_observed = centred.div_(norm)
+            correlation = (of_predicted * of_observed).sum(dim=1, keepdim=True)
+            defined = (~constant.any(dim=0)).to(both.dtype)
+            weight = alpha * defined / defined.sum().clamp(min=1)
+            loss = loss + ((1 - correlation) * weight).sum()
             # d r / d p, of which the mean over the tissues is 0 as it stands.
-            gradient = weight * (centred * (correlation / square) - other / norm)
+            gradient = (correlation * of_predicted - of_observed) * (weight / norm[0])
         if beta:
-            residual = predicted - observed
+            residual = both[0] - both[1]
             weight = beta / (tissues * (count > 0).sum().clamp(min=1))  # 0 is what is left of a gene without values
-            loss = loss + (weight * residual.square()).sum()
-            gradient = gradient + 2 * weight * residual
+            weighted = weight * residual
+            loss = loss + (weighted * residual).sum()
+            gradient = gradient + 2 * weighted
         ctx.save_for_backward(gradient)
         return loss
 
@@ -114,18 +121,3 @@ class _HybridLoss(torch.autograd.Function):
     def backward(ctx: FunctionCtx, outer: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
         (gradient,) = ctx.saved_tensors
         return outer * gradient, None, None, None
-
-
-def _centre(
-    values: torch.Tensor, present: torch.Tensor, tissues: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Each row minus its mean over the present values, its sum of squares, and whether it is constant up to rounding.
-
-    `values` hold 0 where one is missing; `tissues` (gene, 1) are how many are present, 1 at least.
-    """
-    centred = torch.where(present, values - values.sum(dim=1, keepdim=True) / tissues, 0)
-    squares = centred.square().sum(dim=1, keepdim=True)
-    largest = values.abs().amax(dim=1, keepdim=True)
-    # Written so that NaN counts as varying: a diverged model must give NaN, not a loss without its genes.
-    constant = squares <= tissues * (4 * torch.finfo(values.dtype).eps * largest).square()
-    return centred, squares, constant
