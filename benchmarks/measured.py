@@ -1,7 +1,7 @@
-"""What was measured, where and when, of the targets in targets.tsv; and the table of both in docs/performance.md.
+"""What was measured, where and when, of the targets in targets.tsv; and table and drawing of both in docs/performance.md.
 
     .venv/bin/python benchmarks/measured.py beluga dry_run     # measure these rows here, on an idle machine
-    .venv/bin/python benchmarks/measured.py                    # write the table in docs/performance.md again
+    .venv/bin/python benchmarks/measured.py                    # write table and drawing again
 
 A script prints `result: ROW VALUE` for each row that it measures (`result`), and what it prints of others is left out.
 The last measurement of a row is kept, in measured.tsv.
@@ -18,9 +18,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FOLDER = Path(__file__).resolve().parent
 PAGE = FOLDER.parent / "docs/performance.md"
+DRAWING = PAGE.with_suffix(".png")
 TARGETS, MEASURED = FOLDER / "targets.tsv", FOLDER / "measured.tsv"
 FIELDS = ("row", "value", "machine", "date")
 BEGIN, END = "<!-- benchmarks/measured.py writes what follows -->", "<!-- up to here -->"
@@ -45,27 +50,73 @@ def read(path: Path) -> dict[str, dict[str, str]]:
         return {row["row"]: row for row in csv.DictReader(handle, delimiter="\t")}
 
 
-def met(target: str, value: float) -> bool:
-    """Whether a value reaches a target such as ">= 2".
+def share(target: str, value: float) -> float:
+    """A value as a share of a target such as ">= 2", which it reaches from 1 on.
 
-    >>> met(">= 2", 2.5), met("<= 3", 3.1)
-    (True, False)
+    >>> share(">= 2", 2.5), share("<= 3", 4)
+    (1.25, 0.75)
     """
     sign, bound = target.split()
-    return value >= float(bound) if sign == ">=" else value <= float(bound)
+    return value / float(bound) if sign == ">=" else float(bound) / value
+
+
+def _sign(target: str) -> str:
+    """A target as readers write it."""
+    return target.replace(">=", "≥").replace("<=", "≤")
 
 
 def table(targets: dict[str, dict[str, str]], measured: dict[str, dict[str, str]]) -> str:
     """The table of docs/performance.md."""
     lines = ["| stage | against | target | measured | where, when | script |", "|---|---|---|---|---|---|"]
     for name, row in targets.items():
-        target, found = row["target"].replace(">=", "≥").replace("<=", "≤"), measured.get(name)
+        found = measured.get(name)
         value = f"{float(found['value']):.3g}" if found else "not measured"
-        if found and not met(row["target"], float(found["value"])):
+        if found and share(row["target"], float(found["value"])) < 1:
             value += " (missed)"
         where = f"{found['machine']}, {found['date']}" if found else ""
+        target = _sign(row["target"])
         lines.append(f"| {row['stage']} | {row['against']} | {target} | {value} | {where} | `{row['command']}` |")
     return "\n".join(lines)
+
+
+def draw(targets: dict[str, dict[str, str]], measured: dict[str, dict[str, str]]) -> "Figure":
+    """Each row's share of its target."""
+    # Not above: all benchmarks import this module, and some measure memory.
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    figure = Figure(figsize=(7, 0.7 + 0.3 * len(targets)), layout="constrained")
+    axes = figure.subplots()
+    for place, (name, row) in enumerate(targets.items()):
+        if name not in measured:
+            axes.text(1.06, place, "not measured", va="center", size=7, color="grey")
+            continue
+        value = float(measured[name]["value"])
+        reached = share(row["target"], value)
+        colour = "tab:blue" if reached >= 1 else "tab:orange"
+        axes.hlines(place, min(reached, 1), max(reached, 1), colour, linewidth=1)
+        axes.plot(reached, place, "o", color=colour, markersize=4)
+        side = 1 if reached >= 1 else -1
+        axes.annotate(
+            f"{value:.3g} ({_sign(row['target'])})", (reached, place), (5 * side, 0), textcoords="offset points",
+            va="center", ha="left" if side > 0 else "right", size=7,
+        )  # fmt: skip
+    axes.axvline(1, color="black", linewidth=0.8, zorder=0)
+    labels = [
+        row["stage"] + (f"\nagainst {row['against']}" if row["against"] != "-" else "") for row in targets.values()
+    ]
+    axes.set_yticks(range(len(targets)), labels, size=6.5)
+    axes.set_ylim(len(targets) - 0.4, -0.6)
+    axes.set_xscale("log")
+    shares = [share(targets[name]["target"], float(row["value"])) for name, row in measured.items()]
+    axes.set_xlim(min(shares, default=1) / 4, max(shares, default=1) * 4)  # the values stand beside them
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.tick_params(axis="x", labelsize=7)
+    axes.set_xlabel("share of the target; the value, and its target (blue: reached, orange: missed)", size=7)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
 
 
 def with_table(page: str, text: str) -> str:
@@ -105,7 +156,10 @@ def main() -> None:
         writer = csv.DictWriter(handle, FIELDS, delimiter="\t", lineterminator="\n")
         writer.writeheader()
         writer.writerows(measured[row] for row in targets if row in measured)
-    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), table(targets, measured)), encoding="utf-8")
+    text = table(targets, measured)
+    # What it shows is kept in it, so that a test sees one that is out of date.
+    draw(targets, measured).savefig(DRAWING, dpi=150, metadata={"Description": text})
+    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), text), encoding="utf-8")
 
 
 if __name__ == "__main__":

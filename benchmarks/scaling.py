@@ -5,7 +5,8 @@
 Prints, for each rule and what it works with: its seconds and its peak memory in MB at every size; and `growth`, what a
 further unit of work costs between the larger two sizes, as a multiple of that between the smaller two. Work is counted
 as config/rates.tsv counts it, so 1 is as the bill of a run foretells, and noise is all there is to see of a rule that
-works for less than a second. With `--rates`, what a unit and the start of a job took is written to that table.
+works for less than a second. With `--rates`, what a unit and the start of a job took is written to that table, for the
+rules that have a growth.
 """
 
 import argparse
@@ -114,11 +115,15 @@ def points(folder: Path, overlay: Path, results: str) -> dict[tuple[str, str], l
 def growth(sizes: list[list[Point]]) -> float:
     """What a further unit of work costs between the last two of three sizes, as a multiple of that between the first.
 
+    NaN where there was no more work, or it took no more time.
+
     >>> growth([[Point(100, 3, 0)], [Point(200, 4, 0)], [Point(400, 7, 0)]])
     1.5
     """
     units, seconds = ([float(np.mean([point[field] for point in size])) for size in sizes] for field in (0, 1))
-    early, late = ((seconds[i + 1] - seconds[i]) / max(units[i + 1] - units[i], 1e-9) for i in (0, 1))
+    if not units[0] < units[1] < units[2]:
+        return math.nan
+    early, late = ((seconds[i + 1] - seconds[i]) / (units[i + 1] - units[i]) for i in (0, 1))
     return late / early if early > 0 else math.nan
 
 
@@ -168,7 +173,8 @@ def main() -> None:
     fitted = {}
     for key in sizes[0]:
         of_key = [size[key] for size in sizes]
-        fitted[key] = rate(of_key)
+        if not math.isnan(growth(of_key)):
+            fitted[key] = rate(of_key)
         line = f"{' '.join(key):>40}" + "".join(
             f"{np.mean([point.seconds for point in size]):>12.1f} s" for size in of_key
         )

@@ -33,7 +33,7 @@ from chrom2expr.tracks.store_writer import ShardWriter
 GENES, EPOCHS, BATCH = {"train": 64, "val": 32}, 1, 32
 # bins, tracks, width, blocks, tissues
 SIZES = {"cpu": [(256, 200, 16, 5, 12), (896, 400, 16, 7, 4)], "cuda": [(256, 200, 16, 5, 64), (896, 4675, 128, 7, 32)]}
-ENOUGH = {"cpu": 2, "cuda": 10}
+ENOUGH = {"cpu": 1.5, "cuda": 10}
 # On a GPU convolutions round to TF32.
 CLOSE = {"cpu": 1e-3, "cuda": 2e-2}
 

@@ -1,10 +1,12 @@
 """The targets of speed and memory: each has a script that measures it, and the page says what was measured."""
 
 import json
+import math
 import runpy
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from chrom2expr.config import overlays, schema
 from chrom2expr.planning import rates
@@ -35,6 +37,19 @@ def test_the_page_has_the_table(measured):
     page = measured["PAGE"].read_text()
     table = measured["table"](*(measured["read"](measured[name]) for name in ("TARGETS", "MEASURED")))
     assert measured["with_table"](page, table) == page, "run benchmarks/measured.py"
+    with Image.open(measured["DRAWING"]) as drawing:
+        assert drawing.text["Description"] == table and f"({measured['DRAWING'].name})" in page
+
+
+def test_the_drawing_shows_each_share_of_its_target(measured):
+    targets = {
+        name: {"stage": name, "against": "-", "target": target}
+        for name, target in (("fast", ">= 2"), ("short", "<= 3"), ("gpu", ">= 8"))
+    }
+    [axes] = measured["draw"](targets, {"fast": {"value": "5"}, "short": {"value": "6"}}).axes
+    shown = [[*line.get_xydata()[0]] for line in axes.lines if line.get_marker() == "o"]
+    assert shown == [[2.5, 0], [0.5, 1]]
+    assert [text.get_text() for text in axes.texts] == ["5 (≥ 2)", "6 (≤ 3)", "not measured"]
 
 
 def test_a_value_beside_its_target(measured):
@@ -67,6 +82,7 @@ def test_growth_is_that_of_a_further_unit(scaling):
 
     assert scaling["growth"](sizes(lambda units: 3 + units / 100)) == pytest.approx(1)
     assert scaling["growth"](sizes(lambda units: units**2)) == pytest.approx(2)
+    assert math.isnan(scaling["growth"]([[scaling["Point"](100, seconds, 0)] for seconds in (3, 4, 5)]))
     assert scaling["rate"](sizes(lambda units: 3 + units / 100)) == pytest.approx((0.01, 3))
 
 
