@@ -1,20 +1,26 @@
 """The full-size Enformer: enformer-pytorch's plain forward, ours, and the rate at which the device multiplies matrices.
 
     .venv/bin/python benchmarks/enformer.py [--bp 196608] [--repeats 2] [--precision fp32] [--device cuda --batch 8]
+        [--store 256]
 
 Random weights. Prints the seconds of both, their ratio, the largest difference, and what ours reaches of the rate of
 one large product on as many threads, in the same precision; the operations are counted, not estimated. The plain
-forward computes in float32, one sequence at a time. With `--precision bf16` ours computes in bfloat16. A smaller window
-is quicker to try: 49152.
+forward computes in float32, one sequence at a time. With `--precision bf16` ours computes in bfloat16. With `--store`,
+also the seconds of a sequence where so many are read from a file and their tracks are written to the feature store. A
+smaller window is quicker to try: 49152.
 """
 
 import argparse
+import contextlib
+import io
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -22,8 +28,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scrip
 
 from measured import result
 
-from chrom2expr.backbones import enformer
+from chrom2expr.backbones import enformer, predicting
 from chrom2expr.backbones.backbone import one_hot
+from chrom2expr.files.hdf5 import create_file
+from chrom2expr.genome.sequence_store import FORMAT
 from chrom2expr.genome.windows import Geometry
 
 CROPPED, BIN, TRACKS = 640, 128, 5313
@@ -50,6 +58,36 @@ def matrix_rate(device: torch.device, precision: str, repeats: int) -> float:
     return 2 * SIDE**3 / seconds
 
 
+def stored(backbone: enformer.Enformer, genes: int, batch: int, device: torch.device) -> float:
+    """Seconds of a sequence, from a file of them to a shard of the feature store."""
+    geometry = backbone.geometry
+    with tempfile.TemporaryDirectory() as name:
+        with create_file(Path(name) / "encoded.h5", FORMAT) as file:
+            file.create("encoded", (genes, geometry.sequence_length), np.uint8)
+            for gene in range(genes):
+                drawn = np.random.default_rng(gene).integers(0, 5, (1, geometry.sequence_length), dtype=np.uint8)
+                file.put("encoded", gene, drawn)
+            file.write("gene_id", np.array([f"gene{gene}" for gene in range(genes)]))
+            file.write("strand", np.full(genes, "+"))
+        started = time.perf_counter()
+        with contextlib.redirect_stdout(io.StringIO()):
+            predicting.predict_shard(
+                backbone,
+                Path(name) / "encoded.h5",
+                Path(name) / "store.h5",
+                tracks=pd.DataFrame(
+                    {"track_id": [f"track{track}" for track in range(TRACKS)], "track_type": "chromatin"}
+                ),
+                geometry=geometry,
+                batch_size=batch,
+                reverse_complement=False,
+                central_bins=0,
+                provenance={},
+                device=device,
+            )
+        return (time.perf_counter() - started) / genes
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bp", type=int, default=196_608)
@@ -57,6 +95,7 @@ def main() -> None:
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--batch", type=int, default=1, help="sequences that ours takes at a time")
+    parser.add_argument("--store", type=int, default=0, metavar="GENES", help="write the tracks of so many, too")
     given = parser.parse_args()
     device = torch.device(given.device)
     # As many bins are cropped at full length as the published network crops; of a shorter window, none.
@@ -94,10 +133,19 @@ def main() -> None:
         f"one product of {SIDE:,} x {SIDE:,}: {rate / 1e9:.0f} GFLOP/s; ours {operations / our_seconds / 1e9:.0f}, "
         f"{operations / our_seconds / rate:.0%} of it"
     )
-    if given.precision == "fp32":
-        result("enformer_fp32", operations / our_seconds / rate)
+    share = operations / our_seconds / rate
+    if device.type == "cuda":
+        result("enformer_gpu", plain_seconds / our_seconds)
+        result("enformer_gpu_rate", share)
+    elif given.precision == "fp32":
+        result("enformer_fp32", share)
     else:
-        result("enformer_bf16" if device.type == "cpu" else "enformer_gpu", plain_seconds / our_seconds)
+        result("enformer_bf16", plain_seconds / our_seconds)
+    if given.store:
+        with_store = stored(backbone, given.store, given.batch, device)
+        print(f"{given.store} sequences read, and their tracks written: {with_store:.2f} s a sequence")
+        if device.type == "cuda":
+            result("enformer_gpu_store", our_seconds / with_store)
 
 
 if __name__ == "__main__":

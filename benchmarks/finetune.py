@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/finetune.py [--genes N]
 
-On a GPU the network, window and batch are the thesis's, with random weights; on a CPU they are small, and bf16 is fp32
-there, so that it shows no more than that the benchmark runs. Operations are counted in one training step; the matrix
+On a GPU the network, window and batch are the thesis's, with random weights; on a CPU they are small, and
+bf16 is slower than fp32 where the CPU has no instructions for it. Operations are counted in one training step; the matrix
 rate is that of one large product in the same precision. Both precisions train on the same genes in the same order.
 """
 

@@ -4,7 +4,7 @@
     .venv/bin/python benchmarks/measured.py                    # write table and drawing again
 
 A script prints `result: ROW VALUE` for each row that it measures (`result`), and what it prints of others is left out.
-The last measurement of a row is kept, in measured.tsv.
+The last measurement of a row is kept, in measured.tsv, and the former one where its script fails.
 """
 
 import argparse
@@ -28,6 +28,8 @@ PAGE = FOLDER.parent / "docs/performance.md"
 DRAWING = PAGE.with_suffix(".png")
 TARGETS, MEASURED = FOLDER / "targets.tsv", FOLDER / "measured.tsv"
 FIELDS = ("row", "value", "machine", "date")
+# Flags of a processor, the widest first.
+WIDTHS = {"amx_bf16": "AMX", "avx512_bf16": "AVX-512, bfloat16", "avx512f": "AVX-512", "avx2": "AVX2"}
 BEGIN, END = "<!-- benchmarks/measured.py writes what follows -->", "<!-- up to here -->"
 
 
@@ -126,12 +128,16 @@ def with_table(page: str, text: str) -> str:
 
 
 def machine() -> str:
-    """This machine, as a reader of the table wants to know it."""
+    """This machine, as a reader of the table wants to know it: its processor, and how wide that computes."""
     try:
-        found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+        said = dict(
+            re.findall(r"^(model name|flags)\s*: (.*)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
+        )
     except OSError:
-        found = None
-    return f"{os.cpu_count()} cores of an {found[1].strip() if found else platform.processor()}"
+        said = {}
+    widest = [name for flag, name in WIDTHS.items() if flag in said.get("flags", "").split()]
+    width = f" ({widest[0]})" if widest else ""
+    return f"{os.cpu_count()} cores of an {said.get('model name', platform.processor()).strip()}{width}"
 
 
 def main() -> None:
@@ -140,18 +146,22 @@ def main() -> None:
     # argparse holds no rows at all, an empty list, against the choices too.
     parser.add_argument("rows", nargs="*", choices=[*targets, []], metavar="ROW")
     asked = parser.parse_args().rows
-    measured = read(MEASURED)
+    measured = {row: found for row, found in read(MEASURED).items() if row in targets}
+    failed = []
     for command in dict.fromkeys(targets[row]["command"] for row in asked):
         print(f"== {command}", flush=True)
         script, *options = shlex.split(command)
         done = subprocess.run(
             [sys.executable, FOLDER / script, *options], check=False, text=True, stdout=subprocess.PIPE
         )
-        print(done.stdout)
-        for row, value in re.findall(r"^result: (\w+) (\S+)$", done.stdout, re.MULTILINE):
-            if row in asked:
-                today = datetime.date.today().isoformat()
-                measured[row] = {"row": row, "value": value, "machine": machine(), "date": today}
+        print(done.stdout, flush=True)
+        found = dict(re.findall(r"^result: (\w+) (\S+)$", done.stdout, re.MULTILINE))
+        wanted = [row for row in asked if targets[row]["command"] == command]
+        if done.returncode or not found.keys() >= {*wanted}:
+            failed += wanted
+            continue
+        today = datetime.date.today().isoformat()
+        measured |= {row: {"row": row, "value": found[row], "machine": machine(), "date": today} for row in wanted}
     with open(MEASURED, "w", encoding="utf-8", newline="") as handle:
         writer = csv.DictWriter(handle, FIELDS, delimiter="\t", lineterminator="\n")
         writer.writeheader()
@@ -160,6 +170,8 @@ def main() -> None:
     # What it shows is kept in it, so that a test sees one that is out of date.
     draw(targets, measured).savefig(DRAWING, dpi=150, metadata={"Description": text})
     PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), text), encoding="utf-8")
+    if failed:
+        sys.exit(f"not measured, since its script failed or gave no result: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 A few of scikit-learn's 1,526 fits are timed, each on its own, and their median is multiplied; the whole of ours is
 timed, with reading, validation scores and choice. Predictions of the timed fits are compared with ours.
 Run: python benchmarks/ridge.py. With --peak GENES FEATURES, ours alone at that size, and its peak memory; thesis size
-is --peak 21988 53130.
+is --peak 21988 53130. With --device cuda, that on a GPU.
 """
 
 import argparse
@@ -51,7 +51,7 @@ class Made:
         return np.random.default_rng(int(rows[0])).random((len(rows), self.shape[1]), dtype=np.float32)
 
 
-def make_task(train: Split, validation: Split, penalties: list[float]) -> tasks.Task:
+def make_task(train: Split, validation: Split, penalties: list[float], device: str = "cpu") -> tasks.Task:
     ids = {"train": np.arange(len(train.observed)), "val": np.arange(len(validation.observed))}
     tissues = np.array([f"tissue{index}" for index in range(train.observed.shape[1])])
     tracks = np.array([f"track{index}" for index in range(train.features.shape[1] // 10)])
@@ -65,7 +65,7 @@ def make_task(train: Split, validation: Split, penalties: list[float]) -> tasks.
         patience=0,
         select_by="validation_cross_gene",
         seed=0,
-        device=torch.device("cpu"),
+        device=torch.device(device),
     )
 
 
@@ -108,13 +108,13 @@ def compare(genes: int, features: int) -> None:
             assert ratio >= ENOUGH, f"less than {ENOUGH} times as fast"
 
 
-def peak(genes: int, features: int) -> None:
+def peak(genes: int, features: int, device: str) -> None:
     random = np.random.default_rng(0)
     y = random.normal(0, 1, (genes + VALIDATION, TISSUES)).astype(np.float32)
     train = Split(Made(genes, features), y[:genes])
     validation = Split(Made(VALIDATION, features), y[genes:])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    _, seconds = timed(ridge.Ridge.fit, make_task(train, validation, PENALTIES))
+    _, seconds = timed(ridge.Ridge.fit, make_task(train, validation, PENALTIES, device))
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     least = min(genes, features)
     expected = 4 * features * (genes + VALIDATION) + 8 * 2 * least**2
@@ -122,15 +122,16 @@ def peak(genes: int, features: int) -> None:
         f"{genes} genes x {features} features: peak {most / GIB:.2f} GiB, {before / GIB:.2f} of it before the fit; "
         f"features and two matrices of {least} x {least} are {expected / GIB:.2f}; {seconds:.0f} s"
     )
-    result("ridge_thesis", seconds / 60)
+    result("ridge_thesis" if device == "cpu" else "ridge_gpu", seconds / 60)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peak", nargs=2, type=int, metavar=("GENES", "FEATURES"))
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="of --peak")
     given = parser.parse_args()
     if given.peak:
-        peak(*given.peak)
+        peak(*given.peak, given.device)
     else:
         compare(3000, 8000)
 

@@ -6,7 +6,7 @@ Prints, for each rule and what it works with: its seconds and its peak memory in
 further unit of work costs between the larger two sizes, as a multiple of that between the smaller two. Work is counted
 as config/rates.tsv counts it, so 1 is as the bill of a run foretells, and noise is all there is to see of a rule that
 works for less than a second. With `--rates`, what a unit and the start of a job took is written to that table, for the
-rules that have a growth.
+rules that took a second more for more work.
 """
 
 import argparse
@@ -127,6 +127,16 @@ def growth(sizes: list[list[Point]]) -> float:
     return late / early if early > 0 else math.nan
 
 
+def measurable(sizes: list[list[Point]]) -> bool:
+    """Whether further work took more time at every step, and a second in all.
+
+    >>> measurable([[Point(100, 3, 0)], [Point(200, 3.1, 0)], [Point(400, 3.4, 0)]])
+    False
+    """
+    seconds = [float(np.mean([point.seconds for point in size])) for size in sizes]
+    return growth(sizes) > 0 and seconds[2] - seconds[0] >= 1
+
+
 def rate(sizes: list[list[Point]]) -> tuple[float, float]:
     """Seconds of a unit of work, and of a job's start, by least squares; neither is less than 0."""
     every = [point for size in sizes for point in size]
@@ -173,7 +183,7 @@ def main() -> None:
     fitted = {}
     for key in sizes[0]:
         of_key = [size[key] for size in sizes]
-        if not math.isnan(growth(of_key)):
+        if measurable(of_key):
             fitted[key] = rate(of_key)
         line = f"{' '.join(key):>40}" + "".join(
             f"{np.mean([point.seconds for point in size]):>12.1f} s" for size in of_key

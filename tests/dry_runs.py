@@ -33,7 +33,7 @@ def jobs(targets, overlays, cwd=ROOT, **changes):
 def environment(**changes):
     """The environment of a Snakemake that takes the profile of its folder; None takes a variable away."""
     changed = os.environ | {"SNAKEMAKE_PROFILE": None} | changes
-    return {name: value for name, value in changed.items() if value is not None}
+    return {name: str(value) for name, value in changed.items() if value is not None}
 
 
 def _answer(work, given, cwd, changes):
@@ -48,14 +48,14 @@ def _answer(work, given, cwd, changes):
         return CompletedProcess(given, process.exitcode, *(file.read_text() for file in files))
 
 
-def _within(work, given, cwd, environment, files):
+def _within(work, given, cwd, variables, files):
     """Do the work as a fresh process would: where, in which environment, and what it says to these files."""
     for number, file in enumerate(files, 1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
     os.chdir(cwd)
     os.environ.clear()
-    os.environ.update(environment)
-    sys.path[:0] = ["", *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+    os.environ.update(variables)
+    sys.path[:0] = ["", *filter(None, variables.get("PYTHONPATH", "").split(os.pathsep))]
     try:
         work(given)
     finally:

@@ -69,6 +69,23 @@ def test_a_value_beside_its_target(measured):
     ]
 
 
+def test_the_demo_is_not_made_faster_by_training_less():
+    config = overlays.read([ROOT / "config/config.yaml", ROOT / "config/demo.yaml"])
+    assert sum(config["simulation"]["genome"]["genes"].values()) >= 920
+    assert {name: backbone["epochs"] for name, backbone in config["simulation"]["backbones"].items()} == {
+        "enformer": 2,
+        "beluga": 3,
+    }
+    epochs = {
+        name: head["max_epochs"] * math.prod(map(len, head["grid"].values()))
+        for name, head in config["heads"].items()
+        if "max_epochs" in head
+    }
+    wanted = {"single_cnn": 12, "multi_cnn": 24, "multi_cnn_by_cross_gene": 24, "multi_cnn_cage": 32}
+    wanted |= {"finetuned": 3, "frozen": 30}
+    assert all(epochs[name] >= count for name, count in wanted.items()), epochs
+
+
 @pytest.fixture(scope="module")
 def scaling():
     with pytest.MonkeyPatch.context() as patch:
@@ -83,6 +100,10 @@ def test_growth_is_that_of_a_further_unit(scaling):
     assert scaling["growth"](sizes(lambda units: 3 + units / 100)) == pytest.approx(1)
     assert scaling["growth"](sizes(lambda units: units**2)) == pytest.approx(2)
     assert math.isnan(scaling["growth"]([[scaling["Point"](100, seconds, 0)] for seconds in (3, 4, 5)]))
+    assert math.isnan(scaling["growth"](sizes(lambda units: 3)))
+    assert scaling["measurable"](sizes(lambda units: 3 + units / 100))
+    assert not scaling["measurable"](sizes(lambda units: 3 + units / 1000))
+    assert not scaling["measurable"](sizes(lambda units: 9 if units == 200 else 3 + units / 100))
     assert scaling["rate"](sizes(lambda units: 3 + units / 100)) == pytest.approx((0.01, 3))
 
 

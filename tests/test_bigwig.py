@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+import pybigtools
 import pyBigWig
 import pytest
 
@@ -140,6 +141,17 @@ def test_sums_equal_pybigwigs_exact_statistics(tmp_path):
                 (total,) = reference.stats("chr1", low, low + SIZE, type="sum", exact=True)
                 assert covered[row, index] == (total is not None)
                 assert sums[row, index] == pytest.approx(total or 0, rel=1e-5)
+
+
+def test_sums_equal_those_of_another_reader(tmp_path):
+    write_bigwig(tmp_path / "x.bw")
+    start = np.random.default_rng(1).integers(0, CONTIGS["chr2"] - BINS * SIZE, 50)
+    with BigWig(tmp_path / "x.bw", CONTIGS, CONTIGS) as file:
+        sums, _ = file.sums(merge_windows(np.full(50, "chr2"), start, BINS * SIZE), start, BINS, SIZE)
+    other = pybigtools.open(str(tmp_path / "x.bw"))
+    for row, first in zip(sums, start.tolist(), strict=True):
+        found = other.values("chr2", first, first + BINS * SIZE, bins=BINS, summary="sum", exact=True, fillna=0)
+        np.testing.assert_allclose(row, found, rtol=1e-5)
 
 
 def test_spans_hold_every_window_once_and_stay_short(monkeypatch):

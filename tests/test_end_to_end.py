@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ from browser import Links, Report, chromium
 from chrom2expr.backbones import enformer
 from chrom2expr.evaluation import effect_truth, metrics, scores
 from chrom2expr.tracks import store_reader
+from dry_runs import environment
 from planned_jobs import clean_copy
 from test_dependencies import UNUSED, UNUSED_BACKBONE, rewritten
 from test_workflow import planned_jobs, snakemake
@@ -52,9 +52,10 @@ def run(folder, *arguments):
 
 
 def chrom2expr(folder, *arguments):
-    environment = os.environ | {"PYTHONPATH": str(folder / "workflow/scripts")}
     command = [sys.executable, "-m", "chrom2expr.command_line", *arguments]
-    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    result = subprocess.run(
+        command, cwd=folder, env=environment(PYTHONPATH=folder / "workflow/scripts"), capture_output=True, text=True
+    )
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-6000:]
     return result.stdout
 

@@ -14,6 +14,7 @@ import pytest
 import scripts
 from chrom2expr.errors import InputError
 from chrom2expr.job import job
+from dry_runs import environment
 
 
 def attempt(log, number, error=None):
@@ -96,13 +97,13 @@ def test_a_script_runs_the_library_beside_it_whatever_is_installed(tmp_path):
     (tmp_path / "installed/chrom2expr/genome/windows.py").write_text("raise SystemError('that of the installed one')\n")
     (tmp_path / "Snakefile").write_text(RULE)
     (tmp_path / "scripts/one.py").write_text(SCRIPT)
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "made.txt"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
+    installed = environment(PYTHONPATH=tmp_path / "installed")
+    done = subprocess.run(command, cwd=tmp_path, env=installed, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "made.txt").read_text() == str(tmp_path / "scripts/chrom2expr/genome/windows.py")
     (tmp_path / "wrong").touch()
-    done = subprocess.run([*command, "-F"], cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
+    done = subprocess.run([*command, "-F"], cwd=tmp_path, env=installed, check=False, capture_output=True, text=True)
     assert done.returncode != 0 and after_start(tmp_path / "one.log") == "Error: mend it\n"
 
 

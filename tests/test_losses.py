@@ -61,6 +61,22 @@ def test_a_constant_gene_is_left_out_of_the_pearson_term_and_never_gives_nan(val
     assert not predicted.grad[:2].any()
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_predictions_may_be_rounded_more_than_targets(dtype):
+    predicted, observed = _example(genes=40, missing=0)
+    observed[1:] = _example(genes=40)[1][1:]
+    rounded = predicted.to(dtype).requires_grad_()
+    # Neighbours in their own type, which no correlation can be told from.
+    rounded.data[0] = 1
+    rounded.data[0, 0] = 1 + torch.finfo(dtype).eps
+    same = rounded.detach().double().requires_grad_()
+    same.data[0] = 1
+    for values, targets in ((rounded, observed.float()), (same, observed)):
+        hybrid_loss(values, targets, 1, 1).backward()
+    assert rounded.grad.dtype == dtype and not hybrid_loss(rounded[:1], observed[:1].float(), 1, 0).item()
+    torch.testing.assert_close(rounded.grad, same.grad.to(dtype), atol=1e-3, rtol=2e-2)
+
+
 def test_no_gene_left_gives_zero_with_a_finite_gradient():
     predicted = torch.ones(3, 5, requires_grad=True)
     observed = torch.full((3, 5), NAN)
@@ -95,6 +111,7 @@ def test_a_term_of_weight_zero_is_not_computed(monkeypatch):
 
 def test_a_diverged_prediction_gives_nan_and_not_a_loss_without_its_gene():
     predicted, observed = _example(missing=0)
+    assert hybrid_loss(predicted.float() * 1e30, observed.float(), 1, 0).isnan()  # their squares are infinite
     for broken in (NAN, float("inf")):
         predicted[0, 0] = broken
         assert hybrid_loss(predicted, observed, 1, 0).isnan()

@@ -1,16 +1,40 @@
 """What the fast paths save, counted: multiplications, activations kept for gradients, decompositions. No clock is read."""
 
+import cProfile
+import json
+import pstats
+import runpy
+from pathlib import Path
+
 import numpy as np
+import pytest
 import torch
+from torch.nn.attention import SDPBackend
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from chrom2expr.backbones import beluga, enformer
 from chrom2expr.backbones.backbone import one_hot
+from chrom2expr.config import folds, overlays, runs, schema
 from chrom2expr.genome.windows import Geometry
 from chrom2expr.heads import ridge, ridge_fits
 from chrom2expr.losses.hybrid import hybrid_loss
 from test_enformer import GEOMETRY, encoded, network
 from test_ridge import make_task
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Dispatched(TorchDispatchMode):
+    """What PyTorch is asked to compute: `seen`, (name, numbers of the first tensor) of each operation."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.seen.append((func.name(), getattr(args[0], "numel", int)() if args else 0))
+        return func(*args, **kwargs or {})
 
 
 def operations(work):
@@ -61,6 +85,66 @@ def test_beluga_shares_convolutions_among_windows():
     assert ours < alone / 4
 
 
+def test_attention_of_the_tss_leaves_the_last_layer_out():
+    net = network()
+    backbone, called = enformer.Enformer(net, GEOMETRY), []
+    for layer in net.transformer:
+        layer.register_forward_hook(lambda *_: called.append(1))
+    backbone.attend(encoded(1), 3)
+    assert len(called) == len(net.transformer) - 1
+
+
+def test_weights_are_rounded_once_for_bfloat16():
+    """Autocast would round them in every pass."""
+    backbone = enformer.Enformer(network(), GEOMETRY)
+    backbone.precision = "bf16"
+    backbone = backbone.for_inference()
+    sequences = encoded(1)
+    with Dispatched() as counted:
+        backbone.predict(sequences)
+    rounded = [numbers for name, numbers in counted.seen if name in ("aten::_to_copy", "aten::to.dtype")]
+    # The bases and the embedding, on their ways in and out; of weights there would be dozens.
+    assert len(rounded) < 10
+
+
+@pytest.mark.parametrize("rounded", [False, True])
+def test_the_tracks_layer_of_a_bfloat16_trunk_computes_in_float32(rounded):
+    backbone, seen = enformer.Enformer(network(), GEOMETRY).eval(), []
+    backbone.precision = "bf16"
+    if rounded:
+        backbone.for_inference()
+    head = backbone.network.heads[enformer.HEAD][0]
+    head.register_forward_hook(lambda _, given, found: seen.append((given[0].dtype, found.dtype)))
+    backbone.network.final_pointwise.register_forward_hook(lambda _, __, found: seen.append(found.dtype))
+    backbone.predict(encoded(1))
+    assert seen == [torch.bfloat16, (torch.float32, torch.float32)]
+
+
+def test_attention_takes_no_kernel_that_misreads_its_mask(monkeypatch):
+    plain, asked = enformer.sdpa_kernel, []
+    monkeypatch.setattr(enformer, "sdpa_kernel", lambda kernels: asked.append({*kernels}) or plain(kernels))
+    enformer.Enformer(network(), GEOMETRY).for_inference().predict(encoded(1))
+    assert asked and not any(SDPBackend.CUDNN_ATTENTION in kernels for kernels in asked)
+
+
+def test_the_work_of_a_config_grows_with_its_runs(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    overlay = runpy.run_path(str(ROOT / "benchmarks/dry_run.py"))["overlay"]
+    base = overlays.read([ROOT / "config/config.yaml"])
+
+    def calls(count):
+        many = overlay(count)
+        config = base | {name: base[name] | section for name, section in many.items()}
+        config = json.loads(json.dumps(config))
+        profile = cProfile.Profile()
+        assert len(profile.runcall(lambda: runs.figure_runs(folds.spread(schema.checked(config)), "many"))) == count
+        return pstats.Stats(profile).total_calls
+
+    calls(1)  # loads what is loaded once
+    few, more, many = (calls(count) for count in (50, 100, 200))
+    assert many - more < 1.1 * 2 * (more - few)
+
+
 def test_ridge_factorises_once_a_penalty_for_all_tissues(monkeypatch):
     counted, plain = [], ridge_fits.Factor.__init__
     monkeypatch.setattr(ridge_fits.Factor, "__init__", lambda *given: counted.append(1) or plain(*given))
@@ -73,3 +157,6 @@ def test_the_hybrid_loss_is_one_step_of_the_gradients():
     predicted, observed = torch.randn(2, 4, 24)
     loss = hybrid_loss(predicted.requires_grad_(), observed, 10, 1)
     assert [type(node).__name__ for node, _ in loss.grad_fn.next_functions if node] == ["AccumulateGrad"]
+    with Dispatched() as counted:
+        hybrid_loss(predicted, observed, 10, 1).backward()
+    assert len(counted.seen) < 70

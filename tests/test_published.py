@@ -8,7 +8,6 @@ import gzip
 import hashlib
 import io
 import json
-import os
 import subprocess
 import sys
 import tarfile
@@ -266,7 +265,7 @@ def test_a_file_that_was_changed_since_it_came_is_named(published):
     path.write_bytes(content + b"x")
     result = subprocess.run(
         [sys.executable, "-m", "chrom2expr.command_line", "fetch", "small.yaml"],
-        cwd=folder, env={**os.environ, "PYTHONPATH": str(folder / "workflow/scripts")}, capture_output=True, text=True,
+        cwd=folder, env=environment(PYTHONPATH=folder / "workflow/scripts"), capture_output=True, text=True,
     )  # fmt: skip
     assert result.returncode == 1 and "it was changed since it came, or is damaged" in result.stderr
     path.write_bytes(content)

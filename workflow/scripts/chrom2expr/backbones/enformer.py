@@ -325,11 +325,13 @@ class Enformer(Backbone):
         # Bin j is j - query away, which is row bins - 1 + j - query of the positions.
         distances = positional_features(network, bins)[bins - 1 - query : 2 * bins - 1 - query].to(sequence.device)
         total = torch.zeros(embedding.shape[:2], device=sequence.device)
-        for layer in network.transformer:
+        layers = [*network.transformer]
+        for layer, following in zip(layers, [*layers[1:], None], strict=True):
             norm, attention, *_ = layer[0].fn
             total += _attention_row(attention, norm(embedding), distances, query)
-            embedding = layer(embedding)
-        return total / len(network.transformer)
+            if following is not None:
+                embedding = layer(embedding)
+        return total / len(layers)
 
 
 class KeptPositions(nn.Module):

@@ -97,9 +97,12 @@ class _HybridLoss(torch.autograd.Function):
                 torch.linalg.vector_norm(values, order, dim=2, keepdim=True)
                 for values, order in ((centred, 2), (both, math.inf))
             )
+            for values, given in zip(largest, (predicted, observed), strict=True):
+                values *= 4 * torch.finfo(given.dtype).eps
             # Up to rounding. Written so that NaN varies: a diverged model must give NaN, not a loss without its genes.
-            constant = norm <= tissues.sqrt() * (4 * torch.finfo(both.dtype).eps) * largest
+            constant = norm <= tissues.sqrt() * largest
             norm.masked_fill_(constant, 1)
+            norm.masked_fill_(norm.isinf(), math.nan)  # whose squares are too large for their type
             of_predicted, of_observed = centred.div_(norm)
             correlation = (of_predicted * of_observed).sum(dim=1, keepdim=True)
             defined = (~constant.any(dim=0)).to(both.dtype)
