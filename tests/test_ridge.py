@@ -135,10 +135,10 @@ def test_every_fit_of_the_grid_equals_scikit_learn_closely(width):
     features = train.features.features[rows]
     design = ridge_fits.Design.of(features, False, torch.device("cpu"))
     system = (ridge_fits.Primal if width < len(rows) else ridge_fits.Dual)(design, validation.features.features)
-    solutions, offsets, _ = ridge_fits.solve(system, train.observed[rows].astype(np.float64), np.array(PENALTIES))
+    fits = ridge_fits.solve(system, train.observed[rows].astype(np.float64), np.array(PENALTIES))
     for (tissue, penalty), predict in sklearn_fits(task).items():
         index = PENALTIES.index(penalty)
-        found = system.predict(solutions[index])[:, tissue] + offsets[index, tissue]
+        found = system.predict(fits.solutions[index])[:, tissue] + fits.intercepts[index, tissue]
         np.testing.assert_allclose(found, predict(validation.features.features.astype(np.float64)), atol=1e-8)
 
 

@@ -64,7 +64,9 @@ class Features(ABC):
 
 
 class InMemory(Features):
-    """Other features, all of them read at once. The embeddings of the thesis's genes, ten bins each, take 1.4 GB.
+    """Other features, all of them read at once, for small batches that nobody reads ahead.
+
+    The embeddings of the thesis's genes, ten bins each, take 1.4 GB.
 
     >>> class Numbers(Features):
     ...     dtype, shape = np.float32, (3, 1)

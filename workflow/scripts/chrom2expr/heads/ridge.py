@@ -1,7 +1,7 @@
 """The ridge head: one linear model a tissue, on reduced features, its penalty chosen by the validation genes.
 
 Minimises |y - b - X w|^2 + penalty |w|^2 over the training genes with an observed value (Hoerl and Kennard 1970), as
-scikit-learn's Ridge does; how is in `ridge_fits`.
+scikit-learn's Ridge does; `ridge_fits` solves for them.
 
 At thesis size, 21,988 training genes x 53,130 features, memory peaks in the factorisation: features, 4.7 GB as float32;
 XX' and its factor, 3.9 GB each as float64.

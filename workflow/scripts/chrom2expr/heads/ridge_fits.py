@@ -58,10 +58,10 @@ class Design:
         for part in _blocks(self.features.shape[0]):
             yield part, self.block(self.features, part, slice(None))
 
-    def unscaled(self, coefficients: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def unscaled(self, coefficients: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Coefficients (feature, tissue) and intercept, float64, for features as they are in the file."""
         coefficients = coefficients / self.scale[:, None]
-        return coefficients, offset - self.mean @ coefficients
+        return coefficients, intercept - self.mean @ coefficients
 
 
 class System:
@@ -325,8 +325,8 @@ def _leave_out(
 ) -> set[int]:
     """Take the genes that tissues lack out of a penalty's fits, in place; the patterns that must be fitted alone.
 
-    patterns: (genes, tissues that lack these). The coefficients c of G solve G'A^-1 G c = G'A^-1 y, where A is XX' +
-    penalty; the solution follows from y - G c. smallest: the smallest eigenvalue of what was factorised, as a multiple
+    patterns: (genes, tissues that lack these). The coefficients c of G solve G'A^-1 G c = G'A^-1 y, where y are the
+    centred targets and A is XX' + penalty; the solution follows from y - G c. smallest: the smallest eigenvalue of what was factorised, as a multiple
     of the one where a fit is uncertain. Where there is no fit, the intercept becomes NaN.
     """
     alone = set()
