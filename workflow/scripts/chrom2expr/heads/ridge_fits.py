@@ -326,8 +326,8 @@ def _leave_out(
     """Take the genes that tissues lack out of a penalty's fits, in place; the patterns that must be fitted alone.
 
     patterns: (genes, tissues that lack these). The coefficients c of G solve G'A^-1 G c = G'A^-1 y, where y are the
-    centred targets and A is XX' + penalty; the solution follows from y - G c. smallest: the smallest eigenvalue of what was factorised, as a multiple
-    of the one where a fit is uncertain. Where there is no fit, the intercept becomes NaN.
+    centred targets and A is XX' + penalty; the solution follows from y - G c. smallest: the smallest eigenvalue of what
+    was factorised, as a multiple of the one where a fit is uncertain. Where there is no fit, the intercept becomes NaN.
     """
     alone = set()
     for number, (rows, tissues) in enumerate(patterns):
