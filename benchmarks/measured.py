@@ -131,7 +131,9 @@ def machine() -> str:
     """This machine, as a reader of the table wants to know it: its processor, and how wide that computes."""
     try:
         said = dict(
-            re.findall(r"^(model name|flags)\s*: (.*)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
+            re.findall(
+                r"^(model name|flags)\s*: (.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE
+            )
         )
     except OSError:
         said = {}
