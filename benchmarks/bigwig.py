@@ -1,6 +1,6 @@
 """Our bigWig binning against pyBigWig's two ways and pybigtools, on files made here: ms a window, ratios, equality.
 
-Run: python benchmarks/bigwig.py. pybigtools is left out where it is not installed (pip install pybigtools==0.3.0).
+Run: python benchmarks/bigwig.py
 """
 
 import sys
@@ -9,12 +9,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pybigtools
 import pyBigWig
-
-try:
-    import pybigtools
-except ImportError:
-    pybigtools = None
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
@@ -49,7 +45,7 @@ def by_values(file: pyBigWig.pyBigWig, start: int) -> np.ndarray:
     return np.nan_to_num(file.values("chr1", start, start + WIDTH, numpy=True)).reshape(BINS, SIZE).sum(1)
 
 
-def by_pybigtools(file: "pybigtools.BBIReader", start: int) -> np.ndarray:
+def by_pybigtools(file: pybigtools.BBIReader, start: int) -> np.ndarray:
     return file.values("chr1", start, start + WIDTH, bins=BINS, summary="sum", exact=True, fillna=0)
 
 
@@ -77,13 +73,10 @@ def main() -> None:
                 seconds["values, sum"] = spent / GENES
                 exact, spent = clocked(lambda: [by_statistics(file, low) for low in start[:EXACT].tolist()])
                 seconds["stats(exact=True)"] = spent / EXACT
-            found = [plain, exact]
-            if pybigtools:
-                other = pybigtools.open(str(path))
-                summed, spent = clocked(lambda: [by_pybigtools(other, low) for low in start.tolist()])
-                seconds["pybigtools"] = spent / GENES
-                found.append(summed)
-            for values in found:
+            other = pybigtools.open(str(path))
+            summed, spent = clocked(lambda: [by_pybigtools(other, low) for low in start.tolist()])
+            seconds["pybigtools"] = spent / GENES
+            for values in (plain, exact, summed):
                 assert np.allclose(sums[: len(values)], np.array(values), rtol=1e-5, atol=1e-3)
             line = f"{mean_interval:>12} bp"
             for name, spent in seconds.items():
@@ -91,8 +84,7 @@ def main() -> None:
                 line += f"{spent * 1e3:14.2f} {ratios[name][-1]:6.1f}x"
             print(line)
     result("bigwig_values", min(ratios["values, sum"]))
-    if ratios["pybigtools"]:
-        result("bigwig_pybigtools", min(ratios["pybigtools"]))
+    result("bigwig_pybigtools", min(ratios["pybigtools"]))
 
 
 if __name__ == "__main__":

@@ -26,12 +26,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
+import sequences
 from measured import result
 
 from chrom2expr.backbones import enformer, predicting
 from chrom2expr.backbones.backbone import one_hot
-from chrom2expr.files.hdf5 import create_file
-from chrom2expr.genome.sequence_store import FORMAT
 from chrom2expr.genome.windows import Geometry
 
 CROPPED, BIN, TRACKS = 640, 128, 5313
@@ -62,13 +61,8 @@ def stored(backbone: enformer.Enformer, genes: int, batch: int, device: torch.de
     """Seconds of a sequence, from a file of them to a shard of the feature store."""
     geometry = backbone.geometry
     with tempfile.TemporaryDirectory() as name:
-        with create_file(Path(name) / "encoded.h5", FORMAT) as file:
-            file.create("encoded", (genes, geometry.sequence_length), np.uint8)
-            for gene in range(genes):
-                drawn = np.random.default_rng(gene).integers(0, 5, (1, geometry.sequence_length), dtype=np.uint8)
-                file.put("encoded", gene, drawn)
-            file.write("gene_id", np.array([f"gene{gene}" for gene in range(genes)]))
-            file.write("strand", np.full(genes, "+"))
+        drawn = np.random.default_rng(1).integers(0, 5, (genes, geometry.sequence_length), dtype=np.uint8)
+        sequences.write(Path(name) / "encoded.h5", drawn)
         started = time.perf_counter()
         with contextlib.redirect_stdout(io.StringIO()):
             predicting.predict_shard(

@@ -2,9 +2,9 @@
 
     .venv/bin/python benchmarks/finetune.py [--genes N]
 
-On a GPU the network, window and batch are the thesis's, with random weights; on a CPU they are small, and
-bf16 is slower than fp32 where the CPU has no instructions for it. Operations are counted in one training step; the matrix
-rate is that of one large product in the same precision. Both precisions train on the same genes in the same order.
+On a GPU the network, window and batch are the thesis's, with random weights; on a CPU they are small, and bf16 is slower
+than fp32 where the CPU has no instructions for it. Operations are counted in one training step; the matrix rate is that
+of one large product in the same precision. Both precisions train on the same genes in the same order.
 """
 
 import argparse
@@ -21,12 +21,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
+import sequences
 from measured import result
 
 from chrom2expr.backbones.device import choose_device
 from chrom2expr.backbones.enformer import Enformer
-from chrom2expr.files.hdf5 import create_file
-from chrom2expr.genome.sequence_store import FORMAT, SequenceStore
+from chrom2expr.genome.sequence_store import SequenceStore
 from chrom2expr.genome.windows import Geometry
 from chrom2expr.heads import finetuned, resumable_training, tasks, training
 from chrom2expr.heads.adaptations import AllParameters
@@ -108,11 +108,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         Enformer.build(network, geometry, {}, tracks=8).save(folder)
-        with create_file(folder / "encoded.h5", FORMAT) as file:
-            file.create("encoded", encoded.shape, np.uint8)
-            file.put("encoded", 0, encoded)
-            file.write("gene_id", np.array([f"gene{row}" for row in range(len(encoded))]))
-            file.write("strand", np.full(len(encoded), "+"))
+        sequences.write(folder / "encoded.h5", encoded)
         trunk = finetuned.Trunk("enformer", folder, geometry, BINS, {}, {"type": "all"}, "random weights")
         rates: dict[str, float] = {}
         with SequenceStore([folder / "encoded.h5"], geometry.sequence_length) as store:

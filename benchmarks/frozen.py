@@ -24,12 +24,12 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
+import sequences
 from measured import result
 
 from chrom2expr.backbones import embedding
 from chrom2expr.backbones.enformer import Enformer
-from chrom2expr.files.hdf5 import create_file
-from chrom2expr.genome.sequence_store import FORMAT, SequenceStore
+from chrom2expr.genome.sequence_store import SequenceStore
 from chrom2expr.genome.windows import Geometry
 from chrom2expr.heads import finetuned, tasks, training
 from chrom2expr.heads.frozen_trunk import FrozenTrunk
@@ -88,11 +88,7 @@ def main() -> None:
         folder = Path(name)
         Enformer.build(NETWORK, GEOMETRY, {}, tracks=48).save(folder)
         encoded = random.integers(0, 4, (genes, GEOMETRY.sequence_length), dtype=np.uint8)
-        with create_file(folder / "encoded.h5", FORMAT) as file:
-            file.create("encoded", encoded.shape, np.uint8)
-            file.put("encoded", 0, encoded)
-            file.write("gene_id", np.array([f"gene{row}" for row in range(genes)]))
-            file.write("strand", np.full(genes, "+"))
+        sequences.write(folder / "encoded.h5", encoded)
         embed = {"geometry": GEOMETRY, "bins": BINS, "batch_size": BATCH, "provenance": {}, "device": CPU}
         embed["reverse_complement"] = False
 
@@ -103,8 +99,8 @@ def main() -> None:
                 task = make_task(store, lambda ids: store.select(ids, "embedding"), observed)
                 return [FrozenTrunk.fit(replace(task, loss=one)).table[0] for one in LOSSES]
 
-        with SequenceStore([folder / "encoded.h5"], GEOMETRY.sequence_length) as sequences:
-            task = make_task(sequences, sequences.select, observed)
+        with SequenceStore([folder / "encoded.h5"], GEOMETRY.sequence_length) as stored:
+            task = make_task(stored, stored.select, observed)
             timed(lambda: with_trunk(task, folder, epochs=1))
             an_epoch, [slow] = timed(lambda: with_trunk(task, folder, epochs=1))
         once, table = timed(from_store)

@@ -87,14 +87,14 @@ def draw(targets: dict[str, dict[str, str]], measured: dict[str, dict[str, str]]
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullLocator
 
+    shares = {name: share(targets[name]["target"], float(row["value"])) for name, row in measured.items()}
     figure = Figure(figsize=(7, 0.7 + 0.3 * len(targets)), layout="constrained")
     axes = figure.subplots()
     for place, (name, row) in enumerate(targets.items()):
         if name not in measured:
             axes.text(1.06, place, "not measured", va="center", size=7, color="grey")
             continue
-        value = float(measured[name]["value"])
-        reached = share(row["target"], value)
+        value, reached = float(measured[name]["value"]), shares[name]
         colour = "tab:blue" if reached >= 1 else "tab:orange"
         axes.hlines(place, min(reached, 1), max(reached, 1), colour, linewidth=1)
         axes.plot(reached, place, "o", color=colour, markersize=4)
@@ -110,8 +110,9 @@ def draw(targets: dict[str, dict[str, str]], measured: dict[str, dict[str, str]]
     axes.set_yticks(range(len(targets)), labels, size=6.5)
     axes.set_ylim(len(targets) - 0.4, -0.6)
     axes.set_xscale("log")
-    shares = [share(targets[name]["target"], float(row["value"])) for name, row in measured.items()]
-    axes.set_xlim(min(shares, default=1) / 4, max(shares, default=1) * 4)  # the values stand beside them
+    axes.set_xlim(
+        min(shares.values(), default=1) / 4, max(shares.values(), default=1) * 4
+    )  # the values stand beside them
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_locator(NullLocator())

@@ -325,13 +325,12 @@ class Enformer(Backbone):
         # Bin j is j - query away, which is row bins - 1 + j - query of the positions.
         distances = positional_features(network, bins)[bins - 1 - query : 2 * bins - 1 - query].to(sequence.device)
         total = torch.zeros(embedding.shape[:2], device=sequence.device)
-        layers = [*network.transformer]
-        for layer, following in zip(layers, [*layers[1:], None], strict=True):
+        for layer in network.transformer:
             norm, attention, *_ = layer[0].fn
             total += _attention_row(attention, norm(embedding), distances, query)
-            if following is not None:
+            if layer is not network.transformer[-1]:
                 embedding = layer(embedding)
-        return total / len(layers)
+        return total / len(network.transformer)
 
 
 class KeptPositions(nn.Module):
